@@ -1,1 +1,22 @@
-//! To come.
+//! The custom resource `ExtendedJob`: its types, its schema, and the names it is known by.
+//!
+//! `spec` and `status` are what users write and read; `crd` turns them into the CustomResourceDefinition
+//! that a cluster is given; `validate` says in Rust what that schema says in CEL, for objects stored before
+//! the schema did. Nothing in this crate talks to a cluster.
+
+pub mod conditions;
+mod job_template;
+pub mod names;
+mod spec;
+mod status;
+mod target;
+
+pub use job_template::JobTemplate;
+pub use spec::{
+    ExtendedJob, ExtendedJobSpec, Operator, Output, Requirement, Run, Selector, StreamOutput, Triggers, When,
+};
+pub use status::{
+    Cause, CauseType, ExtendedJobStatus, Mode, OutputResult, OutputStatus, RunResult, RunStatus, Stream,
+    Streams,
+};
+pub use target::{Target, TargetKind};

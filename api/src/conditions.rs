@@ -1,0 +1,67 @@
+//! The types of conditions in an ExtendedJob's status, and their reasons.
+
+/// Does what it was asked for: it waits for its trigger, runs, or has run with success.
+pub const READY: &str = "Ready";
+/// The operator is still acting on the newest spec.
+pub const RECONCILING: &str = "Reconciling";
+/// The operator can't go on without someone changing something.
+pub const STALLED: &str = "Stalled";
+/// The last run has succeeded; False while one is under way.
+pub const COMPLETE: &str = "Complete";
+/// The last run has failed; False while one is under way.
+pub const FAILED: &str = "Failed";
+/// The output of the last run is where it was asked to be.
+pub const OUTPUT_WRITTEN: &str = "OutputWritten";
+
+/// Why a condition is what it is: the `reason`, a word for programs. The message beside it is for people.
+pub mod reasons {
+    /// Ready: a triggered job waits for pods.
+    pub const WATCHING: &str = "Watching";
+    /// Ready, Complete, Failed: a run is under way.
+    pub const RUNNING: &str = "Running";
+    /// Ready, Complete: the run has succeeded.
+    pub const SUCCEEDED: &str = "Succeeded";
+    /// Ready, Failed: the Job has failed for good. The message holds the Job's own reason.
+    pub const JOB_FAILED: &str = "JobFailed";
+    /// Ready, Failed: someone deleted the Job before it ended. It is not made anew.
+    pub const DELETED: &str = "Deleted";
+    /// Complete, Failed: no run has been started yet.
+    pub const NO_RUN: &str = "NoRun";
+    /// Reconciling: the newest spec has been taken up.
+    pub const UP_TO_DATE: &str = "UpToDate";
+    /// Reconciling: a spec is being taken up, or a step that failed is tried again.
+    pub const IN_PROGRESS: &str = "InProgress";
+    /// Stalled: nothing stands in the way.
+    pub const NOT_STALLED: &str = "NotStalled";
+    /// Ready, Stalled: the spec breaks a rule of the schema; it was stored before the schema had that rule.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// Ready, Stalled: the API server refuses the template as a Job. The message is the API server's.
+    pub const INVALID_TEMPLATE: &str = "InvalidTemplate";
+    /// Ready, Stalled: a Job of the name that the run needs is there, and is not ours.
+    pub const JOB_NAME_TAKEN: &str = "JobNameTaken";
+    /// Ready: a quota of the namespace leaves no room for the Job; it is tried again.
+    pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+    /// Ready: the API server refused the Job for another reason, such as an admission webhook; it is tried
+    /// again.
+    pub const JOB_REFUSED: &str = "JobRefused";
+    /// OutputWritten: all of it is in its target.
+    pub const WRITTEN: &str = "Written";
+    /// OutputWritten: the last run has ended without output that was to be written.
+    pub const NOTHING_TO_WRITE: &str = "NothingToWrite";
+    /// OutputWritten: the run has not ended, or its output is being read.
+    pub const OUTPUT_PENDING: &str = "OutputPending";
+    /// OutputWritten: the key was there, and `overwrite` is false. The message says who wrote it.
+    pub const KEY_EXISTS: &str = "KeyExists";
+    /// OutputWritten: the namespace of the target does not exist; it is tried again.
+    pub const TARGET_NAMESPACE_MISSING: &str = "TargetNamespaceMissing";
+    /// OutputWritten: the target is immutable.
+    pub const TARGET_IMMUTABLE: &str = "TargetImmutable";
+    /// OutputWritten: the output does not fit into the target beside what is there.
+    pub const TARGET_FULL: &str = "TargetFull";
+    /// OutputWritten: the operator may not write the target, or the API server refuses it.
+    pub const TARGET_REFUSED: &str = "TargetRefused";
+    /// OutputWritten: the write failed, such as in an outage; it is tried again.
+    pub const WRITE_FAILED: &str = "WriteFailed";
+    /// OutputWritten: the pod was removed before its output was read.
+    pub const OUTPUT_LOST: &str = "OutputLost";
+}

@@ -1,0 +1,149 @@
+//! What a user asks for: the `spec` of an ExtendedJob.
+//!
+//! The comments on fields are what `kubectl explain ejob.spec` prints.
+
+use std::collections::BTreeMap;
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind};
+
+/// What starts the Job, the Job itself, and where its output goes. Set exactly one of `triggers` (a Job for
+/// each pod that changes) and `run` (a Job that is not tied to a pod).
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Debug, Clone)]
+#[kube(
+    group = "fissile.cloudfoundry.org",
+    version = "v1alpha1",
+    kind = "ExtendedJob",
+    plural = "extendedjobs",
+    shortname = "ejob",
+    namespaced,
+    status = "ExtendedJobStatus"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ExtendedJobSpec {
+    /// Makes this a triggered job: one Job is started for each pod that goes through the named transition.
+    /// Can't be combined with `run`, and can't be added or removed by an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triggers: Option<Triggers>,
+    /// Makes this a one-off (`once`): one Job is started when the ExtendedJob is created. Can't be combined
+    /// with `triggers`, and can't be added or removed by an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// Where to keep what the Job's containers print. Without it nothing is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
+    /// The native Job to start, as in the `jobTemplate` of a CronJob. Its labels and annotations reach the
+    /// Job, those of `spec.template.metadata` its pods; a `name` is allowed and ignored.
+    pub template: JobTemplate,
+}
+
+/// Which pod transitions start a Job.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Triggers {
+    /// The transition: `ready` is a pod whose Ready condition turns True.
+    pub when: When,
+    /// Which pods of the namespace are meant; without it, all of them. Labels and expressions must all match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<Selector>,
+}
+
+/// The transition of a pod that starts a Job.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// The pod's Ready condition turns True.
+    Ready,
+}
+
+/// A label selector, as in a Deployment. What is empty matches everything.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    /// Labels the pod must have, each with this very value. Example: `component: redis`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Conditions on the pod's labels. Example: `{key: tier, operator: In, values: [cache, store]}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub match_expressions: Vec<Requirement>,
+}
+
+/// A condition on one label.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Requirement {
+    /// The label's key.
+    pub key: String,
+    /// `In` and `NotIn` compare with `values` (a pod without the label passes `NotIn`); `Exists` and
+    /// `DoesNotExist` ask for the key alone.
+    pub operator: Operator,
+    /// One or more values for `In` and `NotIn`, none for `Exists` and `DoesNotExist`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+/// How a label is compared.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// The label has one of the values.
+    In,
+    /// The label is absent, or has none of the values.
+    NotIn,
+    /// The label is there.
+    Exists,
+    /// The label is absent.
+    DoesNotExist,
+}
+
+/// When a Job that no pod triggers is started.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Run {
+    /// Once, when the ExtendedJob is created.
+    Once,
+}
+
+/// Where the output of the Job's containers is kept.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// Where standard output goes. Each container has a key of its own, `<container>.stdout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<StreamOutput>,
+}
+
+/// The ConfigMap or Secret for one stream, and when it is written. Set exactly one of `configRef` and
+/// `secretRef`.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamOutput {
+    /// The ConfigMap to write, as `namespace/name`, or as a bare name in the ExtendedJob's namespace. It is
+    /// created when missing, and stays when the ExtendedJob is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_ref: Option<String>,
+    /// The Secret to write, as `namespace/name`, or as a bare name in the ExtendedJob's namespace. It is
+    /// created when missing, and stays when the ExtendedJob is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<String>,
+    /// If true, every run replaces the output that is there. If false, a key that exists is left alone, but
+    /// for the output of a failed attempt, which a later success of the same Job replaces.
+    #[serde(default)]
+    pub overwrite: bool,
+    /// If true, the output of failed attempts is written too.
+    #[serde(default)]
+    pub write_on_failure: bool,
+}
+
+impl StreamOutput {
+    /// The object that the stream goes to; `None` unless exactly one reference is given, in its right form.
+    pub fn target(&self, own_namespace: &str) -> Option<Target> {
+        match (self.config_ref.as_deref(), self.secret_ref.as_deref()) {
+            (Some(reference), None) => Target::parse(TargetKind::ConfigMap, reference, own_namespace),
+            (None, Some(reference)) => Target::parse(TargetKind::Secret, reference, own_namespace),
+            _ => None,
+        }
+    }
+}
