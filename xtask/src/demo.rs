@@ -1,0 +1,127 @@
+//! `cargo xtask demo`: from nothing to digits of pi in a Secret, because a pod became ready.
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::cargo::Profile;
+use crate::events::Events;
+use crate::install;
+use crate::process;
+use crate::steps::Steps;
+use crate::target::{Target, Which};
+
+/// Shows the operator at work: makes a local Kubernetes, installs the operator, applies
+/// deploy/samples/pi.yaml, and lets a pod become ready.
+///
+/// Can be run again on a cluster that stands; the sample's objects are made anew. The cluster is left running
+/// for you to go on by hand.
+#[derive(Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// The ExtendedJob, and what goes with it.
+const SAMPLE: &str = "deploy/samples/pi.yaml";
+/// The pod that the ExtendedJob waits for.
+const POD: &str = "deploy/samples/redis-pod.yaml";
+
+impl Demo {
+    pub(crate) fn run(&self) -> Result<()> {
+        let target = self.which.target("demo")?;
+        let mut steps = Steps::begin();
+        let result = demonstrate(&target, &mut steps);
+        println!("\n{steps}");
+        result.with_context(|| format!("the demo on {target}"))?;
+        how_to_go_on(&target);
+        Ok(())
+    }
+}
+
+fn demonstrate(target: &Target, steps: &mut Steps) -> Result<()> {
+    steps.take(&format!("bring up {target}"), || target.up())?;
+    let image =
+        steps.take("build the operator's image", || install::provide_image(target, Profile::Release))?;
+    steps.take("install the operator", || install::apply(target, &image))?;
+    steps.take("remove what an earlier demo left", || remove(target))?;
+    let events = Events::follow(target, NAMESPACE)?;
+    let result = run_sample(target, steps);
+    events.end();
+    result?;
+    for args in RESULTS {
+        target.show(args);
+    }
+    show_pi(target)
+}
+
+/// What the sample's objects are called.
+const NAMESPACE: &str = "default";
+const NAME: &str = "pi";
+const SECRET: &str = "pi";
+const KEY: &str = "pi.stdout";
+
+/// What is shown at the end.
+const RESULTS: [&[&str]; 3] = [
+    &["get", "ejob", "--namespace", NAMESPACE],
+    &["describe", "ejob", NAME, "--namespace", NAMESPACE],
+    &["get", "jobs", "--namespace", NAMESPACE, "--show-labels"],
+];
+
+/// Takes away the sample and what it made, so that what is seen then is new.
+fn remove(target: &Target) -> Result<()> {
+    let kubectl = |args: &[&str]| process::run(target.kubectl().args(args));
+    kubectl(&["delete", "--ignore-not-found", "-f", POD, "-f", SAMPLE])?;
+    kubectl(&["delete", "--ignore-not-found", "--namespace", NAMESPACE, "secret", SECRET])
+}
+
+/// The sample itself, as one would type it.
+fn run_sample(target: &Target, steps: &mut Steps) -> Result<()> {
+    let kubectl = |args: &[&str]| process::run(target.kubectl().args(["--namespace", NAMESPACE]).args(args));
+    let jobs = format!("fissile.cloudfoundry.org/extendedjob={NAME}");
+    let ejob = format!("extendedjob/{NAME}");
+    let secret = format!("secret/{SECRET}");
+    let written = format!("--for=jsonpath={{.data.{}}}", KEY.replace('.', "\\."));
+    steps.take("apply the ExtendedJob", || kubectl(&["apply", "-f", SAMPLE]))?;
+    steps.take("create the pod that it waits for", || kubectl(&["apply", "-f", POD]))?;
+    steps.take("the pod becomes ready", || {
+        kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", "-f", POD])
+    })?;
+    steps.take("a Job is there", || {
+        kubectl(&["wait", "--for=create", "--timeout=30s", "jobs", "--selector", &jobs])
+    })?;
+    steps.take("the run is complete", || {
+        kubectl(&["wait", "--for=condition=Complete", "--timeout=300s", &ejob])
+    })?;
+    steps.take("its output is in the Secret", || kubectl(&["wait", &written, "--timeout=30s", &secret]))
+}
+
+/// Reads pi back from the Secret, and checks that it is pi.
+fn show_pi(target: &Target) -> Result<()> {
+    let template = format!("--output=go-template={{{{index .data \"{KEY}\" | base64decode}}}}");
+    println!("\n$ kubectl get secret {SECRET} --namespace {NAMESPACE} '{template}'");
+    let mut command = target.kubectl();
+    command.args(["get", "secret", SECRET, "--namespace", NAMESPACE, &template]);
+    let pi = process::output(&mut command)?;
+    let digits: String = pi.chars().take(80).collect();
+    ensure!(digits.starts_with("3.14159265358979"), "the Secret holds {digits:?}, which is not pi");
+    println!("{digits}... ({} characters)", pi.trim_end().len());
+    Ok(())
+}
+
+/// What to type next.
+fn how_to_go_on(target: &Target) {
+    println!("To go on by hand:");
+    println!("  {}", target.shell_setup());
+    println!("  kubectl get ejob --watch                          # in another terminal");
+    println!("  kubectl delete -f {POD}   # and once more:");
+    println!("  kubectl apply -f {POD}    # another pod, another Job");
+    println!("  kubectl explain ejob.spec");
+    println!("To take it all down again:");
+    match target {
+        Target::Local(_, name) => println!("  cargo xtask cluster down --name {name}"),
+        Target::Existing { .. } => {
+            println!("  kubectl delete -f {POD} -f {SAMPLE}");
+            println!("  {}", install::UNINSTALL);
+        }
+    }
+}

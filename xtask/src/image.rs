@@ -1,0 +1,59 @@
+//! The operator's image: `cargo xtask image`, and what `install`, `demo` and `test` do on the way.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::cargo::{self, OPERATOR, Profile};
+use crate::process;
+
+/// Builds the operator and puts it together with its Dockerfile, ready for any image builder. Pushing it is
+/// up to you: only you know the registry that your cluster pulls from.
+#[derive(Args)]
+pub(crate) struct Image {
+    /// How to compile the operator.
+    #[arg(long, value_enum, default_value = "release")]
+    profile: Profile,
+}
+
+impl Image {
+    pub(crate) fn run(&self) -> Result<()> {
+        let context = stage(self.profile)?;
+        let (folder, tag) = (context.folder.display(), &context.tag);
+        println!("The operator stands ready in {folder}. To go on, with your registry for REGISTRY:");
+        println!("  docker build -t REGISTRY/{OPERATOR}:{tag} {folder}");
+        println!("  docker push REGISTRY/{OPERATOR}:{tag}");
+        println!("  cargo xtask install --context CONTEXT --image REGISTRY/{OPERATOR}:{tag}");
+        Ok(())
+    }
+}
+
+/// A folder with all that goes into the image.
+pub(crate) struct BuildContext {
+    /// Where it is.
+    pub(crate) folder: PathBuf,
+    /// A name for exactly this content, so that a changed operator is another image and rolls out, and an
+    /// unchanged one is not.
+    pub(crate) tag: String,
+}
+
+/// Builds the operator and lays out the folder to build the image from.
+pub(crate) fn stage(profile: Profile) -> Result<BuildContext> {
+    let binary = cargo::build_operator(profile)?;
+    let folder = process::project().join("target/image").join(profile.name());
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    let dockerfile = process::project().join("deploy/Dockerfile");
+    let mut hash = Sha256::new();
+    for (from, name) in [(dockerfile, "Dockerfile"), (binary, OPERATOR)] {
+        let to = folder.join(name);
+        fs::copy(&from, &to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
+        hash.update(fs::read(&to).with_context(|| format!("read {}", to.display()))?);
+    }
+    // 48 bits tell apart what one cluster will ever see.
+    let tag = HEXLOWER.encode(&hash.finalize()).chars().take(12).collect();
+    Ok(BuildContext { folder, tag })
+}

@@ -1,0 +1,125 @@
+//! The Kubernetes that a command works on: a local one by name, or one that the user's kubeconfig knows.
+
+use std::env;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use local_cluster::{Cluster, Options};
+
+use crate::process;
+
+/// Which cluster, as the user says it.
+#[derive(Args, Clone)]
+pub(crate) struct Which {
+    /// Name of the local cluster. It is made if it does not run, and used as it is if it does [default: the
+    /// command's own name, `demo` for install].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Use this context of your kubeconfig, and make no local cluster. The current context is never used
+    /// unasked.
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "name", requires = "image")]
+    context: Option<String>,
+
+    /// The operator's image, pushed by you to where the cluster of --context can pull it; `cargo xtask image`
+    /// says how.
+    #[arg(long, value_name = "IMAGE", requires = "context")]
+    image: Option<String>,
+}
+
+/// The cluster that was chosen.
+pub(crate) enum Target {
+    /// One of this machine, which may not run yet.
+    Local(Cluster, String),
+    /// One that exists, and an image that it can pull.
+    Existing { context: String, image: String },
+}
+
+impl Which {
+    /// The chosen cluster; without a choice, the local one of the given name.
+    pub(crate) fn target(&self, default_name: &str) -> Result<Target> {
+        if let (Some(context), Some(image)) = (&self.context, &self.image) {
+            return Ok(Target::Existing { context: context.clone(), image: image.clone() });
+        }
+        let name = self.name.as_deref().unwrap_or(default_name);
+        Ok(Target::Local(Cluster::named(name)?, name.to_owned()))
+    }
+}
+
+impl Target {
+    /// Makes the local cluster, or finds it running; does nothing about one that exists.
+    pub(crate) fn up(&self) -> Result<()> {
+        if let Self::Local(_, name) = self {
+            Cluster::up(&Options {
+                name: name.clone(),
+                apiserver_feature_gates: Vec::new(),
+                kubelet_feature_gates: Vec::new(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A kubectl that talks to this cluster and no other.
+    pub(crate) fn kubectl(&self) -> Command {
+        match self {
+            Self::Local(cluster, _) => cluster.kubectl(),
+            Self::Existing { context, .. } => {
+                let mut kubectl = Command::new("kubectl");
+                kubectl.args(["--context", context]);
+                kubectl
+            }
+        }
+    }
+
+    /// Prints what a kubectl command prints, as if it were typed. That it fails is worth a line, not an end.
+    pub(crate) fn show(&self, args: &[&str]) {
+        println!("\n$ kubectl {}", args.join(" "));
+        if let Err(error) = process::run(self.kubectl().args(args)) {
+            eprintln!("{error:#}");
+        }
+    }
+
+    /// The name of the context that leads to this cluster.
+    pub(crate) fn context(&self) -> String {
+        match self {
+            Self::Local(cluster, _) => cluster.context(),
+            Self::Existing { context, .. } => context.clone(),
+        }
+    }
+
+    /// The file that knows the context. Of a KUBECONFIG that lists several, the list.
+    pub(crate) fn kubeconfig(&self) -> Result<PathBuf> {
+        match self {
+            Self::Local(cluster, _) => Ok(cluster.kubeconfig()),
+            Self::Existing { .. } => match env::var_os("KUBECONFIG") {
+                Some(path) => Ok(PathBuf::from(path)),
+                None => Ok(env::home_dir().context("find your home folder")?.join(".kube/config")),
+            },
+        }
+    }
+
+    /// What to type before kubectl commands by hand.
+    pub(crate) fn shell_setup(&self) -> String {
+        match self {
+            Self::Local(cluster, _) => {
+                let kubectl = cluster.kubectl();
+                let folder = std::path::Path::new(kubectl.get_program()).parent();
+                let folder = folder.unwrap_or(std::path::Path::new("")).display();
+                format!("export KUBECONFIG={} PATH={folder}:$PATH", cluster.kubeconfig().display())
+            }
+            Self::Existing { context, .. } => format!("alias kubectl='kubectl --context {context}'"),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(_, name) => write!(f, "the local cluster {name:?}"),
+            Self::Existing { context, .. } => write!(f, "the cluster of context {context:?}"),
+        }
+    }
+}

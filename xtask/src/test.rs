@@ -1,0 +1,114 @@
+//! `cargo xtask test`: everything that has to hold before a change is good. CI runs this and nothing else.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::cargo::{Profile, cargo, compiling};
+use crate::libtest::{self, Count};
+use crate::steps::Steps;
+use crate::target::{Target, Which};
+use crate::{deny, dump, generate, install, process};
+
+/// Checks formatting, lints, unit and property tests and generated files, then installs the operator in a
+/// real Kubernetes and runs the end-to-end tests against it.
+///
+/// A step that fails does not keep the others from running, unless they need it. A table of all steps and the
+/// number of tests stand at the end.
+#[derive(Args)]
+pub(crate) struct Test {
+    #[command(flatten)]
+    which: Which,
+
+    /// Do also what takes too long for every run: licences, sources and duplicates of dependencies.
+    #[arg(long)]
+    all: bool,
+
+    /// Leave the local cluster running; the next run uses it as it is.
+    #[arg(long, conflicts_with = "context")]
+    keep: bool,
+
+    /// Run only the end-to-end tests whose names hold this, and nothing that needs no cluster.
+    #[arg(last = true, value_name = "FILTER")]
+    filter: Vec<String>,
+}
+
+impl Test {
+    pub(crate) fn run(&self) -> Result<()> {
+        let target = self.which.target("test")?;
+        let mut report = Report { steps: Steps::begin(), count: Count::default() };
+        if self.filter.is_empty() {
+            without_cluster(&mut report);
+        }
+        if self.all {
+            report.step("dependencies", deny::check);
+        }
+        self.on_cluster(&target, &mut report);
+        let Count { passed, failed } = report.count;
+        println!("\n{}\n{passed} passed, {failed} failed", report.steps);
+        if failed > 0 {
+            bail!("see above for what failed");
+        }
+        Ok(())
+    }
+
+    /// What needs a cluster, each step only if the one before it went well.
+    fn on_cluster(&self, target: &Target, report: &mut Report) {
+        let up = format!("bring up {target}");
+        let tested = report
+            .step(&up, || target.up())
+            .and_then(|()| report.step("operator image", || install::provide_image(target, Profile::Dev)))
+            .and_then(|image| report.step("install", || install::apply(target, &image)))
+            .and_then(|()| report.tests("end-to-end tests", || end_to_end(target, &self.filter)));
+        if tested.is_none() {
+            dump::dump(target);
+        }
+        if let (Target::Local(cluster, _), false) = (target, self.keep) {
+            report.step(&format!("remove {target}"), || cluster.down());
+        }
+    }
+}
+
+/// What can be said without a cluster.
+fn without_cluster(report: &mut Report) {
+    report.step("formatting", || process::run(cargo("fmt").args(["--all", "--check"])));
+    report.step("lints", || {
+        process::run(compiling("clippy")?.args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
+    });
+    report.tests("unit and property tests", || compiling("test"));
+    report.step("generated files", generate::check);
+}
+
+/// The tests that see the operator from outside, with kubectl.
+fn end_to_end(target: &Target, filter: &[String]) -> Result<Command> {
+    let mut command = compiling("test")?;
+    command.args(["--package", "e2e", "--"]).args(filter);
+    command.env("EXTENDEDJOB_KUBECONFIG", target.kubeconfig()?).env("EXTENDEDJOB_CONTEXT", target.context());
+    if let Target::Local(_, name) = target {
+        // Only here can tests kill containers and stop parts of the control plane.
+        command.env("EXTENDEDJOB_CLUSTER", name);
+    }
+    Ok(command)
+}
+
+/// The steps, and the tests within them.
+struct Report {
+    steps: Steps,
+    count: Count,
+}
+
+impl Report {
+    /// Takes a step that counts as one failure if it fails, and not at all if it does not.
+    fn step<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
+        let result = self.steps.attempt(name, step);
+        self.count.failed += usize::from(result.is_none());
+        result
+    }
+
+    /// Runs tests, which count each for itself.
+    fn tests(&mut self, name: &str, command: impl FnOnce() -> Result<Command>) -> Option<()> {
+        let Self { steps, count } = self;
+        steps.attempt(name, || libtest::run(&mut command()?, count))
+    }
+}
