@@ -33,7 +33,7 @@ impl JsonSchema for JobTemplate {
         "JobTemplate".into()
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        k8s_openapi::api::batch::v1::JobTemplateSpec::json_schema(generator)
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        crate::template_schema::job_template()
     }
 }

@@ -5,12 +5,17 @@
 //! the schema did. Nothing in this crate talks to a cluster.
 
 pub mod conditions;
+mod crd;
 mod job_template;
 pub mod names;
+mod rules;
 mod spec;
 mod status;
 mod target;
+mod template_schema;
+mod validate;
 
+pub use crd::crd;
 pub use job_template::JobTemplate;
 pub use spec::{
     ExtendedJob, ExtendedJobSpec, Operator, Output, Requirement, Run, Selector, StreamOutput, Triggers, When,
@@ -20,3 +25,4 @@ pub use status::{
     Streams,
 };
 pub use target::{Target, TargetKind};
+pub use validate::{Problem, validate};

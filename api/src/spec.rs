@@ -1,6 +1,7 @@
 //! What a user asks for: the `spec` of an ExtendedJob.
 //!
-//! The comments on fields are what `kubectl explain ejob.spec` prints.
+//! The comments on fields are what `kubectl explain ejob.spec` prints. (An optional enum is declared to the
+//! schema `with` its bare type: otherwise the comment of the enum would take the place of the field's.)
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind};
+use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind, rules};
 
 /// What starts the Job, the Job itself, and where its output goes. Set exactly one of `triggers` (a Job for
 /// each pod that changes) and `run` (a Job that is not tied to a pod).
@@ -20,9 +21,11 @@ use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind};
     plural = "extendedjobs",
     shortname = "ejob",
     namespaced,
-    status = "ExtendedJobStatus"
+    status = "ExtendedJobStatus",
+    doc = "Runs a native Job when something interesting happens to a pod, or once, and keeps what it printed in a ConfigMap or Secret."
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::start()))]
 pub struct ExtendedJobSpec {
     /// Makes this a triggered job: one Job is started for each pod that goes through the named transition.
     /// Can't be combined with `run`, and can't be added or removed by an edit.
@@ -31,6 +34,7 @@ pub struct ExtendedJobSpec {
     /// Makes this a one-off (`once`): one Job is started when the ExtendedJob is created. Can't be combined
     /// with `triggers`, and can't be added or removed by an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Run")]
     pub run: Option<Run>,
     /// Where to keep what the Job's containers print. Without it nothing is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,23 +69,28 @@ pub enum When {
 pub struct Selector {
     /// Labels the pod must have, each with this very value. Example: `component: redis`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "rules::labels")]
     pub match_labels: BTreeMap<String, String>,
     /// Conditions on the pod's labels. Example: `{key: tier, operator: In, values: [cache, store]}`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = rules::SELECTOR_ENTRIES_MAX))]
     pub match_expressions: Vec<Requirement>,
 }
 
 /// A condition on one label.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::values_by_operator()))]
 pub struct Requirement {
     /// The label's key.
+    #[schemars(schema_with = "rules::label_key")]
     pub key: String,
     /// `In` and `NotIn` compare with `values` (a pod without the label passes `NotIn`); `Exists` and
     /// `DoesNotExist` ask for the key alone.
     pub operator: Operator,
     /// One or more values for `In` and `NotIn`, none for `Exists` and `DoesNotExist`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rules::label_values")]
     pub values: Vec<String>,
 }
 
@@ -109,6 +118,7 @@ pub enum Run {
 /// Where the output of the Job's containers is kept.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::some_stream()))]
 pub struct Output {
     /// Where standard output goes. Each container has a key of its own, `<container>.stdout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,14 +129,17 @@ pub struct Output {
 /// `secretRef`.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::one_reference()))]
 pub struct StreamOutput {
     /// The ConfigMap to write, as `namespace/name`, or as a bare name in the ExtendedJob's namespace. It is
     /// created when missing, and stays when the ExtendedJob is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::reference")]
     pub config_ref: Option<String>,
     /// The Secret to write, as `namespace/name`, or as a bare name in the ExtendedJob's namespace. It is
     /// created when missing, and stays when the ExtendedJob is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::reference")]
     pub secret_ref: Option<String>,
     /// If true, every run replaces the output that is there. If false, a key that exists is left alone, but
     /// for the output of a failed attempt, which a later success of the same Job replaces.

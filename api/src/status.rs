@@ -1,7 +1,7 @@
 //! What the operator reports: the `status` of an ExtendedJob.
 //!
 //! The comments on fields are what `kubectl explain ejob.status` prints. No byte of output, and of a
-//! Secret's values, ever stands here.
+//! Secret's values, ever stands here. (For `with` on optional enums see `spec`.)
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
@@ -16,6 +16,7 @@ pub struct ExtendedJobStatus {
     pub observed_generation: Option<i64>,
     /// What starts a run: the transition of a triggered job (`ready`), or `once`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Mode")]
     pub mode: Option<Mode>,
     /// How many runs are under way.
     pub active: i32,
@@ -62,12 +63,14 @@ pub struct RunStatus {
     pub completion_time: Option<Time>,
     /// How far it is: `Running`, `Succeeded`, `Failed`, or `Deleted` (someone deleted the Job).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RunResult")]
     pub result: Option<RunResult>,
     /// What became of its output, key by key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStatus>,
     /// How stdout and stderr were told apart: `Merged` means that they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Streams")]
     pub streams: Option<Streams>,
 }
 

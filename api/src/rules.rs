@@ -1,0 +1,148 @@
+//! The rules that a spec must keep, as the API server checks them.
+//!
+//! A wrong spec is refused when it is applied, with a message that says what to write instead. What JSON
+//! schema can't say, or says badly ("should match '^[a-z…'"), is CEL. The API server estimates the cost of
+//! CEL from the limits stated beside it, so everything a rule walks is bounded, and no rule looks at
+//! `template`. `validate` checks the same in Rust and shares limits and texts.
+
+use kube::core::{Message, Rule};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+pub(crate) const NAME_MAX: usize = 253;
+pub(crate) const NAMESPACE_MAX: usize = 63;
+pub(crate) const REFERENCE_MAX: usize = NAMESPACE_MAX + 1 + NAME_MAX;
+pub(crate) const LABEL_PREFIX_MAX: usize = 253;
+pub(crate) const LABEL_NAME_MAX: usize = 63;
+pub(crate) const LABEL_KEY_MAX: usize = LABEL_PREFIX_MAX + 1 + LABEL_NAME_MAX;
+pub(crate) const LABEL_VALUE_MAX: usize = 63;
+pub(crate) const SELECTOR_ENTRIES_MAX: usize = 64;
+
+/// A namespace is one DNS label, the name of a ConfigMap or Secret several with dots between them.
+const REFERENCE_FORM: &str =
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+const LABEL_KEY_FORM: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+const LABEL_VALUE_FORM: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
+
+pub(crate) const NO_START: &str = "nothing says when to start the Job: set triggers (a Job for each pod that \
+    changes) or run (a Job that no pod triggers)";
+pub(crate) const TWO_STARTS: &str = "triggers and run exclude each other: keep triggers for a Job for each pod \
+    that changes, or run for a Job that no pod triggers";
+const KIND_CHANGED: &str = "triggers can't be exchanged for run, nor run for triggers: delete the ExtendedJob \
+    and create it anew (output that was stored stays)";
+pub(crate) const NO_STREAM: &str = "no stream is named: set stdout, or leave output out";
+pub(crate) const NO_REFERENCE: &str = "nothing says where the stream goes: set configRef (a ConfigMap) or \
+    secretRef (a Secret)";
+pub(crate) const TWO_REFERENCES: &str = "configRef and secretRef exclude each other: keep configRef for a \
+    ConfigMap, or secretRef for a Secret";
+pub(crate) const CAPITALS: &str = "capitals are not allowed in the names of objects and namespaces: write ";
+pub(crate) const REFERENCE_FORM_TEXT: &str = "write 'namespace/name', or a bare name for the ExtendedJob's own \
+    namespace; names consist of lower-case letters, digits, '-' and (not in a namespace) '.', and begin and end \
+    with a letter or digit";
+pub(crate) const NAMESPACE_LENGTH: &str = "the namespace has more than 63 characters";
+pub(crate) const NAME_LENGTH: &str = "the name has more than 253 characters";
+pub(crate) const LABEL_KEY_TEXT: &str = "a label key is a name of at most 63 letters, digits, '-', '_' and '.', \
+    that begins and ends with a letter or digit; before it may stand a DNS name in lower case and '/', such as \
+    in app.kubernetes.io/name";
+pub(crate) const LABEL_VALUE_TEXT: &str = "a label value consists of at most 63 letters, digits, '-', '_' and \
+    '.', and begins and ends with a letter or digit";
+pub(crate) const VALUES_MISSING: &str = "the operators In and NotIn compare with values: name at least one";
+pub(crate) const VALUES_TOO_MANY: &str = "the operators Exists and DoesNotExist ask for the key alone: remove \
+    the values, or use In or NotIn";
+
+/// For the spec: what starts the Job, and that it stays so.
+pub(crate) fn start() -> [Rule; 2] {
+    let which = format!("has(self.run) ? {} : {}", quoted(TWO_STARTS), quoted(NO_START));
+    [
+        Rule::new("has(self.triggers) != has(self.run)").message(Message::Expression(which)),
+        Rule::new("has(self.triggers) == has(oldSelf.triggers)").message(KIND_CHANGED),
+    ]
+}
+
+/// For `output`: an empty one would be accepted and do nothing.
+pub(crate) fn some_stream() -> [Rule; 1] {
+    [Rule::new("has(self.stdout)").message(NO_STREAM)]
+}
+
+/// For one stream: exactly one target.
+pub(crate) fn one_reference() -> [Rule; 1] {
+    let which = format!("has(self.configRef) ? {} : {}", quoted(TWO_REFERENCES), quoted(NO_REFERENCE));
+    [Rule::new("has(self.configRef) != has(self.secretRef)").message(Message::Expression(which))]
+}
+
+/// For an expression of a selector: values where they are compared with, and only there.
+pub(crate) fn values_by_operator() -> [Rule; 2] {
+    let compares = "self.operator in ['In', 'NotIn']";
+    let values = "has(self.values) && size(self.values) > 0";
+    [
+        Rule::new(format!("!({compares}) || ({values})")).message(VALUES_MISSING).field_path(".values"),
+        Rule::new(format!("{compares} || !({values})")).message(VALUES_TOO_MANY).field_path(".values"),
+    ]
+}
+
+/// A reference to a ConfigMap or Secret. One mistake is answered by one message: the form is looked at as if
+/// the capitals were small.
+pub(crate) fn reference(_: &mut SchemaGenerator) -> Schema {
+    let capitals = format!("{} + self.lowerAscii()", quoted(CAPITALS));
+    json_schema!({
+        "type": "string",
+        "maxLength": REFERENCE_MAX,
+        "x-kubernetes-validations": [
+            Rule::new("self == self.lowerAscii()").message(Message::Expression(capitals)),
+            Rule::new(format!("self.lowerAscii().matches('{REFERENCE_FORM}')")).message(REFERENCE_FORM_TEXT),
+            Rule::new(format!("self.indexOf('/') <= {NAMESPACE_MAX}")).message(NAMESPACE_LENGTH),
+            Rule::new(format!("self.size() - self.indexOf('/') - 1 <= {NAME_MAX}")).message(NAME_LENGTH),
+        ],
+    })
+}
+
+/// The key of a label.
+pub(crate) fn label_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": LABEL_KEY_MAX,
+        "x-kubernetes-validations": [Rule::new(is_label_key("self")).message(LABEL_KEY_TEXT)],
+    })
+}
+
+/// Labels with their values. Keys can't be bounded but by a rule; the message must name the key, because the
+/// path doesn't.
+pub(crate) fn labels(_: &mut SchemaGenerator) -> Schema {
+    let wrong = format!("self.filter(key, !({})).join(', ')", is_label_key("key"));
+    let message = format!("{wrong} + {}", quoted(&format!(": {LABEL_KEY_TEXT}")));
+    json_schema!({
+        "type": "object",
+        "maxProperties": SELECTOR_ENTRIES_MAX,
+        "additionalProperties": label_value(),
+        "x-kubernetes-validations": [
+            Rule::new(format!("self.all(key, {})", is_label_key("key"))).message(Message::Expression(message)),
+        ],
+    })
+}
+
+/// The values of one expression.
+pub(crate) fn label_values(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": SELECTOR_ENTRIES_MAX,
+        "items": label_value(),
+    })
+}
+
+fn label_value() -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": LABEL_VALUE_MAX,
+        "x-kubernetes-validations": [
+            Rule::new(format!("self.matches('{LABEL_VALUE_FORM}')")).message(LABEL_VALUE_TEXT),
+        ],
+    })
+}
+
+fn is_label_key(key: &str) -> String {
+    format!("{key}.indexOf('/') <= {LABEL_PREFIX_MAX} && {key}.matches('{LABEL_KEY_FORM}')")
+}
+
+/// A text as a CEL string.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+}

@@ -1,0 +1,146 @@
+//! The rules of the schema in Rust, for an ExtendedJob that was stored under an older schema.
+
+use crate::{
+    ExtendedJobSpec, Operator, Output, Requirement, Selector, StreamOutput,
+    rules::{
+        CAPITALS, LABEL_KEY_TEXT, LABEL_NAME_MAX, LABEL_PREFIX_MAX, LABEL_VALUE_MAX, LABEL_VALUE_TEXT,
+        NAME_LENGTH, NAME_MAX, NAMESPACE_LENGTH, NAMESPACE_MAX, NO_REFERENCE, NO_START, NO_STREAM,
+        REFERENCE_FORM_TEXT, TWO_REFERENCES, TWO_STARTS, VALUES_MISSING, VALUES_TOO_MANY,
+    },
+};
+
+/// One thing that is wrong in a spec.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct Problem {
+    /// The path of the field, such as `spec.output.stdout.secretRef`.
+    pub field: String,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+/// Says all that is wrong in `spec`, but for `template`: what is wrong there only a dry run of the Job tells.
+pub fn validate(spec: &ExtendedJobSpec) -> Result<(), Vec<Problem>> {
+    let mut problems = Problems::default();
+    match (&spec.triggers, &spec.run) {
+        (Some(_), Some(_)) => problems.add("spec", TWO_STARTS),
+        (None, None) => problems.add("spec", NO_START),
+        _ => {}
+    }
+    if let Some(selector) = spec.triggers.as_ref().and_then(|triggers| triggers.selector.as_ref()) {
+        problems.in_selector("spec.triggers.selector", selector);
+    }
+    if let Some(output) = &spec.output {
+        problems.in_output("spec.output", output);
+    }
+    if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into() });
+    }
+
+    fn in_selector(&mut self, field: &str, selector: &Selector) {
+        for (key, value) in &selector.match_labels {
+            if !is_label_key(key) {
+                self.add(format!("{field}.matchLabels"), format!("{key}: {LABEL_KEY_TEXT}"));
+            }
+            if !is_label_value(value) {
+                self.add(format!("{field}.matchLabels.{key}"), LABEL_VALUE_TEXT);
+            }
+        }
+        for (index, requirement) in selector.match_expressions.iter().enumerate() {
+            self.in_requirement(&format!("{field}.matchExpressions[{index}]"), requirement);
+        }
+    }
+
+    fn in_requirement(&mut self, field: &str, requirement: &Requirement) {
+        if !is_label_key(&requirement.key) {
+            self.add(format!("{field}.key"), LABEL_KEY_TEXT);
+        }
+        let compares = matches!(requirement.operator, Operator::In | Operator::NotIn);
+        match (compares, requirement.values.is_empty()) {
+            (true, true) => self.add(format!("{field}.values"), VALUES_MISSING),
+            (false, false) => self.add(format!("{field}.values"), VALUES_TOO_MANY),
+            _ => {}
+        }
+        for (index, _) in requirement.values.iter().enumerate().filter(|(_, value)| !is_label_value(value)) {
+            self.add(format!("{field}.values[{index}]"), LABEL_VALUE_TEXT);
+        }
+    }
+
+    fn in_output(&mut self, field: &str, output: &Output) {
+        match &output.stdout {
+            Some(stdout) => self.in_stream(&format!("{field}.stdout"), stdout),
+            None => self.add(field, NO_STREAM),
+        }
+    }
+
+    fn in_stream(&mut self, field: &str, stream: &StreamOutput) {
+        match (&stream.config_ref, &stream.secret_ref) {
+            (Some(_), Some(_)) => self.add(field, TWO_REFERENCES),
+            (None, None) => self.add(field, NO_REFERENCE),
+            _ => {}
+        }
+        for (name, reference) in [("configRef", &stream.config_ref), ("secretRef", &stream.secret_ref)] {
+            if let Some(reference) = reference {
+                self.in_reference(&format!("{field}.{name}"), reference);
+            }
+        }
+    }
+
+    fn in_reference(&mut self, field: &str, reference: &str) {
+        let lower = reference.to_ascii_lowercase();
+        if lower != reference {
+            self.add(field, format!("{CAPITALS}{lower}"));
+        }
+        let (namespace, name) = match lower.split_once('/') {
+            Some((namespace, name)) => (Some(namespace), name),
+            None => (None, lower.as_str()),
+        };
+        if !namespace.is_none_or(is_dns_label) || !name.split('.').all(is_dns_label) {
+            self.add(field, REFERENCE_FORM_TEXT);
+        }
+        if namespace.is_some_and(|namespace| namespace.len() > NAMESPACE_MAX) {
+            self.add(field, NAMESPACE_LENGTH);
+        }
+        if name.len() > NAME_MAX {
+            self.add(field, NAME_LENGTH);
+        }
+    }
+}
+
+/// Of any length: Kubernetes bounds the parts of a name only as a whole.
+fn is_dns_label(text: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    begins_ends_and_holds(text, inside, |byte| inside(byte) || byte == b'-')
+}
+
+fn is_label_key(key: &str) -> bool {
+    let (prefix, name) = match key.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    let prefix_fits = |prefix: &str| prefix.len() <= LABEL_PREFIX_MAX && prefix.split('.').all(is_dns_label);
+    prefix.is_none_or(prefix_fits) && name.len() <= LABEL_NAME_MAX && is_qualified(name)
+}
+
+fn is_label_value(value: &str) -> bool {
+    value.is_empty() || (value.len() <= LABEL_VALUE_MAX && is_qualified(value))
+}
+
+fn is_qualified(text: &str) -> bool {
+    let ends = |byte: u8| byte.is_ascii_alphanumeric();
+    begins_ends_and_holds(text, ends, |byte| ends(byte) || b"-_.".contains(&byte))
+}
+
+fn begins_ends_and_holds(text: &str, ends: impl Fn(u8) -> bool, holds: impl Fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|byte| ends(*byte))
+        && bytes.last().is_some_and(|byte| ends(*byte))
+        && bytes.iter().all(|byte| holds(*byte))
+}
