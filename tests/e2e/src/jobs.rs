@@ -1,0 +1,60 @@
+//! The Jobs that an ExtendedJob has made.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::names::POD_NAME;
+use crate::{Namespace, annotation, controller, pod};
+
+const SENTINEL: &str = "sentinel-";
+
+impl Namespace {
+    /// The Jobs that the ExtendedJob controls.
+    pub fn jobs_of(&self, extended_job: &str) -> Result<Vec<Value>> {
+        Ok(controlled_by(extended_job, &self.kubectl.get(&["jobs"])?))
+    }
+
+    /// Waits until the ExtendedJob controls this many Jobs, and gives them.
+    pub fn jobs_until(&self, extended_job: &str, count: usize) -> Result<Vec<Value>> {
+        self.kubectl.until(&["jobs"], &format!("{count} Jobs of {extended_job}"), |seen| {
+            let jobs = controlled_by(extended_job, seen);
+            (jobs.len() == count).then_some(jobs)
+        })
+    }
+
+    /// Waits for a Job that the ExtendedJob has started for this pod, and gives it.
+    pub fn job_for(&self, extended_job: &str, pod: &str) -> Result<Value> {
+        self.kubectl.until(&["jobs"], &format!("a Job of {extended_job} for {pod}"), |seen| {
+            controlled_by(extended_job, seen).into_iter().find(|job| annotation(job, POD_NAME) == pod)
+        })
+    }
+
+    /// The pods that Jobs of the ExtendedJob were started for, sorted, each as often as there are Jobs.
+    ///
+    /// A pod with this label turns ready first, and its Job is waited for: pod events come in order, so
+    /// whatever an earlier one had to start is there by now, and what is not there was not started.
+    pub fn runs_after_a_sentinel(
+        &self,
+        extended_job: &str,
+        (key, value): (&str, &str),
+    ) -> Result<Vec<String>> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let sentinel = format!("{SENTINEL}{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.start(pod(&sentinel).labelled(key, value).ready())?;
+        self.job_for(extended_job, &sentinel)?;
+        let jobs = self.jobs_of(extended_job)?;
+        let pods = jobs.iter().map(|job| annotation(job, POD_NAME).to_owned());
+        let mut pods: Vec<String> = pods.filter(|pod| !pod.starts_with(SENTINEL)).collect();
+        pods.sort();
+        Ok(pods)
+    }
+}
+
+fn controlled_by(extended_job: &str, jobs: &Value) -> Vec<Value> {
+    let is_ours = |job: &&Value| {
+        controller(job).is_some_and(|owner| owner["kind"] == "ExtendedJob" && owner["name"] == extended_job)
+    };
+    jobs["items"].as_array().into_iter().flatten().filter(is_ours).cloned().collect()
+}

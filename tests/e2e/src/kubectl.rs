@@ -1,0 +1,96 @@
+//! kubectl as a subprocess: what users have, with their view of refusals.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::target;
+
+/// kubectl in one namespace, as one user.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    namespace: String,
+    user: Option<String>,
+}
+
+impl Kubectl {
+    /// As the administrator, in this namespace.
+    pub fn in_namespace(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), user: None }
+    }
+
+    /// The same, as another user.
+    pub fn acting_as(&self, user: &str) -> Self {
+        Self { user: Some(user.to_owned()), ..self.clone() }
+    }
+
+    /// What it prints; its complaint as the error.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        self.run_with_input(args, "")
+    }
+
+    /// The same for a command that reads manifests (`-f -`).
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Result<String> {
+        let output = self.output(args, input)?;
+        ensure!(output.status.success(), "kubectl {}: {}", args.join(" "), complaint(&output));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The message of a refusal that must come.
+    pub fn refusal(&self, args: &[&str], input: &str) -> Result<String> {
+        let output = self.output(args, input)?;
+        ensure!(!output.status.success(), "kubectl {}: accepted, although it should not be", args.join(" "));
+        Ok(complaint(&output))
+    }
+
+    /// One object or a list; `Null` if there is no such object.
+    pub fn get(&self, what: &[&str]) -> Result<Value> {
+        let printed = self.run(&[&["get", "--ignore-not-found", "--output=json"], what].concat())?;
+        if printed.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&printed).with_context(|| format!("kubectl get {}: {printed}", what.join(" ")))
+    }
+
+    /// The objects of a list.
+    pub fn list(&self, what: &[&str]) -> Result<Vec<Value>> {
+        match self.get(what)?["items"].take() {
+            Value::Array(items) => Ok(items),
+            other => bail!("kubectl get {}: not a list but {other}", what.join(" ")),
+        }
+    }
+
+    fn output(&self, args: &[&str], input: &str) -> Result<Output> {
+        let mut command = self.command(args)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("kubectl can't be started")?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes()).or_else(ignore_unread)?;
+        }
+        Ok(child.wait_with_output()?)
+    }
+
+    fn command(&self, args: &[&str]) -> Result<Command> {
+        let mut command = target::kubectl()?;
+        command.arg("--namespace").arg(&self.namespace);
+        if let Some(user) = &self.user {
+            command.arg("--as").arg(user);
+        }
+        command.args(args);
+        Ok(command)
+    }
+}
+
+/// kubectl may end without reading its input; its own message then says why.
+fn ignore_unread(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}

@@ -1,0 +1,20 @@
+//! The names that users' manifests and scripts rely on.
+
+/// On each Job and pod that the operator makes: which ExtendedJob it belongs to.
+pub const OWNER: &str = "fissile.cloudfoundry.org/extendedjob";
+/// On each Job of a trigger and its pods: the pod it runs for, cut to what a label holds.
+pub const AFFECTED_POD: &str = "affected-pod";
+/// The same pod's full name, as an annotation.
+pub const POD_NAME: &str = "fissile.cloudfoundry.org/affected-pod-name";
+/// Its UID.
+pub const POD_UID: &str = "fissile.cloudfoundry.org/affected-pod-uid";
+/// Its address.
+pub const POD_IP: &str = "fissile.cloudfoundry.org/affected-pod-ip";
+/// Its node.
+pub const POD_NODE: &str = "fissile.cloudfoundry.org/affected-pod-node";
+/// Its labels, as JSON.
+pub const POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-labels";
+/// The transition that started the Job.
+pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
+/// Where the operator is installed.
+pub const OPERATOR_NAMESPACE: &str = "extendedjob-operator";

@@ -1,0 +1,109 @@
+//! The operator's own Deployment: its log, and ways to take it away for a while.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::names::OPERATOR_NAMESPACE;
+use crate::{Kubectl, target, text};
+
+/// The installed operator, held by one test at a time: the tests that disturb it, and those that need it
+/// undisturbed. All others go on beside them.
+#[derive(Debug)]
+pub struct Operator {
+    kubectl: Kubectl,
+    _held: MutexGuard<'static, ()>,
+}
+
+/// While this lives no operator runs.
+#[derive(Debug)]
+pub struct Stopped<'a> {
+    operator: &'a Operator,
+    replicas: u64,
+}
+
+impl Operator {
+    /// Waits for its turn.
+    pub fn hold() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        // A test that failed while it held the operator has left it running.
+        let held = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { kubectl: Kubectl::in_namespace(OPERATOR_NAMESPACE), _held: held }
+    }
+
+    /// Replaces its pods, as an upgrade does.
+    pub fn restart(&self) -> Result<()> {
+        self.kubectl.run(&["rollout", "restart", "deployment"])?;
+        self.kubectl.run(&["rollout", "status", "deployment", "--timeout=90s"]).map(drop)
+    }
+
+    /// Takes it down from its first to its last breath: kill -9 where the node is within reach, else its pods
+    /// are deleted without grace. Does not wait for its return.
+    pub fn kill(&self) -> Result<()> {
+        let Some(cluster) = target::local_cluster()? else {
+            let all_at_once = ["delete", "pods", "--all", "--force", "--grace-period=0"];
+            return self.kubectl.run(&all_at_once).map(drop);
+        };
+        let containers = containers(&self.kubectl.get(&["pods"])?);
+        ensure!(!containers.is_empty(), "no container of the operator is running");
+        containers.iter().try_for_each(|container| cluster.signal_container(container, "KILL"))
+    }
+
+    /// Scales it to nothing, until the guard is dropped.
+    pub fn stop(&self) -> Result<Stopped<'_>> {
+        let deployments = self.kubectl.list(&["deployments"])?;
+        let deployment = deployments.first().context("the operator is not installed")?;
+        let stopped =
+            Stopped { operator: self, replicas: deployment["spec"]["replicas"].as_u64().unwrap_or(1) };
+        stopped.scale(0)?;
+        let none_left = |pods: &Value| pods["items"].as_array().filter(|pods| pods.is_empty()).map(drop);
+        self.kubectl.until(&["pods"], "no pod of the operator", none_left)?;
+        Ok(stopped)
+    }
+
+    /// All that its present pods have logged.
+    pub fn log(&self) -> Result<String> {
+        log("--tail=-1")
+    }
+
+    pub(crate) fn log_tail() -> Result<String> {
+        log("--tail=60")
+    }
+
+    pub(crate) fn pods_in_words() -> Result<String> {
+        Kubectl::in_namespace(OPERATOR_NAMESPACE).run(&["get", "pods", "--output=wide"])
+    }
+}
+
+impl Stopped<'_> {
+    fn scale(&self, replicas: u64) -> Result<()> {
+        let replicas = format!("--replicas={replicas}");
+        self.operator.kubectl.run(&["scale", "deployment", "--all", &replicas]).map(drop)
+    }
+}
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.scale(self.replicas) {
+            eprintln!("the operator stays stopped: {error:#}");
+        }
+    }
+}
+
+fn log(tail: &str) -> Result<String> {
+    let kubectl = Kubectl::in_namespace(OPERATOR_NAMESPACE);
+    let pods = kubectl.list(&["pods"])?;
+    let logs = pods.iter().map(|pod| kubectl.run(&["logs", crate::name(pod), "--all-containers", tail]));
+    logs.collect::<Result<Vec<_>>>().map(|logs| logs.join("\n"))
+}
+
+/// The IDs of the containers that run, without the runtime's name in front.
+fn containers(pods: &Value) -> Vec<String> {
+    let pods = pods["items"].as_array().into_iter().flatten();
+    let statuses = pods.flat_map(|pod| pod["status"]["containerStatuses"].as_array().into_iter().flatten());
+    let running = statuses.filter(|status| status["state"]["running"].is_object());
+    running
+        .map(|status| text(&status["containerID"]).trim_start_matches("containerd://").to_owned())
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! What users of ExtendedJob rely on, each test named as the fact it proves.
+
+mod faults;
+mod lifecycle;
+mod names;
+mod once;
+mod output;
+mod policy;
+mod refusals;
+mod selectors;
+mod status;
+mod template;
+mod triggers;

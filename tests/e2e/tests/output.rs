@@ -1,0 +1,271 @@
+//! Where the output of a run goes, and when.
+
+use anyhow::Result;
+use e2e::names::POD_NAME;
+use e2e::{ExtendedJob, Namespace, Operator, extended_job, pod, scenario, template, text};
+use serde_json::{Value, json};
+
+fn once(name: &str, script: &str) -> ExtendedJob {
+    extended_job(name).once().running(template::script(script))
+}
+
+/// Runs it, and gives what is then in the ConfigMap `out`.
+fn stored_by(ns: &Namespace, extended_job: ExtendedJob) -> Result<Value> {
+    let name = extended_job.name();
+    ns.create(extended_job.stdout_to("out"))?;
+    ns.condition_of(&name, "OutputWritten", "True")?;
+    ns.kubectl.get(&["configmap", "out"])
+}
+
+fn config_map(data: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "out"}, "data": data})
+}
+
+#[test]
+fn stdout_lands_in_a_configmap_under_the_containers_name() -> Result<()> {
+    scenario(|ns| {
+        let out = stored_by(ns, once("greet", "echo grüße; echo; printf end"))?;
+        assert_eq!(out["data"], json!({"main.stdout": "grüße\n\nend"}));
+        assert_eq!(out["binaryData"], Value::Null);
+        Ok(())
+    })
+}
+
+#[test]
+fn stdout_lands_in_a_secret_of_another_namespace() -> Result<()> {
+    scenario(|ns| {
+        let vault = ns.sibling("vault")?;
+        let target = json!(format!("{}/out", vault.name));
+        ns.create(once("greet", "echo hello").with("/output/stdout/secretRef", target))?;
+        ns.condition_of("greet", "OutputWritten", "True")?;
+        // "hello\n"
+        assert_eq!(vault.kubectl.get(&["secret", "out"])?["data"], json!({"main.stdout": "aGVsbG8K"}));
+        assert!(ns.kubectl.list(&["secrets"])?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn each_container_has_its_key_and_init_containers_have_none() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::of_containers([
+            template::container("left", "echo from left"),
+            template::container("right", "echo from right"),
+        ]);
+        let init = template::container("prepare", "echo from prepare");
+        template["spec"]["template"]["spec"]["initContainers"] = json!([init]);
+        let out = stored_by(ns, extended_job("pair").once().running(template))?;
+        assert_eq!(out["data"], json!({"left.stdout": "from left\n", "right.stdout": "from right\n"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_container_can_print_which_pod_it_runs_for() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("echo $POD");
+        let annotation = format!("metadata.annotations['{POD_NAME}']");
+        template["spec"]["template"]["spec"]["containers"][0]["env"] =
+            json!([{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": annotation}}}]);
+        ns.declare(extended_job("on-ready").on_ready().running(template).stdout_to("out"))?;
+        ns.start(pod("redis-0").ready())?;
+        ns.condition_of("on-ready", "OutputWritten", "True")?;
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "redis-0\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn bytes_that_are_no_text_go_to_binary_data() -> Result<()> {
+    scenario(|ns| {
+        let out = stored_by(ns, once("bytes", r"printf '\377\376\000\001'"))?;
+        assert_eq!(out["binaryData"], json!({"main.stdout": "//4AAQ=="}));
+        assert_eq!(out["data"], Value::Null);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_key_never_stands_in_data_and_binary_data_both() -> Result<()> {
+    scenario(|ns| {
+        ns.create(config_map(&json!({"main.stdout": "text"})))?;
+        let overwrite = json!(true);
+        let out = stored_by(
+            ns,
+            once("bytes", r"printf '\377'").with("/output/stdout/overwrite", overwrite.clone()),
+        )?;
+        assert_eq!((&out["data"], &out["binaryData"]), (&Value::Null, &json!({"main.stdout": "/w=="})));
+        let out = stored_by(ns, once("text", "echo text").with("/output/stdout/overwrite", overwrite))?;
+        assert_eq!((&out["data"], &out["binaryData"]), (&json!({"main.stdout": "text\n"}), &Value::Null));
+        Ok(())
+    })
+}
+
+#[test]
+fn without_overwrite_a_key_that_exists_is_left_alone() -> Result<()> {
+    scenario(|ns| {
+        let theirs = json!({"main.stdout": "theirs", "other": "theirs too"});
+        ns.create(config_map(&theirs))?;
+        ns.create(once("polite", "echo ours").stdout_to("out"))?;
+        ns.reason_of("polite", "OutputWritten", "KeyExists")?;
+        ns.condition_of("polite", "OutputWritten", "False")?;
+        // A Job's success never depends on its output.
+        ns.condition_of("polite", "Complete", "True")?;
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"], theirs);
+        Ok(())
+    })
+}
+
+#[test]
+fn without_overwrite_the_first_runs_output_stays_and_its_writer_is_named() -> Result<()> {
+    scenario(|ns| {
+        stored_by(ns, once("first", "echo first"))?;
+        ns.create(once("second", "echo second").stdout_to("out"))?;
+        let message = ns.reason_of("second", "OutputWritten", "KeyExists")?;
+        assert!(message.contains("first"), "{message}");
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "first\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn with_overwrite_the_key_is_replaced_and_others_stay() -> Result<()> {
+    scenario(|ns| {
+        ns.create(config_map(&json!({"main.stdout": "old", "other": "theirs"})))?;
+        let out = stored_by(ns, once("bold", "echo new").with("/output/stdout/overwrite", json!(true)))?;
+        assert_eq!(out["data"], json!({"main.stdout": "new\n", "other": "theirs"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn empty_output_is_output_too() -> Result<()> {
+    scenario(|ns| {
+        ns.create(config_map(&json!({"main.stdout": "old"})))?;
+        let out = stored_by(ns, once("silent", "true").with("/output/stdout/overwrite", json!(true)))?;
+        assert_eq!(out["data"], json!({"main.stdout": ""}));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_failed_jobs_output_is_written_only_with_write_on_failure() -> Result<()> {
+    scenario(|ns| {
+        ns.create(once("discreet", "echo why; exit 3").stdout_to("nothing"))?;
+        ns.create(
+            once("open", "echo why; exit 3")
+                .stdout_to("out")
+                .with("/output/stdout/writeOnFailure", json!(true)),
+        )?;
+        // The output is tried before the end of the run is recorded.
+        ns.condition_of("discreet", "Failed", "True")?;
+        ns.condition_of("open", "Failed", "True")?;
+        assert_eq!(ns.kubectl.get(&["configmap", "nothing"])?, Value::Null);
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "why\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_success_replaces_what_a_failed_attempt_of_its_job_wrote() -> Result<()> {
+    scenario(|ns| {
+        let mut template =
+            template::script("test -e /tries/1 && echo good && exit; touch /tries/1; echo bad; exit 1");
+        template["spec"]["backoffLimit"] = json!(3);
+        let pod_spec = &mut template["spec"]["template"]["spec"];
+        pod_spec["restartPolicy"] = json!("OnFailure");
+        pod_spec["volumes"] = json!([{"name": "tries", "emptyDir": {}}]);
+        pod_spec["containers"][0]["volumeMounts"] = json!([{"name": "tries", "mountPath": "/tries"}]);
+        let twice =
+            extended_job("twice").once().running(template).with("/output/stdout/writeOnFailure", json!(true));
+        ns.create(twice.stdout_to("out"))?;
+        ns.condition_of("twice", "Complete", "True")?;
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "good\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn of_output_that_does_not_fit_the_newest_whole_lines_are_kept() -> Result<()> {
+    scenario(|ns| {
+        let out = stored_by(ns, once("count", "seq 1 300000"))?;
+        let kept = text(&out["data"]["main.stdout"]);
+        assert!(kept.len() > 500_000 && kept.len() < 1 << 20, "{}", kept.len());
+        let lines: Vec<u32> = kept.lines().map(str::parse).collect::<Result<_, _>>()?;
+        assert!(lines.windows(2).all(|pair| pair[1] == pair[0] + 1) && lines.last() == Some(&300_000));
+
+        let output = ns.kubectl.get(&["extendedjob", "count"])?["status"]["lastRun"]["outputs"][0].take();
+        assert_eq!(
+            output["bytesSeen"],
+            (1..=300_000).map(|line: u32| line.to_string().len() + 1).sum::<usize>()
+        );
+        assert_eq!(output["bytesKept"], kept.len());
+        Ok(())
+    })
+}
+
+#[test]
+fn output_waits_for_its_namespace() -> Result<()> {
+    scenario(|ns| {
+        let target = json!(format!("{}-later/out", ns.name));
+        ns.create(once("early", "echo patience").with("/output/stdout/configRef", target))?;
+        ns.reason_of("early", "OutputWritten", "TargetNamespaceMissing")?;
+        ns.condition_of("early", "Complete", "True")?;
+        let later = ns.sibling("later")?;
+        ns.condition_of("early", "OutputWritten", "True")?;
+        assert_eq!(later.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "patience\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_immutable_target_is_reported() -> Result<()> {
+    scenario(|ns| {
+        let mut out = config_map(&json!({"other": "theirs"}));
+        out["immutable"] = json!(true);
+        ns.create(out)?;
+        ns.create(once("late", "echo ours").stdout_to("out"))?;
+        ns.reason_of("late", "OutputWritten", "TargetImmutable")?;
+        ns.condition_of("late", "Complete", "True")?;
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"], json!({"other": "theirs"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn no_byte_of_output_shows_anywhere_but_in_its_target() -> Result<()> {
+    scenario(|ns| {
+        // The log is whole only while the operator's pod stays the same.
+        let operator = Operator::hold();
+        // The word stands in no manifest, so that whatever shows it has it from the output.
+        let canary = "canary-in-the-mine";
+        let script = "echo canary-in-THE-mine | tr A-Z a-z";
+        let secret = |name: &str, immutable: bool| {
+            // "aGVsbG8K" is any value.
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "immutable": immutable, "data": {"main.stdout": "aGVsbG8K"}})
+        };
+        ns.create_all([secret("taken", false), secret("immutable", true)])?;
+        let to = |name: &str, target: &str, script: &str| {
+            once(name, script)
+                .with("/output/stdout/secretRef", json!(target))
+                .with("/output/stdout/overwrite", json!(target == "immutable"))
+                .with("/output/stdout/writeOnFailure", json!(true))
+        };
+        ns.create_all([
+            to("written", "out", script).into(),
+            to("failed", "out-of-failure", &format!("{script}; exit 1")).into(),
+            to("kept-out", "taken", script).into(),
+            to("refused", "immutable", script).into(),
+        ])?;
+        ns.condition_of("written", "OutputWritten", "True")?;
+        ns.condition_of("failed", "OutputWritten", "True")?;
+        ns.reason_of("kept-out", "OutputWritten", "KeyExists")?;
+        ns.reason_of("refused", "OutputWritten", "TargetImmutable")?;
+        for place in ["extendedjobs", "jobs", "pods", "events", "configmaps"] {
+            assert!(!ns.kubectl.get(&[place])?.to_string().contains(canary), "in {place}");
+        }
+        let log = operator.log()?;
+        assert!(!log.is_empty() && !log.contains(canary), "in the operator's log");
+        Ok(())
+    })
+}

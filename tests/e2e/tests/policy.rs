@@ -1,0 +1,103 @@
+//! An ExtendedJob is a way to create Jobs and to write ConfigMaps and Secrets, and therefore only for those who
+//! may do that themselves.
+
+use anyhow::Result;
+use e2e::{ExtendedJob, Kubectl, Namespace, extended_job, scenario};
+use serde_json::{Value, json};
+
+const CREATE: [&str; 2] = ["create", "--filename=-"];
+
+/// A user who may do with ExtendedJobs whatever ExtendedJobs may be used for.
+fn alice(ns: &Namespace) -> Result<Kubectl> {
+    ns.allow("alice", &["create", "get", "patch"], "extendedjobs.fissile.cloudfoundry.org")?;
+    Ok(ns.kubectl.acting_as("alice"))
+}
+
+fn manifest(extended_job: ExtendedJob) -> String {
+    Value::from(extended_job).to_string()
+}
+
+/// Its stdout goes to the Secret `keys`.
+fn printing_keys() -> ExtendedJob {
+    extended_job("print-keys").once().with("/output/stdout/secretRef", json!("keys"))
+}
+
+fn says(message: &str, words: &[&str]) {
+    let missing: Vec<&&str> = words.iter().filter(|word| !message.contains(**word)).collect();
+    assert!(missing.is_empty(), "{missing:?} not in: {message}");
+}
+
+#[test]
+fn who_may_do_it_by_hand_may_have_it_done() -> Result<()> {
+    scenario(|ns| {
+        let alice = alice(ns)?;
+        ns.allow("alice", &["create"], "jobs.batch")?;
+        ns.allow("alice", &["create"], "secrets")?;
+        ns.allow("alice", &["update"], "secrets/keys")?;
+        alice.run_with_input(&CREATE, &manifest(printing_keys())).map(drop)
+    })
+}
+
+#[test]
+fn who_may_not_create_jobs_is_refused() -> Result<()> {
+    scenario(|ns| {
+        let alice = alice(ns)?;
+        let refusal = alice.refusal(&CREATE, &manifest(extended_job("plain").once()))?;
+        says(&refusal, &["create", "Jobs"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_may_not_create_secrets_in_the_target_namespace_is_refused() -> Result<()> {
+    scenario(|ns| {
+        let vault = ns.sibling("vault")?;
+        let alice = alice(ns)?;
+        ns.allow("alice", &["create"], "jobs.batch")?;
+        ns.allow("alice", &["create", "update"], "secrets")?;
+        let target = json!(format!("{}/keys", vault.name));
+        let to_vault = extended_job("print-keys").once().with("/output/stdout/secretRef", target);
+        says(&alice.refusal(&CREATE, &manifest(to_vault))?, &["Secret", &vault.name]);
+        Ok(())
+    })
+}
+
+#[test]
+fn who_may_not_update_the_named_secret_is_refused() -> Result<()> {
+    scenario(|ns| {
+        let alice = alice(ns)?;
+        ns.allow("alice", &["create"], "jobs.batch")?;
+        ns.allow("alice", &["create"], "secrets")?;
+        ns.allow("alice", &["update"], "secrets/other-keys")?;
+        says(&alice.refusal(&CREATE, &manifest(printing_keys()))?, &["Secret", "keys"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_configmap_asks_for_other_rights_than_a_secret() -> Result<()> {
+    scenario(|ns| {
+        let alice = alice(ns)?;
+        ns.allow("alice", &["create"], "jobs.batch")?;
+        ns.allow("alice", &["create", "update"], "secrets")?;
+        let to_config_map = manifest(extended_job("print").once().stdout_to("out"));
+        says(&alice.refusal(&CREATE, &to_config_map)?, &["ConfigMap"]);
+        ns.allow("alice", &["create", "update"], "configmaps")?;
+        alice.run_with_input(&CREATE, &to_config_map).map(drop)
+    })
+}
+
+#[test]
+fn an_edit_needs_the_rights_too_and_metadata_needs_none() -> Result<()> {
+    scenario(|ns| {
+        ns.create(printing_keys())?;
+        let alice = alice(ns)?;
+        alice.run(&["label", "extendedjob", "print-keys", "team=blue"])?;
+        alice.run(&["annotate", "extendedjob", "print-keys", "example.com/note=seen"])?;
+        let edit = r#"--patch={"spec":{"template":{"spec":{"backoffLimit":5}}}}"#;
+        says(&alice.refusal(&["patch", "extendedjob", "print-keys", "--type=merge", edit], "")?, &["Jobs"]);
+        let request = "fissile.cloudfoundry.org/run-requested-at=now";
+        says(&alice.refusal(&["annotate", "extendedjob", "print-keys", request], "")?, &["Jobs"]);
+        Ok(())
+    })
+}
