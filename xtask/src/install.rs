@@ -58,8 +58,7 @@ pub(crate) fn provide_image(target: &Target, profile: Profile) -> Result<String>
         Target::Local(cluster, _) => {
             let context = image::stage(profile)?;
             let image = format!("{OPERATOR}:{}", context.tag);
-            // A name without a registry is short for docker.io/library; the local mirror wants it whole.
-            cluster.build_image(&context.folder, &format!("library/{image}"))?;
+            cluster.build_image(&context.folder, &image)?;
             Ok(image)
         }
     }
