@@ -1,1 +1,25 @@
-//! To come.
+//! What the operator does next, as pure functions of what it knows.
+//!
+//! Nothing here talks to a cluster, spawns a task or reads a clock: time is passed in, and what
+//! comes out is data that `extendedjob-actors` performs. That is what lets tables and properties
+//! judge each rule without a cluster.
+//!
+//! ```text
+//! pod → transition → run → Job → outcome → output → status
+//! ```
+
+pub mod declared;
+pub mod fault;
+pub mod identity;
+pub mod job;
+pub mod output;
+pub mod pod;
+pub mod retry;
+pub mod run;
+pub mod selector;
+pub mod status;
+pub mod tail;
+pub mod transition;
+
+#[cfg(test)]
+mod fixtures;

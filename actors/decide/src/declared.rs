@@ -1,0 +1,39 @@
+//! What is known of an ExtendedJob: its identity, what the user asks for, what was last reported.
+
+use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Mode, Run};
+use jiff::Timestamp;
+
+/// An ExtendedJob as the API server holds it.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// The object's UID.
+    pub uid: String,
+    /// The object's name.
+    pub name: String,
+    /// The object's namespace.
+    pub namespace: String,
+    /// The version to give as precondition of a status write.
+    pub resource_version: String,
+    /// Raised by the API server at each edit of the spec.
+    pub generation: i64,
+    /// When the API server created it, in whole seconds.
+    pub created: Timestamp,
+    /// It has a deletionTimestamp: no run starts any more.
+    pub deleting: bool,
+    /// What the user asks for.
+    pub spec: ExtendedJobSpec,
+    /// What was last reported.
+    pub status: ExtendedJobStatus,
+}
+
+impl Declared {
+    /// What starts its runs; `None` where the spec says neither, which the schema refuses.
+    #[must_use]
+    pub fn mode(&self) -> Option<Mode> {
+        match (&self.spec.triggers, self.spec.run) {
+            (Some(_), None) => Some(Mode::Ready),
+            (None, Some(Run::Once)) => Some(Mode::Once),
+            _ => None,
+        }
+    }
+}

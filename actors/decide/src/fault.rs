@@ -1,0 +1,89 @@
+//! What the API server's refusals mean.
+
+/// What kind of trouble a failed call to the API server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The object is not there.
+    NotFound,
+    /// An object of that name is there.
+    AlreadyExists,
+    /// The object has changed since it was read.
+    Conflict,
+    /// The watched version is too old to go on from.
+    Expired,
+    /// The request itself is wrong, and stays so until someone edits it.
+    Invalid,
+    /// The namespace is terminating: nothing can be created there ever again.
+    Terminating,
+    /// A quota leaves no room (yet).
+    Quota,
+    /// Refused by policy: rights, webhooks, quotas. Someone may change that.
+    Refused,
+    /// An outage, overload or broken connection: the same call may go through later.
+    Transient,
+}
+
+/// An answer of the API server that is no success, or none at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The HTTP status code; `None` when no answer came.
+    pub code: Option<u16>,
+    /// The Status object's `reason`.
+    pub reason: &'a str,
+    /// The Status object's `message`.
+    pub message: &'a str,
+    /// The `reason`s of the Status object's causes.
+    pub causes: &'a [String],
+}
+
+/// Classifies an answer (codes and reasons:
+/// <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#http-status-codes>).
+#[must_use]
+pub fn classify(answer: Answer<'_>) -> Class {
+    match answer.code {
+        Some(404) => Class::NotFound,
+        Some(409) if answer.reason == "AlreadyExists" => Class::AlreadyExists,
+        Some(409) => Class::Conflict,
+        Some(410) => Class::Expired,
+        // 400 is also what a proxy or an API server in trouble says; only a body that could not
+        // be decoded is the user's to mend.
+        Some(422) => Class::Invalid,
+        Some(400) if answer.message.contains("strict decoding error") => Class::Invalid,
+        Some(400) if answer.message.contains("cannot be handled as a Job") => Class::Invalid,
+        Some(413) => Class::Invalid,
+        Some(403) if answer.causes.iter().any(|cause| cause == "NamespaceTerminating") => Class::Terminating,
+        Some(403) if answer.message.contains("exceeded quota") => Class::Quota,
+        Some(400 | 401 | 403 | 405) => Class::Refused,
+        _ => Class::Transient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_has_its_class() {
+        let terminating = ["NamespaceTerminating".to_owned()];
+        let table: &[(Option<u16>, &str, &str, &[String], Class)] = &[
+            (None, "", "", &[], Class::Transient),
+            (Some(404), "NotFound", "", &[], Class::NotFound),
+            (Some(409), "AlreadyExists", "", &[], Class::AlreadyExists),
+            (Some(409), "Conflict", "", &[], Class::Conflict),
+            (Some(410), "Expired", "", &[], Class::Expired),
+            (Some(422), "Invalid", "", &[], Class::Invalid),
+            (Some(400), "BadRequest", "strict decoding error: unknown field \"spec.x\"", &[], Class::Invalid),
+            (Some(400), "BadRequest", "the server could not understand", &[], Class::Refused),
+            (Some(403), "Forbidden", "", &terminating, Class::Terminating),
+            (Some(403), "Forbidden", "jobs.batch is forbidden: exceeded quota: q", &[], Class::Quota),
+            (Some(403), "Forbidden", "denied by a webhook", &[], Class::Refused),
+            (Some(429), "TooManyRequests", "", &[], Class::Transient),
+            (Some(500), "InternalError", "", &[], Class::Transient),
+            (Some(504), "Timeout", "", &[], Class::Transient),
+        ];
+        for &(code, reason, message, causes, expected) in table {
+            let answer = Answer { code, reason, message, causes };
+            assert_eq!(classify(answer), expected, "{answer:?}");
+        }
+    }
+}

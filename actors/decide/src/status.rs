@@ -1,0 +1,575 @@
+//! What the user is shown: the whole status, derived anew from all that is known.
+//!
+//! Derived, not edited step by step: whatever was missed or seen twice, the next status is right.
+
+use std::collections::BTreeMap;
+
+use extendedjob_api::{
+    Cause, ExtendedJobStatus, Mode, OutputResult, OutputStatus, RunResult, RunStatus, Streams,
+    conditions::{self, reasons},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::{declared::Declared, job::Failure};
+
+/// The longest message that the API server takes in a condition (meta/v1 Condition: 32768), less
+/// what would still be read.
+const MESSAGE_MAX: usize = 1024;
+
+/// Something that stands in the way, for people and programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// One of [`reasons`].
+    pub reason: &'static str,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It has no Job yet; what it waits for, if known.
+    Waiting(Option<Trouble>),
+    /// Its Job is under way.
+    Active,
+    /// Its Job ended.
+    Ended {
+        /// When.
+        time: Option<Timestamp>,
+        /// `None`: with success.
+        failure: Option<Failure>,
+    },
+    /// Someone deleted its Job before it ended.
+    Deleted,
+}
+
+/// What is known of one run.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    /// Why it was started.
+    pub cause: Cause,
+    /// When its Job was created.
+    pub created: Option<Timestamp>,
+    /// How far it is.
+    pub stage: Stage,
+    /// What became of its output; `None` while that is open.
+    pub output: Option<Settled>,
+}
+
+/// What became of a run's output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Key by key.
+    pub outputs: Vec<OutputStatus>,
+    /// Why not all of it is where it should be.
+    pub trouble: Option<Trouble>,
+}
+
+/// What the API server says of the template.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Template {
+    /// Not asked, or no answer yet.
+    #[default]
+    Unchecked,
+    /// A Job can be made of it.
+    Valid,
+    /// It is wrong, in the API server's words.
+    Invalid(String),
+}
+
+/// Ended runs whose Jobs are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// How many of them succeeded.
+    pub succeeded: i64,
+    /// How many of them failed.
+    pub failed: i64,
+}
+
+impl Gone {
+    /// What an earlier operator counted beyond the Jobs that are still there.
+    #[must_use]
+    pub fn beyond(status: &ExtendedJobStatus, runs: &BTreeMap<String, RunState>) -> Self {
+        let present = count(runs);
+        Self {
+            succeeded: (status.succeeded - present.succeeded).max(0),
+            failed: (status.failed - present.failed).max(0),
+        }
+    }
+}
+
+/// All that a status is derived from.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The ExtendedJob.
+    pub declared: &'a Declared,
+    /// Rules of the schema that the spec breaks.
+    pub problems: &'a [String],
+    /// The API server's word on the template.
+    pub template: &'a Template,
+    /// The runs, by the name of their Job.
+    pub runs: &'a BTreeMap<String, RunState>,
+    /// Ended runs whose Jobs are gone.
+    pub gone: Gone,
+}
+
+/// The status to show at `now`. Equal to `declared.status` when there is nothing new to say.
+#[must_use]
+pub fn derive(view: View<'_>, now: Timestamp) -> ExtendedJobStatus {
+    let counts = count(view.runs);
+    let last_run = last_run(view);
+    ExtendedJobStatus {
+        observed_generation: Some(view.declared.generation),
+        mode: view.declared.mode(),
+        active: i32::try_from(counts.active).unwrap_or(i32::MAX),
+        succeeded: view.gone.succeeded + counts.succeeded,
+        failed: view.gone.failed + counts.failed,
+        conditions: conditions(view, last_run.as_ref(), now),
+        last_run,
+    }
+}
+
+struct Counts {
+    active: i64,
+    succeeded: i64,
+    failed: i64,
+}
+
+fn count(runs: &BTreeMap<String, RunState>) -> Counts {
+    let mut counts = Counts { active: 0, succeeded: 0, failed: 0 };
+    for run in runs.values() {
+        match &run.stage {
+            Stage::Waiting(_) => {}
+            Stage::Active => counts.active += 1,
+            Stage::Ended { failure: None, .. } => counts.succeeded += 1,
+            Stage::Ended { .. } | Stage::Deleted => counts.failed += 1,
+        }
+    }
+    counts
+}
+
+/// The run that was started last. One whose Job has gone since stays as it was told.
+fn last_run(view: View<'_>) -> Option<RunStatus> {
+    let known = view
+        .runs
+        .iter()
+        .filter(|(_, run)| !matches!(run.stage, Stage::Waiting(_)))
+        .max_by_key(|(job, run)| (run.created, *job));
+    let told = view.declared.status.last_run.as_ref();
+    let told_later = |told: &&RunStatus| {
+        known.is_none_or(|(_, run)| told.start_time.as_ref().map(|time| time.0) > run.created)
+    };
+    if let Some(told) = told.filter(told_later).filter(|told| !view.runs.contains_key(&told.job)) {
+        let mut told = told.clone();
+        if told.result == Some(RunResult::Running) {
+            told.result = Some(RunResult::Deleted);
+        }
+        return Some(told);
+    }
+    let (job, run) = known?;
+    let told_outputs = || told.filter(|told| told.job == *job).map(|told| told.outputs.clone());
+    let (result, completion) = match &run.stage {
+        Stage::Ended { time, failure } => {
+            (if failure.is_none() { RunResult::Succeeded } else { RunResult::Failed }, *time)
+        }
+        Stage::Deleted => (RunResult::Deleted, None),
+        Stage::Active | Stage::Waiting(_) => (RunResult::Running, None),
+    };
+    Some(RunStatus {
+        job: job.clone(),
+        cause: run.cause.clone(),
+        start_time: run.created.map(Time),
+        completion_time: completion.map(Time),
+        result: Some(result),
+        outputs: match &run.output {
+            Some(settled) => settled.outputs.clone(),
+            None => told_outputs().unwrap_or_default(),
+        },
+        streams: view.declared.spec.output.is_some().then_some(Streams::Merged),
+    })
+}
+
+fn conditions(view: View<'_>, last_run: Option<&RunStatus>, now: Timestamp) -> Vec<Condition> {
+    let hindrance = hindrance(view);
+    let last = last_run.and_then(|told| view.runs.get(&told.job));
+    let mut all = vec![ready(view, hindrance.as_ref(), last_run, last)];
+    all.extend(progress(view, hindrance.as_ref()));
+    all.extend(outcome(last_run, last));
+    if view.declared.spec.output.is_some() {
+        all.extend(output_written(view, last_run, last));
+    }
+    all.into_iter().map(|word| word.since(&view.declared.status.conditions, view.declared, now)).collect()
+}
+
+/// A condition before its time and generation are known.
+struct Word {
+    r#type: &'static str,
+    status: String,
+    reason: String,
+    message: String,
+}
+
+fn word(r#type: &'static str, holds: bool, reason: &str, message: impl Into<String>) -> Word {
+    let status = if holds { "True" } else { "False" };
+    Word { r#type, status: status.into(), reason: reason.into(), message: message.into() }
+}
+
+impl Word {
+    /// The whole condition; its time is that of the last change of status.
+    fn since(self, told: &[Condition], declared: &Declared, now: Timestamp) -> Condition {
+        let same = told.iter().find(|told| told.type_ == self.r#type && told.status == self.status);
+        let mut message = self.message;
+        if message.len() > MESSAGE_MAX {
+            let end = (0..=MESSAGE_MAX).rev().find(|&end| message.is_char_boundary(end)).unwrap_or(0);
+            message.truncate(end);
+            message.push('…');
+        }
+        // Whole seconds, as the API server stores them: else an unchanged condition would differ.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        Condition {
+            type_: self.r#type.to_owned(),
+            status: self.status,
+            reason: self.reason,
+            message,
+            observed_generation: Some(declared.generation),
+            last_transition_time: same.map_or(Time(now), |same| same.last_transition_time.clone()),
+        }
+    }
+}
+
+/// What keeps runs from starting, the gravest first.
+fn hindrance(view: View<'_>) -> Option<Trouble> {
+    if !view.problems.is_empty() {
+        return Some(Trouble { reason: reasons::INVALID_SPEC, message: view.problems.join("; ") });
+    }
+    if let Template::Invalid(message) = view.template {
+        return Some(Trouble { reason: reasons::INVALID_TEMPLATE, message: message.clone() });
+    }
+    let waiting: Vec<&RunState> =
+        view.runs.values().filter(|run| matches!(run.stage, Stage::Waiting(_))).collect();
+    let trouble = waiting.iter().find_map(|run| match &run.stage {
+        Stage::Waiting(trouble) => trouble.as_ref(),
+        _ => None,
+    })?;
+    let runs =
+        if waiting.len() == 1 { "1 run waits".to_owned() } else { format!("{} runs wait", waiting.len()) };
+    Some(Trouble { reason: trouble.reason, message: format!("{runs}: {}", trouble.message) })
+}
+
+/// Whether only a person can go on from here.
+fn needs_someone(trouble: &Trouble) -> bool {
+    matches!(trouble.reason, reasons::INVALID_SPEC | reasons::INVALID_TEMPLATE | reasons::JOB_NAME_TAKEN)
+}
+
+fn ready(
+    view: View<'_>,
+    hindrance: Option<&Trouble>,
+    last_run: Option<&RunStatus>,
+    last: Option<&RunState>,
+) -> Word {
+    let ready = |holds, reason, message: String| word(conditions::READY, holds, reason, message);
+    if let Some(trouble) = hindrance {
+        return ready(false, trouble.reason, trouble.message.clone());
+    }
+    if view.declared.mode() == Some(Mode::Ready) {
+        return ready(true, reasons::WATCHING, "waits for pods that turn ready".to_owned());
+    }
+    match last_run.and_then(|run| run.result) {
+        None => ready(true, reasons::RUNNING, "the Job is about to be made".to_owned()),
+        Some(RunResult::Running) => ready(true, reasons::RUNNING, "the Job is under way".to_owned()),
+        Some(RunResult::Succeeded) => ready(true, reasons::SUCCEEDED, "the Job has succeeded".to_owned()),
+        Some(RunResult::Failed) => ready(false, reasons::JOB_FAILED, failure_message(last)),
+        Some(RunResult::Deleted) => ready(false, reasons::DELETED, DELETED.to_owned()),
+    }
+}
+
+const DELETED: &str = "the Job was deleted before it ended; the run is not made again";
+
+fn failure_message(run: Option<&RunState>) -> String {
+    match run.map(|run| &run.stage) {
+        Some(Stage::Ended { failure: Some(failure), .. }) => {
+            format!("{}: {}", failure.reason, failure.message)
+        }
+        _ => "the Job has failed".to_owned(),
+    }
+}
+
+/// Reconciling and Stalled, as kstatus reads them
+/// (<https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>).
+fn progress(view: View<'_>, hindrance: Option<&Trouble>) -> [Word; 2] {
+    let reconciling = |holds, reason, message: &str| word(conditions::RECONCILING, holds, reason, message);
+    let stalled = |holds, reason, message: &str| word(conditions::STALLED, holds, reason, message);
+    match hindrance {
+        Some(trouble) if needs_someone(trouble) => [
+            reconciling(false, trouble.reason, "waits for a correction"),
+            stalled(true, trouble.reason, &trouble.message),
+        ],
+        Some(trouble) => [
+            reconciling(true, reasons::IN_PROGRESS, &trouble.message),
+            stalled(false, reasons::NOT_STALLED, ""),
+        ],
+        None if *view.template == Template::Unchecked => [
+            reconciling(true, reasons::IN_PROGRESS, "the template is being checked"),
+            stalled(false, reasons::NOT_STALLED, ""),
+        ],
+        None => [reconciling(false, reasons::UP_TO_DATE, ""), stalled(false, reasons::NOT_STALLED, "")],
+    }
+}
+
+/// Complete and Failed of the last run, both False while one is under way.
+fn outcome(last_run: Option<&RunStatus>, last: Option<&RunState>) -> [Word; 2] {
+    let both = |complete, failed, reason, message: &str| {
+        [
+            word(conditions::COMPLETE, complete, reason, message),
+            word(conditions::FAILED, failed, reason, message),
+        ]
+    };
+    let Some(run) = last_run else { return both(false, false, reasons::NO_RUN, "") };
+    match run.result {
+        None | Some(RunResult::Running) => both(false, false, reasons::RUNNING, ""),
+        Some(RunResult::Succeeded) => both(true, false, reasons::SUCCEEDED, ""),
+        Some(RunResult::Failed) => both(false, true, reasons::JOB_FAILED, &failure_message(last)),
+        Some(RunResult::Deleted) => both(false, true, reasons::DELETED, DELETED),
+    }
+}
+
+/// Whether the last run's output is where it was asked to be. Of a run that an earlier operator
+/// told the end of, its words stay.
+fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&RunState>) -> Option<Word> {
+    let written = |status: &str, reason: &str, message: &str| Word {
+        r#type: conditions::OUTPUT_WRITTEN,
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    };
+    let run = last_run?;
+    let Some(settled) = last.and_then(|run| run.output.as_ref()) else {
+        let told = &view.declared.status;
+        let same_run = told.last_run.as_ref().is_some_and(|told| told.job == run.job);
+        let told = told.conditions.iter().find(|told| same_run && told.type_ == conditions::OUTPUT_WRITTEN);
+        return Some(match told {
+            Some(told) => written(&told.status, &told.reason, &told.message),
+            None => written("Unknown", reasons::OUTPUT_PENDING, "the output has not been written yet"),
+        });
+    };
+    Some(match &settled.trouble {
+        Some(trouble) => written("False", trouble.reason, &trouble.message),
+        None if settled.outputs.iter().any(|output| output.result == OutputResult::Written) => {
+            let cut = settled.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen).count();
+            let message =
+                if cut == 0 { String::new() } else { format!("{cut} keys hold only the newest part") };
+            written("True", reasons::WRITTEN, &message)
+        }
+        None => written("True", reasons::NOTHING_TO_WRITE, "the run left nothing to write"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use extendedjob_api::CauseType;
+
+    use super::*;
+    use crate::fixtures::{at, declared};
+
+    fn run(second: i64, stage: Stage) -> RunState {
+        let cause = Cause { r#type: CauseType::Ready, pod: Some("pod1".into()), time: None };
+        RunState { cause, created: Some(at(second)), stage, output: None }
+    }
+
+    fn succeeded(second: i64) -> RunState {
+        run(second, Stage::Ended { time: Some(at(second + 1)), failure: None })
+    }
+
+    fn failed(second: i64) -> RunState {
+        let failure = Failure { reason: "BackoffLimitExceeded".into(), message: "too often".into() };
+        run(second, Stage::Ended { time: Some(at(second + 1)), failure: Some(failure) })
+    }
+
+    fn waiting(reason: &'static str) -> RunState {
+        let trouble = Trouble { reason, message: "no room".into() };
+        RunState { created: None, ..run(0, Stage::Waiting(Some(trouble))) }
+    }
+
+    fn runs(runs: &[(&str, RunState)]) -> BTreeMap<String, RunState> {
+        runs.iter().map(|(job, run)| ((*job).to_owned(), run.clone())).collect()
+    }
+
+    fn once() -> Declared {
+        let spec = serde_json::from_str(r#"{"run": "once", "template": {}}"#).unwrap();
+        Declared { spec, ..declared() }
+    }
+
+    fn with_output() -> Declared {
+        let spec =
+            r#"{"triggers": {"when": "ready"}, "output": {"stdout": {"configRef": "c"}}, "template": {}}"#;
+        Declared { spec: serde_json::from_str(spec).unwrap(), ..declared() }
+    }
+
+    fn derived(
+        declared: &Declared,
+        template: &Template,
+        runs: &BTreeMap<String, RunState>,
+    ) -> ExtendedJobStatus {
+        derive(View { declared, problems: &[], template, runs, gone: Gone::default() }, at(100))
+    }
+
+    /// The conditions as `Type=Status/Reason`.
+    fn words(status: &ExtendedJobStatus) -> Vec<String> {
+        status.conditions.iter().map(|c| format!("{}={}/{}", c.type_, c.status, c.reason)).collect()
+    }
+
+    fn condition<'a>(status: &'a ExtendedJobStatus, r#type: &str) -> &'a Condition {
+        status.conditions.iter().find(|condition| condition.type_ == r#type).unwrap()
+    }
+
+    #[test]
+    fn conditions_are_set_from_the_first() {
+        assert_eq!(
+            words(&derived(&declared(), &Template::Valid, &runs(&[]))),
+            [
+                "Ready=True/Watching",
+                "Reconciling=False/UpToDate",
+                "Stalled=False/NotStalled",
+                "Complete=False/NoRun",
+                "Failed=False/NoRun"
+            ]
+        );
+    }
+
+    #[test]
+    fn ready_tells_what_stands_in_the_way() {
+        let table = [
+            (once(), Template::Valid, succeeded(1), "Ready=True/Succeeded", "Stalled=False/NotStalled"),
+            (once(), Template::Valid, failed(1), "Ready=False/JobFailed", "Stalled=False/NotStalled"),
+            (
+                once(),
+                Template::Valid,
+                run(1, Stage::Deleted),
+                "Ready=False/Deleted",
+                "Stalled=False/NotStalled",
+            ),
+            (declared(), Template::Valid, failed(1), "Ready=True/Watching", "Stalled=False/NotStalled"),
+            (
+                declared(),
+                Template::Valid,
+                waiting(reasons::QUOTA_EXCEEDED),
+                "Ready=False/QuotaExceeded",
+                "Stalled=False/NotStalled",
+            ),
+            (
+                declared(),
+                Template::Valid,
+                waiting(reasons::JOB_NAME_TAKEN),
+                "Ready=False/JobNameTaken",
+                "Stalled=True/JobNameTaken",
+            ),
+            (
+                declared(),
+                Template::Invalid("spec.x".into()),
+                waiting(reasons::QUOTA_EXCEEDED),
+                "Ready=False/InvalidTemplate",
+                "Stalled=True/InvalidTemplate",
+            ),
+        ];
+        for (declared, template, run, ready, stalled) in table {
+            let words = words(&derived(&declared, &template, &runs(&[("job", run)])));
+            assert!(words.contains(&ready.to_owned()), "{ready} in {words:?}");
+            assert!(words.contains(&stalled.to_owned()), "{stalled} in {words:?}");
+        }
+    }
+
+    #[test]
+    fn complete_and_failed_are_about_the_last_run() {
+        let last = |states: &[(&str, RunState)]| {
+            let status = derived(&declared(), &Template::Valid, &runs(states));
+            let holds = |r#type| condition(&status, r#type).status == "True";
+            (holds(conditions::COMPLETE), holds(conditions::FAILED))
+        };
+        assert_eq!(last(&[("a", failed(1)), ("b", succeeded(2))]), (true, false));
+        assert_eq!(last(&[("a", failed(2)), ("b", succeeded(1))]), (false, true));
+        assert_eq!(last(&[("a", failed(1)), ("b", run(2, Stage::Active))]), (false, false));
+        assert_eq!(last(&[("a", run(2, Stage::Deleted))]), (false, true));
+    }
+
+    #[test]
+    fn runs_are_counted_also_when_their_jobs_are_gone() {
+        let mut declared = declared();
+        declared.status.succeeded = 5;
+        let present = runs(&[("a", succeeded(1)), ("b", failed(2)), ("c", run(3, Stage::Active))]);
+        let gone = Gone::beyond(&declared.status, &present);
+        let view =
+            View { declared: &declared, problems: &[], template: &Template::Valid, runs: &present, gone };
+        let status = derive(view, at(100));
+        assert_eq!((status.active, status.succeeded, status.failed), (1, 5, 1));
+    }
+
+    #[test]
+    fn a_told_run_whose_job_is_gone_stays_and_one_under_way_was_deleted() {
+        let mut declared = once();
+        declared.status = derived(&declared, &Template::Valid, &runs(&[("a", succeeded(1))]));
+        let later = derived(&declared, &Template::Valid, &runs(&[]));
+        assert_eq!(later.last_run.unwrap().result, Some(RunResult::Succeeded));
+
+        declared.status = derived(&once(), &Template::Valid, &runs(&[("a", run(1, Stage::Active))]));
+        let later = derived(&declared, &Template::Valid, &runs(&[]));
+        assert_eq!(later.last_run.as_ref().unwrap().result, Some(RunResult::Deleted));
+        assert_eq!(condition(&later, conditions::FAILED).reason, reasons::DELETED);
+    }
+
+    #[test]
+    fn nothing_new_makes_an_equal_status() {
+        let mut declared = with_output();
+        let known = runs(&[("a", succeeded(1)), ("b", failed(2))]);
+        declared.status = derived(&declared, &Template::Valid, &known);
+        let view = View {
+            declared: &declared,
+            problems: &[],
+            template: &Template::Valid,
+            runs: &known,
+            gone: Gone::beyond(&declared.status, &known),
+        };
+        assert_eq!(derive(view, at(999)), declared.status);
+    }
+
+    #[test]
+    fn the_time_of_a_condition_is_that_of_its_last_change() {
+        let mut declared = declared();
+        declared.status = derived(&declared, &Template::Valid, &runs(&[]));
+        let now = Timestamp::new(at(200).as_second(), 999).unwrap();
+        let known = runs(&[("a", succeeded(1))]);
+        let view = View {
+            declared: &declared,
+            problems: &[],
+            template: &Template::Valid,
+            runs: &known,
+            gone: Gone::default(),
+        };
+        let later = derive(view, now);
+        assert_eq!(condition(&later, conditions::READY).last_transition_time.0, at(100));
+        assert_eq!(condition(&later, conditions::COMPLETE).last_transition_time.0, at(200));
+    }
+
+    #[test]
+    fn output_is_told_for_the_last_run() {
+        let settled = |trouble| Some(Settled { outputs: vec![], trouble });
+        let key_exists = Trouble { reason: reasons::KEY_EXISTS, message: String::new() };
+        let table = [
+            (None, "OutputWritten=Unknown/OutputPending"),
+            (settled(None), "OutputWritten=True/NothingToWrite"),
+            (settled(Some(key_exists)), "OutputWritten=False/KeyExists"),
+        ];
+        for (output, expected) in table {
+            let known = runs(&[("a", RunState { output, ..succeeded(1) })]);
+            let words = words(&derived(&with_output(), &Template::Valid, &known));
+            assert!(words.contains(&expected.to_owned()), "{expected} in {words:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let template = Template::Invalid("é".repeat(MESSAGE_MAX));
+        let status = derived(&declared(), &template, &runs(&[]));
+        assert!(condition(&status, conditions::READY).message.len() <= MESSAGE_MAX + '…'.len_utf8());
+    }
+}
