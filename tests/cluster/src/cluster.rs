@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::status::{ComponentStatus, Status};
-use crate::{lock, mounts, network, process, registry, requirements, sweep, up};
+use crate::{lock, namespaces, process, registry, requirements, sweep, up};
 
 /// How a cluster is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl Cluster {
     pub fn exec(&self, program: &str) -> Command {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(self.layout.bin()).chain(std::env::split_paths(&path));
-        let mut command = network::enter(&self.layout, program);
+        let mut command = namespaces::enter_network(&self.layout, program);
         command.env("KUBECONFIG", self.layout.inside_kubeconfig());
         if let Ok(path) = std::env::join_paths(folders) {
             command.env("PATH", path);
@@ -176,7 +176,7 @@ impl Cluster {
     /// `containerd://` before it.
     pub fn signal_container(&self, container_id: &str, signal: &str) -> Result<()> {
         let id = container_id.trim_start_matches("containerd://");
-        run(mounts::enter(&self.layout, Path::new("ctr")).args([
+        run(namespaces::enter_node(&self.layout, Path::new("ctr")).args([
             "--namespace",
             "k8s.io",
             "tasks",

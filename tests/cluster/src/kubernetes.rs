@@ -40,7 +40,7 @@ pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
         return Ok(folder);
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let _lock = lock::take(&folder.with_extension("lock"), progress)?;
+    let _lock = lock::take(&folder.join("lock"), progress)?;
     let absent: Vec<_> = absent().collect();
     for (index, (program, package)) in absent.iter().enumerate() {
         let note = if *program == "kube-apiserver" { ", which takes minutes the first time" } else { "" };

@@ -35,7 +35,7 @@ impl Layout {
         &self.name
     }
 
-    /// The name of its network namespace, of its control groups, and of its kubeconfig's context.
+    /// The name of its control groups and of its kubeconfig's context.
     pub(crate) fn group(&self) -> String {
         format!("{GROUP_PREFIX}{}", self.name)
     }
@@ -89,12 +89,17 @@ impl Layout {
         self.path("complete")
     }
 
+    /// Where the namespaces are kept, each by a mount of it.
+    pub(crate) fn namespaces(&self) -> PathBuf {
+        self.path("namespaces")
+    }
+
     pub(crate) fn network_namespace(&self) -> PathBuf {
-        Path::new("/run/netns").join(self.group())
+        self.namespaces().join("net")
     }
 
     pub(crate) fn mount_namespace(&self) -> PathBuf {
-        self.path("namespaces/mount")
+        self.namespaces().join("mount")
     }
 }
 

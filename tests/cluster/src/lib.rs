@@ -20,6 +20,7 @@ mod kubernetes;
 mod layout;
 mod lock;
 mod mounts;
+mod namespaces;
 mod network;
 mod packages;
 mod probe;

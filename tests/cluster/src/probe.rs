@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::layout::Layout;
-use crate::mounts;
+use crate::namespaces;
 
 /// A question that a ready component answers.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Probe {
             Self::Answers { program, args, with } => {
                 let built = layout.bin().join(program);
                 let program = if built.exists() { built.as_path() } else { Path::new(program) };
-                let output = quiet(mounts::enter(layout, program).args(args))
+                let output = quiet(namespaces::enter_node(layout, program).args(args))
                     .env("KUBECONFIG", layout.inside_kubeconfig())
                     .output();
                 output.is_ok_and(|output| {

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::run;
 use crate::layout::Layout;
-use crate::network::{self, REGISTRY};
+use crate::namespaces;
+use crate::network::REGISTRY;
 
 /// Builds `context_dir/Dockerfile` and pushes the image under its full name.
 pub(crate) fn build_and_push(layout: &Layout, context_dir: &Path, image: &str) -> Result<()> {
@@ -28,7 +29,7 @@ pub(crate) fn build_and_push(layout: &Layout, context_dir: &Path, image: &str) -
 
 fn buildah(layout: &Layout, store: &Path, args: &[&str], context_dir: Option<&Path>) -> Result<()> {
     let folder = |name: &str| store.join(name).display().to_string();
-    run(network::enter(layout, "buildah")
+    run(namespaces::enter_network(layout, "buildah")
         .args(["--storage-driver", "vfs", "--root", &folder("root"), "--runroot", &folder("run")])
         .args(args)
         .args(context_dir)

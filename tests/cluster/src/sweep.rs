@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::layout::Layout;
 use crate::process::{self, Process};
-use crate::{cgroups, mounts, network};
+use crate::{cgroups, namespaces};
 
 /// Ends all processes of the cluster and removes all it has in the kernel and on disk. What is already
 /// gone is no fault.
@@ -27,8 +27,7 @@ pub(crate) fn remove(layout: &Layout) -> Result<()> {
         process::kill(&Vec::from_iter(members))?;
     }
     ensure!(members(layout)?.is_empty(), "processes of the cluster {} keep coming back", layout.name());
-    mounts::remove(layout)?;
-    network::remove(layout)?;
+    namespaces::remove(layout)?;
     cgroups::remove(layout)?;
     match fs::remove_dir_all(layout.dir()) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

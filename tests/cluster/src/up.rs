@@ -15,7 +15,7 @@ use crate::network::POD_SUBNET;
 use crate::process::{self, Process};
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::{certs, cgroups, images, kubeconfig, kubernetes, mounts, network, packages};
+use crate::{certs, cgroups, images, kubeconfig, kubernetes, mounts, namespaces, network, packages};
 
 /// A cold machine that builds something else at the same time is slow.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -39,6 +39,7 @@ pub(crate) fn make(layout: &Layout, settings: &Settings, progress: &Progress) ->
     progress.step("writing certificates and configuration");
     write_files(layout, settings, &programs)?;
     progress.step("making the network, the mounts and the control groups");
+    namespaces::make_holder(layout)?;
     network::make(layout)?;
     mounts::make(layout)?;
     cgroups::make(layout)?;
@@ -85,7 +86,7 @@ fn write_files(layout: &Layout, settings: &Settings, programs: &Path) -> Result<
 pub(crate) fn start(layout: &Layout, component: &Component) -> Result<()> {
     let program = Path::new(&component.program);
     let mut command = match component.place {
-        Place::Node => mounts::enter(layout, program),
+        Place::Node => namespaces::enter_node(layout, program),
         Place::Machine => std::process::Command::new(program),
     };
     command.args(&component.args);
