@@ -20,9 +20,9 @@ use crate::process;
 /// How much time the compiler takes to make the operator small and fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
-    /// As for tests: built within seconds where tests have been built.
+    /// As for tests: built within seconds where tests have been built
     Dev,
-    /// Optimised: takes minutes.
+    /// Optimised: takes minutes
     Release,
 }
 

@@ -10,11 +10,11 @@ use crate::process;
 use crate::steps::Steps;
 use crate::target::{Target, Which};
 
-/// Shows the operator at work: makes a local Kubernetes, installs the operator, applies
-/// deploy/samples/pi.yaml, and lets a pod become ready.
+/// Show the operator at work: a pod becomes ready, and digits of pi appear in a Secret
 ///
-/// Can be run again on a cluster that stands; the sample's objects are made anew. The cluster is left running
-/// for you to go on by hand.
+/// Makes a local Kubernetes, installs the operator, applies deploy/samples/pi.yaml, and creates the pod that it
+/// waits for. Can be run again on a cluster that stands; the sample's objects are made anew. The cluster is
+/// left running for you to go on by hand.
 #[derive(Args)]
 pub(crate) struct Demo {
     #[command(flatten)]

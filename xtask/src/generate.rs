@@ -11,10 +11,10 @@ use crate::{cargo, process};
 /// The one generated file so far, within the project.
 const CRD: &str = "deploy/crd.yaml";
 
-/// Writes the files that are made from the code: deploy/crd.yaml.
+/// Write the files that are made from the code: deploy/crd.yaml
 #[derive(Args)]
 pub(crate) struct Gen {
-    /// Change nothing; fail if a file is not what the code makes of it.
+    /// Change nothing; fail if a file is not what the code makes of it
     #[arg(long)]
     check: bool,
 }

@@ -11,11 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::cargo::{self, OPERATOR, Profile};
 use crate::process;
 
-/// Builds the operator and puts it together with its Dockerfile, ready for any image builder. Pushing it is
-/// up to you: only you know the registry that your cluster pulls from.
+/// Build the operator and lay it beside its Dockerfile, for the image builder and registry of your choice
 #[derive(Args)]
 pub(crate) struct Image {
-    /// How to compile the operator.
+    /// How to compile the operator
     #[arg(long, value_enum, default_value = "release")]
     profile: Profile,
 }

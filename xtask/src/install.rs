@@ -23,14 +23,16 @@ pub(crate) const UNINSTALL: &str =
 /// The line of deploy/operator.yaml that stands for the image.
 const IMAGE_LINE: &str = "image: extendedjob-operator\n";
 
-/// Installs the operator, or brings an installed one up to date. A local cluster gets an image that is built
-/// here; for an existing one, push an image and name it (see `cargo xtask image`).
+/// Install the operator, or bring an installed one up to date
+///
+/// A local cluster gets an image that is built here; for an existing one, push an image and name it, see
+/// `cargo xtask image`.
 #[derive(Args)]
 pub(crate) struct Install {
     #[command(flatten)]
     which: Which,
 
-    /// How to compile the operator for a local cluster.
+    /// How to compile the operator for a local cluster
     #[arg(long, value_enum, default_value = "release", conflicts_with = "context")]
     profile: Profile,
 }

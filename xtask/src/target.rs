@@ -14,18 +14,15 @@ use crate::process;
 /// Which cluster, as the user says it.
 #[derive(Args, Clone)]
 pub(crate) struct Which {
-    /// Name of the local cluster. It is made if it does not run, and used as it is if it does [default: the
-    /// command's own name, `demo` for install].
+    /// The local cluster, made if it does not run [default: `test` for test, else `demo`]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Use this context of your kubeconfig, and make no local cluster. The current context is never used
-    /// unasked.
-    #[arg(long, value_name = "CONTEXT", conflicts_with = "name", requires = "image")]
+    /// Use the cluster of this context of your kubeconfig instead of a local one
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "name")]
     context: Option<String>,
 
-    /// The operator's image, pushed by you to where the cluster of --context can pull it; `cargo xtask image`
-    /// says how.
+    /// The operator's image for --context, where that cluster can pull it; see `cargo xtask image`
     #[arg(long, value_name = "IMAGE", requires = "context")]
     image: Option<String>,
 }
@@ -41,8 +38,14 @@ pub(crate) enum Target {
 impl Which {
     /// The chosen cluster; without a choice, the local one of the given name.
     pub(crate) fn target(&self, default_name: &str) -> Result<Target> {
-        if let (Some(context), Some(image)) = (&self.context, &self.image) {
-            return Ok(Target::Existing { context: context.clone(), image: image.clone() });
+        if let Some(context) = self.context.clone() {
+            let image = self.image.clone().with_context(|| {
+                format!(
+                    "which image is the cluster of context {context:?} to pull? `cargo xtask image` makes it \
+                     and says how to push it; then name it with --image"
+                )
+            })?;
+            return Ok(Target::Existing { context, image });
         }
         let name = self.name.as_deref().unwrap_or(default_name);
         Ok(Target::Local(Cluster::named(name)?, name.to_owned()))

@@ -11,25 +11,25 @@ use crate::steps::Steps;
 use crate::target::{Target, Which};
 use crate::{deny, dump, generate, install, process};
 
-/// Checks formatting, lints, unit and property tests and generated files, then installs the operator in a
-/// real Kubernetes and runs the end-to-end tests against it.
+/// Run all checks and tests, those on a real Kubernetes too
 ///
-/// A step that fails does not keep the others from running, unless they need it. A table of all steps and the
-/// number of tests stand at the end.
+/// Checks formatting, lints, unit and property tests and generated files, then installs the operator in a
+/// local Kubernetes and runs the end-to-end tests against it. A step that fails does not keep the others from
+/// running, unless they need it. A table of all steps and the number of tests stand at the end.
 #[derive(Args)]
 pub(crate) struct Test {
     #[command(flatten)]
     which: Which,
 
-    /// Do also what takes too long for every run: licences, sources and duplicates of dependencies.
+    /// Do also what takes too long for every run: licences and sources of dependencies
     #[arg(long)]
     all: bool,
 
-    /// Leave the local cluster running; the next run uses it as it is.
+    /// Leave the local cluster running; the next run uses it as it is
     #[arg(long, conflicts_with = "context")]
     keep: bool,
 
-    /// Run only the end-to-end tests whose names hold this, and nothing that needs no cluster.
+    /// Run only the end-to-end tests whose names hold this, and nothing that needs no cluster
     #[arg(last = true, value_name = "FILTER")]
     filter: Vec<String>,
 }
