@@ -47,11 +47,13 @@ impl Kubectl {
 
     /// One object or a list; `Null` if there is no such object.
     pub fn get(&self, what: &[&str]) -> Result<Value> {
-        let printed = self.run(&[&["get", "--ignore-not-found", "--output=json"], what].concat())?;
-        if printed.trim().is_empty() {
+        let output = self.output(&[&["get", "--output=json"], what].concat(), "")?;
+        // --ignore-not-found would print nothing for an empty list too.
+        if !output.status.success() && complaint(&output).contains("(NotFound)") {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&printed).with_context(|| format!("kubectl get {}: {printed}", what.join(" ")))
+        ensure!(output.status.success(), "kubectl get {}: {}", what.join(" "), complaint(&output));
+        serde_json::from_slice(&output.stdout).with_context(|| format!("kubectl get {}", what.join(" ")))
     }
 
     /// The objects of a list.

@@ -19,9 +19,9 @@ fn forbid_jobs(ns: &Namespace) -> Result<()> {
 fn a_quota_delays_its_own_namespace_only() -> Result<()> {
     scenario(|ns| {
         let free = ns.sibling("free")?;
-        forbid_jobs(ns)?;
         ns.declare(extended_job("on-ready").on_ready())?;
         free.declare(extended_job("on-ready").on_ready())?;
+        forbid_jobs(ns)?;
 
         ns.start(pod("refused").ready())?;
         ns.extended_job_until("on-ready", "a condition that names the quota", |seen| {

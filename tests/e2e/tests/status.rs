@@ -10,24 +10,16 @@ use serde_json::{Value, json};
 fn row(ns: &Namespace, extended_job: &str) -> Result<BTreeMap<String, String>> {
     let printed = ns.kubectl.run(&["get", "ejob", extended_job])?;
     let (headings, cells) = printed.split_once('\n').context("kubectl get printed no row")?;
-    // Columns stand apart by three blanks; a heading may hold one, and a cell may be empty.
-    let starts: Vec<usize> = std::iter::once(0)
-        .chain(
-            headings
-                .match_indices("   ")
-                .map(|(at, _)| at + 3)
-                .filter(|&at| !headings[at..].starts_with(' ')),
-        )
-        .collect();
-    let ends = starts.iter().skip(1).copied().chain([usize::MAX]);
-    let cell = |line: &str, start: usize, end: usize| {
-        line.chars().skip(start).take(end.saturating_sub(start)).collect::<String>().trim().to_owned()
+    // Headings stand apart by three blanks or more, and may hold one; a cell may be empty.
+    let begins =
+        |at: &usize| !headings[*at..].starts_with(' ') && (*at == 0 || headings[..*at].ends_with("  "));
+    let starts: Vec<usize> = (0..headings.len()).filter(begins).collect();
+    let ends = starts.iter().skip(1).copied().chain([printed.len()]);
+    let cut = |line: &str, from: usize, to: usize| {
+        line.chars().take(to).skip(from).collect::<String>().trim().to_owned()
     };
-    Ok(starts
-        .iter()
-        .zip(ends)
-        .map(|(&start, end)| (cell(headings, start, end), cell(cells, start, end)))
-        .collect())
+    let columns = starts.iter().zip(ends);
+    Ok(columns.map(|(&from, to)| (cut(headings, from, to), cut(cells, from, to))).collect())
 }
 
 #[test]

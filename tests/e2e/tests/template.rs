@@ -91,10 +91,11 @@ fn what_only_a_job_can_tell_is_invalid_is_reported_and_can_be_mended() -> Result
 fn an_invalid_one_off_runs_when_it_is_mended() -> Result<()> {
     scenario(|ns| {
         let mut template = template::script("true");
-        template["spec"]["template"]["spec"]["restartPolicy"] = json!("Always");
+        template["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] =
+            json!([{"name": "absent", "mountPath": "/absent"}]);
         ns.create(extended_job("migrate").once().running(template))?;
         let message = ns.reason_of("migrate", "Stalled", "InvalidTemplate")?;
-        assert!(message.contains("restartPolicy"), "{message}");
+        assert!(message.contains("absent"), "{message}");
         ns.patch("extendedjob/migrate", &json!({"spec": {"template": template::script("true")}}))?;
         ns.condition_of("migrate", "Complete", "True").map(drop)
     })
