@@ -5,7 +5,7 @@
 //! CEL from the limits stated beside it, so everything a rule walks is bounded, and no rule looks at
 //! `template`. `validate` checks the same in Rust and shares limits and texts.
 
-use kube::core::{Message, Rule};
+use kube::core::{Message, Reason, Rule};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 pub(crate) const NAME_MAX: usize = 253;
@@ -24,7 +24,7 @@ const LABEL_KEY_FORM: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z
 const LABEL_VALUE_FORM: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 
 pub(crate) const NO_START: &str = "nothing says when to start the Job: set triggers (a Job for each pod that \
-    changes) or run (a Job that no pod triggers)";
+    changes) or run: once (one Job, now)";
 pub(crate) const TWO_STARTS: &str = "triggers and run exclude each other: keep triggers for a Job for each pod \
     that changes, or run for a Job that no pod triggers";
 const KIND_CHANGED: &str = "triggers can't be exchanged for run, nor run for triggers: delete the ExtendedJob \
@@ -50,23 +50,25 @@ pub(crate) const VALUES_TOO_MANY: &str = "the operators Exists and DoesNotExist 
     the values, or use In or NotIn";
 
 /// For the spec: what starts the Job, and that it stays so.
-pub(crate) fn start() -> [Rule; 2] {
-    let which = format!("has(self.run) ? {} : {}", quoted(TWO_STARTS), quoted(NO_START));
+pub(crate) fn start() -> [Rule; 3] {
     [
-        Rule::new("has(self.triggers) != has(self.run)").message(Message::Expression(which)),
-        Rule::new("has(self.triggers) == has(oldSelf.triggers)").message(KIND_CHANGED),
+        missing("has(self.triggers) || has(self.run)", NO_START),
+        forbidden("!has(self.triggers) || !has(self.run)", TWO_STARTS),
+        forbidden("has(self.triggers) == has(oldSelf.triggers)", KIND_CHANGED),
     ]
 }
 
 /// For `output`: an empty one would be accepted and do nothing.
 pub(crate) fn some_stream() -> [Rule; 1] {
-    [Rule::new("has(self.stdout)").message(NO_STREAM)]
+    [missing("has(self.stdout)", NO_STREAM)]
 }
 
 /// For one stream: exactly one target.
-pub(crate) fn one_reference() -> [Rule; 1] {
-    let which = format!("has(self.configRef) ? {} : {}", quoted(TWO_REFERENCES), quoted(NO_REFERENCE));
-    [Rule::new("has(self.configRef) != has(self.secretRef)").message(Message::Expression(which))]
+pub(crate) fn one_reference() -> [Rule; 2] {
+    [
+        missing("has(self.configRef) || has(self.secretRef)", NO_REFERENCE),
+        forbidden("!has(self.configRef) || !has(self.secretRef)", TWO_REFERENCES),
+    ]
 }
 
 /// For an expression of a selector: values where they are compared with, and only there.
@@ -74,8 +76,8 @@ pub(crate) fn values_by_operator() -> [Rule; 2] {
     let compares = "self.operator in ['In', 'NotIn']";
     let values = "has(self.values) && size(self.values) > 0";
     [
-        Rule::new(format!("!({compares}) || ({values})")).message(VALUES_MISSING).field_path(".values"),
-        Rule::new(format!("{compares} || !({values})")).message(VALUES_TOO_MANY).field_path(".values"),
+        missing(format!("!({compares}) || ({values})"), VALUES_MISSING).field_path(".values"),
+        forbidden(format!("{compares} || !({values})"), VALUES_TOO_MANY).field_path(".values"),
     ]
 }
 
@@ -104,10 +106,10 @@ pub(crate) fn label_key(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Labels with their values. Keys can't be bounded but by a rule; the message must name the key, because the
-/// path doesn't.
+/// Labels with their values. The message names the first key that is wrong, because the path ends at the map;
+/// joining all of them would cost more than the API server allows, as keys have no stated limit.
 pub(crate) fn labels(_: &mut SchemaGenerator) -> Schema {
-    let wrong = format!("self.filter(key, !({})).join(', ')", is_label_key("key"));
+    let wrong = format!("self.filter(key, !({}))[0]", is_label_key("key"));
     let message = format!("{wrong} + {}", quoted(&format!(": {LABEL_KEY_TEXT}")));
     json_schema!({
         "type": "object",
@@ -140,6 +142,16 @@ fn label_value() -> Schema {
 
 fn is_label_key(key: &str) -> String {
     format!("{key}.indexOf('/') <= {LABEL_PREFIX_MAX} && {key}.matches('{LABEL_KEY_FORM}')")
+}
+
+/// A rule whose breach the API server calls "Required value".
+fn missing(rule: impl Into<String>, message: &str) -> Rule {
+    Rule::new(rule).message(message).reason(Reason::FieldValueRequired)
+}
+
+/// A rule whose breach the API server calls "Forbidden".
+fn forbidden(rule: impl Into<String>, message: &str) -> Rule {
+    Rule::new(rule).message(message).reason(Reason::FieldValueForbidden)
 }
 
 /// A text as a CEL string.

@@ -50,7 +50,7 @@ impl Problems {
                 self.add(format!("{field}.matchLabels"), format!("{key}: {LABEL_KEY_TEXT}"));
             }
             if !is_label_value(value) {
-                self.add(format!("{field}.matchLabels.{key}"), LABEL_VALUE_TEXT);
+                self.add(format!("{field}.matchLabels[{key}]"), LABEL_VALUE_TEXT);
             }
         }
         for (index, requirement) in selector.match_expressions.iter().enumerate() {
