@@ -186,6 +186,48 @@ fn a_success_replaces_what_a_failed_attempt_of_its_job_wrote() -> Result<()> {
 }
 
 #[test]
+fn a_failed_pods_output_stands_until_a_later_pod_of_its_job_succeeds() -> Result<()> {
+    scenario(|ns| {
+        let mut template =
+            template::script("echo try with MAY_SUCCEED=$MAY_SUCCEED; test $MAY_SUCCEED = yes");
+        template["spec"]["backoffLimit"] = json!(3);
+        let may_succeed = json!({"name": "later", "key": "may-succeed", "optional": true});
+        template["spec"]["template"]["spec"]["containers"][0]["env"] =
+            json!([{"name": "MAY_SUCCEED", "valueFrom": {"configMapKeyRef": may_succeed}}]);
+        let stubborn = extended_job("stubborn").once().running(template);
+        ns.create(stubborn.with("/output/stdout/writeOnFailure", json!(true)).stdout_to("out"))?;
+        let output_is = |wanted: &'static str| {
+            ns.kubectl.until(&["configmap", "out"], wanted, move |out| {
+                (out["data"]["main.stdout"] == wanted).then_some(())
+            })
+        };
+        output_is("try with MAY_SUCCEED=\n")?;
+        ns.create(json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "later"},
+            "data": {"may-succeed": "yes"},
+        }))?;
+        output_is("try with MAY_SUCCEED=yes\n")
+    })
+}
+
+#[test]
+fn what_a_job_printed_before_its_deadline_is_written_on_failure() -> Result<()> {
+    scenario(|ns| {
+        // The Job controller deletes the pod while it runs, and its log goes within two seconds.
+        let mut template = template::script("echo so far; sleep 1000");
+        template["spec"]["activeDeadlineSeconds"] = json!(5);
+        let slow = extended_job("slow").once().running(template);
+        ns.create(slow.with("/output/stdout/writeOnFailure", json!(true)).stdout_to("out"))?;
+        ns.condition_of("slow", "Failed", "True")?;
+        ns.condition_of("slow", "OutputWritten", "True")?;
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "so far\n");
+        Ok(())
+    })
+}
+
+#[test]
 fn of_output_that_does_not_fit_the_newest_whole_lines_are_kept() -> Result<()> {
     scenario(|ns| {
         let out = stored_by(ns, once("count", "seq 1 300000"))?;
