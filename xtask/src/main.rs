@@ -15,6 +15,8 @@ mod steps;
 mod target;
 mod test;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -36,8 +38,19 @@ enum Task {
     Cluster(cluster::Task),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    // Not `main() -> Result`: with RUST_BACKTRACE set, that buries the one line that matters.
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
         Task::Demo(demo) => demo.run(),
         Task::Test(test) => test.run(),
         Task::Install(install) => install.run(),
