@@ -7,6 +7,7 @@ mod once;
 mod output;
 mod policy;
 mod refusals;
+mod samples;
 mod schema;
 mod selectors;
 mod status;

@@ -96,8 +96,6 @@ fn an_edit_needs_the_rights_too_and_metadata_needs_none() -> Result<()> {
         alice.run(&["annotate", "extendedjob", "print-keys", "example.com/note=seen"])?;
         let edit = r#"--patch={"spec":{"template":{"spec":{"backoffLimit":5}}}}"#;
         says(&alice.refusal(&["patch", "extendedjob", "print-keys", "--type=merge", edit], "")?, &["Jobs"]);
-        let request = "fissile.cloudfoundry.org/run-requested-at=now";
-        says(&alice.refusal(&["annotate", "extendedjob", "print-keys", request], "")?, &["Jobs"]);
         Ok(())
     })
 }

@@ -1,0 +1,22 @@
+//! The samples run as they are.
+
+use anyhow::Result;
+use e2e::scenario;
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/samples");
+
+#[test]
+fn the_samples_do_what_they_say() -> Result<()> {
+    scenario(|ns| {
+        ns.kubectl.run(&["apply", "--filename", SAMPLES])?;
+        ns.condition_of("hello", "OutputWritten", "True")?;
+        let greeting = ns.kubectl.get(&["configmap", "greeting"])?;
+        assert_eq!(greeting["data"]["hello.stdout"], "Hello from an ExtendedJob\n");
+
+        ns.condition_of("pi", "OutputWritten", "True")?;
+        let decoded = "--output=go-template={{index .data \"pi.stdout\" | base64decode}}";
+        let pi = ns.kubectl.run(&["get", "secret", "foosecret", decoded])?;
+        assert!(pi.starts_with("3.14159265358979") && pi.len() > 2000, "{pi}");
+        Ok(())
+    })
+}
