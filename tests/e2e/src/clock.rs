@@ -17,13 +17,10 @@ impl Namespace {
     /// Waits until what is created from now on bears a later creation time than this one: they count whole
     /// seconds. The clock that matters is the API server's.
     pub fn wait_until_past(&self, time: &str) -> Result<()> {
-        let mut latest = String::new();
+        let stamp = "--output=jsonpath={.metadata.creationTimestamp}";
         poll(&format!("the API server's clock to pass {time}"), || {
-            let dry_run = ["create", "configmap", "clock", "--dry-run=server"];
-            latest = self
-                .kubectl
-                .run(&[&dry_run[..], &["--output=jsonpath={.metadata.creationTimestamp}"]].concat())?;
-            Ok((latest.as_str() > time).then_some(()).ok_or_else(|| latest.clone()))
+            let now = self.kubectl.run(&["create", "configmap", "clock", "--dry-run=server", stamp])?;
+            Ok(if now.as_str() > time { Ok(()) } else { Err(now) })
         })
     }
 }

@@ -44,9 +44,14 @@ impl Namespace {
         let sentinel = format!("{SENTINEL}{}", COUNT.fetch_add(1, Ordering::Relaxed));
         self.start(pod(&sentinel).labelled(key, value).ready())?;
         self.job_for(extended_job, &sentinel)?;
+        let runs = self.runs_of(extended_job)?.into_iter();
+        Ok(runs.filter(|pod| !pod.starts_with(SENTINEL)).collect())
+    }
+
+    /// The same, as it is now, sentinels included.
+    pub fn runs_of(&self, extended_job: &str) -> Result<Vec<String>> {
         let jobs = self.jobs_of(extended_job)?;
-        let pods = jobs.iter().map(|job| annotation(job, POD_NAME).to_owned());
-        let mut pods: Vec<String> = pods.filter(|pod| !pod.starts_with(SENTINEL)).collect();
+        let mut pods: Vec<String> = jobs.iter().map(|job| annotation(job, POD_NAME).to_owned()).collect();
         pods.sort();
         Ok(pods)
     }

@@ -38,8 +38,8 @@ impl Operator {
         self.kubectl.run(&["rollout", "status", "deployment", "--timeout=90s"]).map(drop)
     }
 
-    /// Takes it down from its first to its last breath: kill -9 where the node is within reach, else its pods
-    /// are deleted without grace. Does not wait for its return.
+    /// kill -9 where the node is within reach; elsewhere its pods are deleted without grace. Does not wait for
+    /// its return.
     pub fn kill(&self) -> Result<()> {
         let Some(cluster) = target::local_cluster()? else {
             let all_at_once = ["delete", "pods", "--all", "--force", "--grace-period=0"];
@@ -98,12 +98,10 @@ fn log(tail: &str) -> Result<String> {
     logs.collect::<Result<Vec<_>>>().map(|logs| logs.join("\n"))
 }
 
-/// The IDs of the containers that run, without the runtime's name in front.
+/// The IDs of the containers that run.
 fn containers(pods: &Value) -> Vec<String> {
     let pods = pods["items"].as_array().into_iter().flatten();
     let statuses = pods.flat_map(|pod| pod["status"]["containerStatuses"].as_array().into_iter().flatten());
     let running = statuses.filter(|status| status["state"]["running"].is_object());
-    running
-        .map(|status| text(&status["containerID"]).trim_start_matches("containerd://").to_owned())
-        .collect()
+    running.map(|status| text(&status["containerID"]).to_owned()).collect()
 }

@@ -10,19 +10,15 @@ impl Namespace {
     ///
     /// The resource is written as for `kubectl auth can-i`: `jobs.batch`, or `secrets/keys` for one object.
     pub fn allow(&self, user: &str, verbs: &[&str], resource: &str) -> Result<()> {
-        let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+        let (kind, name) =
+            resource.split_once('/').map_or((resource, None), |(kind, name)| (kind, Some(name)));
         let role = format!("{user}-{}-{}", verbs.join("-"), resource.replace('/', "-"));
-        let mut create_role = vec!["create", "role", &role];
-        let flags = [
-            format!("--verb={}", verbs.join(",")),
-            format!("--resource={kind}"),
-            format!("--resource-name={name}"),
-        ];
-        let flags = if name.is_empty() { &flags[..2] } else { &flags[..] };
-        create_role.extend(flags.iter().map(String::as_str));
-        self.kubectl.run(&create_role)?;
-        let (to_role, to_user) = (format!("--role={role}"), format!("--user={user}"));
-        self.kubectl.run(&["create", "rolebinding", &role, &to_role, &to_user])?;
+        let mut rule = vec![format!("--verb={}", verbs.join(",")), format!("--resource={kind}")];
+        rule.extend(name.map(|name| format!("--resource-name={name}")));
+        let rule: Vec<&str> = rule.iter().map(String::as_str).collect();
+        self.kubectl.run(&[&["create", "role", &role], &rule[..]].concat())?;
+        let (to, whom) = (format!("--role={role}"), format!("--user={user}"));
+        self.kubectl.run(&["create", "rolebinding", &role, &to, &whom])?;
         poll(&format!("{user} to be allowed {role}"), || {
             // kubectl answers a plain "no" with a failure.
             let answer = self.kubectl.acting_as(user).run(&["auth", "can-i", verbs[0], resource]);
