@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use local_cluster::{Cluster, Options};
 
@@ -94,7 +94,12 @@ impl Exec {
     /// Becomes the command, so that signals and the exit status are the command's own.
     fn run(self) -> Result<()> {
         let (program, arguments) = self.command.split_first().context("no command was given")?;
-        let error = self.name.cluster()?.exec(program).args(arguments).exec();
-        Err(error).with_context(|| format!("cannot run {program} in the cluster {}", self.name.name))
+        let (name, cluster) = (&self.name.name, self.name.cluster()?);
+        ensure!(
+            cluster.status()?.exists,
+            "there is no cluster {name}: make it with `cargo xtask cluster up --name {name}`"
+        );
+        let error = cluster.exec(program).args(arguments).exec();
+        Err(error).with_context(|| format!("cannot run {program} in the cluster {name}"))
     }
 }

@@ -3,10 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::Signal;
 
 use crate::command::run;
 use crate::components::{Component, components};
@@ -108,7 +106,8 @@ impl Cluster {
     pub fn status(&self) -> Result<Status> {
         let layout = &self.layout;
         let exists = layout.dir().exists();
-        let components = if exists { self.components()? } else { Vec::new() };
+        // Without settings, `up` was killed before it started any.
+        let components = self.components().unwrap_or_default();
         Ok(Status {
             name: layout.name().to_owned(),
             exists,
@@ -147,6 +146,7 @@ impl Cluster {
         let folders = std::iter::once(self.layout.bin()).chain(std::env::split_paths(&path));
         let mut command = namespaces::enter_network(&self.layout, program);
         command.env("KUBECONFIG", self.layout.inside_kubeconfig());
+        command.env("KUBECACHEDIR", self.layout.kubectl_cache());
         if let Ok(path) = std::env::join_paths(folders) {
             command.env("PATH", path);
         }
@@ -157,6 +157,7 @@ impl Cluster {
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(self.layout.bin().join("kubectl"));
         command.arg("--kubeconfig").arg(self.kubeconfig()).arg("--context").arg(self.context());
+        command.env("KUBECACHEDIR", self.layout.kubectl_cache());
         command
     }
 
@@ -189,15 +190,11 @@ impl Cluster {
         .map(drop)
     }
 
-    /// Stops one component, such as `kube-apiserver`, and waits for its end. One that does not end when
-    /// asked to is killed.
+    /// Stops one component, such as `kube-apiserver`, at once, as a fault would, and waits for its end.
+    /// Asked to end, an API server takes its time over open watches.
     pub fn stop_component(&self, name: &str) -> Result<()> {
         self.component(name)?;
         let Some(process) = up::running(&self.layout, name) else { return Ok(()) };
-        process.signal(Signal::TERM)?;
-        if process.ends_within(Duration::from_secs(10)) {
-            return Ok(());
-        }
         process::kill(&[process]).with_context(|| format!("cannot stop {name}"))
     }
 

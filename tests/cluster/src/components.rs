@@ -132,7 +132,8 @@ pub(crate) fn components(layout: &Layout, settings: &Settings) -> Vec<Component>
             args: words(format!(
                 "--v=1 --kubeconfig={} --leader-elect=false --use-service-account-credentials
                  --service-account-private-key-file={dir}/pki/service-accounts.key
-                 --root-ca-file={dir}/pki/ca.crt --kube-api-qps=200 --kube-api-burst=400",
+                 --root-ca-file={dir}/pki/ca.crt --flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins
+                 --kube-api-qps=200 --kube-api-burst=400",
                 kubeconfig("kube-controller-manager")
             )),
             place: Place::Node,

@@ -52,8 +52,9 @@ pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
 }
 
 fn build_one(package: &str, version: &str, program: &Path) -> Result<()> {
-    // Under another name until it is whole: a killed build leaves no half of a program behind.
-    let unfinished = program.with_extension("unfinished");
+    // Under another name until it is whole, and not the name that a killed command's compiler, which goes
+    // on for a while, writes to.
+    let unfinished = program.with_extension(format!("unfinished-{}", std::process::id()));
     run(Command::new("go")
         .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &linker_flags(version), "-o"])
         .arg(&unfinished)

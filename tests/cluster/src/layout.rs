@@ -84,6 +84,12 @@ impl Layout {
         self.path("config/inside.kubeconfig")
     }
 
+    /// What kubectl remembers of the API. It takes servers of the same address for the same, as all
+    /// clusters' are from inside.
+    pub(crate) fn kubectl_cache(&self) -> PathBuf {
+        self.path("kubectl-cache")
+    }
+
     /// There once `up` has reached its end.
     pub(crate) fn complete(&self) -> PathBuf {
         self.path("complete")

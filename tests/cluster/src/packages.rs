@@ -56,7 +56,10 @@ fn in_path(program: &str) -> bool {
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
-    run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
+    // Another apt-get, be it that of a command killed before, is waited for.
+    let patience = ["-o", "DPkg::Lock::Timeout=300"];
+    run(Command::new("apt-get").args(patience).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+        .map(drop)
 }
 
 #[cfg(test)]

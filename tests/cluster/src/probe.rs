@@ -34,6 +34,7 @@ impl Probe {
                 let program = if built.exists() { built.as_path() } else { Path::new(program) };
                 let output = quiet(namespaces::enter_node(layout, program).args(args))
                     .env("KUBECONFIG", layout.inside_kubeconfig())
+                    .env("KUBECACHEDIR", layout.kubectl_cache())
                     .output();
                 output.is_ok_and(|output| {
                     output.status.success() && String::from_utf8_lossy(&output.stdout).contains(with)

@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// Sends a signal, or does nothing when it has ended.
-    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+    fn signal(&self, signal: Signal) -> Result<()> {
         // The descriptor holds on to the process, so that what is checked is what gets the signal.
         let descriptor = Pid::from_raw(self.pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
         let Some(Ok(descriptor)) = descriptor else { return Ok(()) };
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// Waits for its end, and says whether it came in time.
-    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+    fn ends_within(&self, time: Duration) -> bool {
         wait_until(time, Duration::from_millis(20), || !self.is_alive())
     }
 }

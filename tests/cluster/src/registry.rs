@@ -33,6 +33,7 @@ fn buildah(layout: &Layout, store: &Path, args: &[&str], context_dir: Option<&Pa
         .args(["--storage-driver", "vfs", "--root", &folder("root"), "--runroot", &folder("run")])
         .args(args)
         .args(context_dir)
+        .env("CONTAINERS_CONF", layout.path("config/containers.conf"))
         .env("CONTAINERS_REGISTRIES_CONF", layout.path("config/registries.conf"))
         .env("TMPDIR", store.parent().unwrap_or(store)))
     .map(drop)

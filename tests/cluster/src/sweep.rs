@@ -7,6 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -29,9 +30,19 @@ pub(crate) fn remove(layout: &Layout) -> Result<()> {
     ensure!(members(layout)?.is_empty(), "processes of the cluster {} keep coming back", layout.name());
     namespaces::remove(layout)?;
     cgroups::remove(layout)?;
-    match fs::remove_dir_all(layout.dir()) {
+    remove_folder(&layout.dir())
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    let mut result = Ok(());
+    process::wait_until(Duration::from_secs(5), Duration::from_millis(100), || {
+        result = fs::remove_dir_all(folder);
+        // A tool that a killed `up` ran may still be writing its last files.
+        !matches!(&result, Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty)
+    });
+    match result {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", layout.dir().display()))
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
         }
         _ => Ok(()),
     }

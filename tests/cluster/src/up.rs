@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const FILES: &[(&str, &str)] = &[
     ("config/audit-policy.yaml", include_str!("../config/audit-policy.yaml")),
     ("config/cni/pods.conflist", include_str!("../config/cni.conflist")),
+    ("config/containers.conf", include_str!("../config/containers.conf")),
     ("config/containerd.toml", include_str!("../config/containerd.toml")),
     ("config/kubelet.yaml", include_str!("../config/kubelet.yaml")),
     ("config/registries/docker.io/hosts.toml", include_str!("../config/hosts.toml")),
