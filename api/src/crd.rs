@@ -52,8 +52,8 @@ fn wide(column: CustomResourceColumnDefinition) -> CustomResourceColumnDefinitio
 
 /// Fits what the types yield to what an API server and its users expect, in `schema` and all below.
 fn adapt(schema: &mut JSONSchemaProps) {
-    // The API server drops a null where nullable is not set, as it does in native objects. With it a
-    // `run: null` would stay, and count as set.
+    // The API server drops a null where nullable is not set: `run: null` counts as not set, as in native
+    // objects.
     schema.nullable = None;
     // The lines of a comment in the source are no lines for a reader of `kubectl explain`.
     schema.description = schema.description.take().map(|text| text.replace('\n', " "));
@@ -61,6 +61,9 @@ fn adapt(schema: &mut JSONSchemaProps) {
     schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(adapt);
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
         adapt(values);
+        // Except in a map: to drop `disk: null` from a nodeSelector would let the pods run anywhere. It stays,
+        // and is for the Job's own API to read.
+        values.nullable = Some(true);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
         adapt(items);

@@ -45,6 +45,8 @@ pub(crate) const LABEL_KEY_TEXT: &str = "a label key is a name of at most 63 let
     in app.kubernetes.io/name";
 pub(crate) const LABEL_VALUE_TEXT: &str = "a label value consists of at most 63 letters, digits, '-', '_' and \
     '.', and begins and ends with a letter or digit";
+/// Not a case for `validate`: a null does not get as far as our types.
+const LABEL_VALUE_MISSING: &str = "the label has no value: write one, or '' for the empty value";
 pub(crate) const VALUES_MISSING: &str = "the operators In and NotIn compare with values: name at least one";
 pub(crate) const VALUES_TOO_MANY: &str = "the operators Exists and DoesNotExist ask for the key alone: remove \
     the values, or use In or NotIn";
@@ -106,17 +108,21 @@ pub(crate) fn label_key(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Labels with their values. The message names the first key that is wrong, because the path ends at the map;
+/// Labels with their values. A message names the first key that is wrong, because the path ends at the map;
 /// joining all of them would cost more than the API server allows, as keys have no stated limit.
 pub(crate) fn labels(_: &mut SchemaGenerator) -> Schema {
-    let wrong = format!("self.filter(key, !({}))[0]", is_label_key("key"));
-    let message = format!("{wrong} + {}", quoted(&format!(": {LABEL_KEY_TEXT}")));
+    let all = |right: &str, message: &str| {
+        let first = format!("self.filter(key, !({right}))[0] + {}", quoted(&format!(": {message}")));
+        Rule::new(format!("self.all(key, {right})")).message(Message::Expression(first))
+    };
     json_schema!({
         "type": "object",
         "maxProperties": SELECTOR_ENTRIES_MAX,
         "additionalProperties": label_value(),
         "x-kubernetes-validations": [
-            Rule::new(format!("self.all(key, {})", is_label_key("key"))).message(Message::Expression(message)),
+            all(&is_label_key("key"), LABEL_KEY_TEXT),
+            // By its type the value is never null, in the API server it may be all the same.
+            all("dyn(self[key]) != null", LABEL_VALUE_MISSING),
         ],
     })
 }
@@ -141,7 +147,8 @@ fn label_value() -> Schema {
 }
 
 fn is_label_key(key: &str) -> String {
-    format!("{key}.indexOf('/') <= {LABEL_PREFIX_MAX} && {key}.matches('{LABEL_KEY_FORM}')")
+    let short = format!("size({key}) <= {LABEL_KEY_MAX} && {key}.indexOf('/') <= {LABEL_PREFIX_MAX}");
+    format!("{short} && {key}.matches('{LABEL_KEY_FORM}')")
 }
 
 /// A rule whose breach the API server calls "Required value".
