@@ -5,10 +5,9 @@ use clap::Args;
 
 use crate::cargo::Profile;
 use crate::events::Events;
-use crate::install;
-use crate::process;
 use crate::steps::Steps;
 use crate::target::{Target, Which};
+use crate::{dump, install, process};
 
 /// Show the operator at work: a pod becomes ready, and digits of pi appear in a Secret
 ///
@@ -31,6 +30,9 @@ impl Demo {
         let target = self.which.target("demo")?;
         let mut steps = Steps::begin();
         let result = demonstrate(&target, &mut steps);
+        if result.is_err() {
+            dump::dump(&target);
+        }
         println!("\n{steps}");
         result.with_context(|| format!("the demo on {target}"))?;
         how_to_go_on(&target);
@@ -43,7 +45,7 @@ fn demonstrate(target: &Target, steps: &mut Steps) -> Result<()> {
     let image =
         steps.take("build the operator's image", || install::provide_image(target, Profile::Release))?;
     steps.take("install the operator", || install::apply(target, &image))?;
-    steps.take("remove what an earlier demo left", || remove(target))?;
+    steps.take("make an empty namespace", || make_namespace(target))?;
     let events = Events::follow(target, NAMESPACE)?;
     let result = run_sample(target, steps);
     events.end();
@@ -54,10 +56,11 @@ fn demonstrate(target: &Target, steps: &mut Steps) -> Result<()> {
     show_pi(target)
 }
 
+/// A namespace of the demo's own, so that it can start from nothing and leaves nothing in anyone's way.
+const NAMESPACE: &str = "extendedjob-demo";
 /// What the sample's objects are called.
-const NAMESPACE: &str = "default";
 const NAME: &str = "pi";
-const SECRET: &str = "pi";
+const SECRET: &str = "foosecret";
 const KEY: &str = "pi.stdout";
 
 /// What is shown at the end.
@@ -67,11 +70,10 @@ const RESULTS: [&[&str]; 3] = [
     &["get", "jobs", "--namespace", NAMESPACE, "--show-labels"],
 ];
 
-/// Takes away the sample and what it made, so that what is seen then is new.
-fn remove(target: &Target) -> Result<()> {
-    let kubectl = |args: &[&str]| process::run(target.kubectl().args(args));
-    kubectl(&["delete", "--ignore-not-found", "-f", POD, "-f", SAMPLE])?;
-    kubectl(&["delete", "--ignore-not-found", "--namespace", NAMESPACE, "secret", SECRET])
+/// An empty namespace.
+fn make_namespace(target: &Target) -> Result<()> {
+    process::run(target.kubectl().args(["delete", "namespace", NAMESPACE, "--ignore-not-found"]))?;
+    process::run(target.kubectl().args(["create", "namespace", NAMESPACE]))
 }
 
 /// The sample itself, as one would type it.
@@ -112,15 +114,15 @@ fn show_pi(target: &Target) -> Result<()> {
 fn how_to_go_on(target: &Target) {
     println!("To go on by hand:");
     println!("  {}", target.shell_setup());
-    println!("  kubectl get ejob --watch                          # in another terminal");
-    println!("  kubectl delete -f {POD}   # and once more:");
-    println!("  kubectl apply -f {POD}    # another pod, another Job");
+    println!("  kubectl get ejob pi -n {NAMESPACE} --watch       # in another terminal");
+    println!("  kubectl delete -n {NAMESPACE} -f {POD}");
+    println!("  kubectl apply -n {NAMESPACE} -f {POD}    # another pod, another Job");
     println!("  kubectl explain ejob.spec");
-    println!("To take it all down again:");
+    println!("To take it down again:");
     match target {
         Target::Local(_, name) => println!("  cargo xtask cluster down --name {name}"),
         Target::Existing { .. } => {
-            println!("  kubectl delete -f {POD} -f {SAMPLE}");
+            println!("  kubectl delete namespace {NAMESPACE}");
             println!("  {}", install::UNINSTALL);
         }
     }

@@ -1,4 +1,4 @@
-//! What a cluster looked like when a test failed.
+//! What a cluster looked like when something failed on it.
 
 use crate::install::NAMESPACE;
 use crate::target::Target;
