@@ -3,20 +3,26 @@
 use crate::install::NAMESPACE;
 use crate::target::Target;
 
-/// What is printed: enough to see what hung, and what the operator thought of it.
-const COMMANDS: [&[&str]; 6] = [
-    &["get", "nodes,pods", "--all-namespaces", "--output=wide"],
-    &["get", "extendedjobs,jobs", "--all-namespaces", "--output=wide"],
-    &["get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"],
+/// What the operator did, and what it thought of it.
+const OPERATOR: [&[&str]; 5] = [
+    &["get", "extendedjobs", "--all-namespaces", "--output=wide"],
+    &["get", "jobs,pods", "--all-namespaces", "--selector=fissile.cloudfoundry.org/extendedjob"],
     &["describe", "pods", "--namespace", NAMESPACE],
     &["logs", "--namespace", NAMESPACE, "deployment/extendedjob-operator", "--tail=400"],
     &["logs", "--namespace", NAMESPACE, "deployment/extendedjob-operator", "--tail=100", "--previous"],
 ];
 
+/// What else there is; not asked of someone's cluster, where it would drown the rest.
+const CLUSTER: [&[&str]; 2] = [
+    &["get", "nodes,pods", "--all-namespaces", "--output=wide"],
+    &["get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"],
+];
+
 /// Prints it.
 pub(crate) fn dump(target: &Target) {
     println!("\n===== {target} at the time of the failure =====");
-    for args in COMMANDS {
+    let cluster = if matches!(target, Target::Local(..)) { CLUSTER.as_slice() } else { &[] };
+    for args in cluster.iter().chain(&OPERATOR) {
         target.show(args);
     }
 }
