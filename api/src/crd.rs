@@ -69,3 +69,191 @@ fn adapt(schema: &mut JSONSchemaProps) {
         adapt(items);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn schema() -> Value {
+        let crd = serde_json::to_value(crd()).unwrap();
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+    }
+
+    fn template() -> Value {
+        schema()["properties"]["spec"]["properties"]["template"].clone()
+    }
+
+    /// The spec without `template`.
+    fn own_spec() -> Value {
+        let mut spec = schema()["properties"]["spec"].clone();
+        spec["properties"].as_object_mut().unwrap().remove("template").unwrap();
+        spec
+    }
+
+    /// This schema and all below, each with its path.
+    fn nodes(schema: &Value) -> Vec<(String, &Value)> {
+        let mut all = vec![(String::new(), schema)];
+        let mut add = |step: &str, below| {
+            all.extend(nodes(below).into_iter().map(|(path, node)| (format!("{step}{path}"), node)));
+        };
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            add(&format!(".{name}"), property);
+        }
+        for (keyword, step) in [("additionalProperties", "{}"), ("items", "[]")] {
+            if schema[keyword].is_object() {
+                add(step, &schema[keyword]);
+            }
+        }
+        all
+    }
+
+    fn paths(schema: &Value, holds: impl Fn(&Value) -> bool) -> Vec<String> {
+        nodes(schema).into_iter().filter(|(_, node)| holds(node)).map(|(path, _)| path).collect()
+    }
+
+    fn at<'a>(schema: &'a Value, path: &str) -> &'a Value {
+        let found = nodes(schema).into_iter().find(|(candidate, _)| candidate == path);
+        found.unwrap_or_else(|| panic!("no {path}")).1
+    }
+
+    const NONE: [&str; 0] = [];
+
+    #[test]
+    fn all_that_rules_can_walk_is_bounded() {
+        let unbounded = |node: &Value| match node["type"].as_str() {
+            Some("string") => node["maxLength"].is_null() && node["enum"].is_null(),
+            Some("array") => node["maxItems"].is_null(),
+            Some("object") => node["additionalProperties"].is_object() && node["maxProperties"].is_null(),
+            _ => false,
+        };
+        assert_eq!(paths(&own_spec(), unbounded), NONE);
+    }
+
+    #[test]
+    fn no_rule_looks_at_the_template() {
+        assert_eq!(paths(&template(), |node| !node["x-kubernetes-validations"].is_null()), NONE);
+        for (path, node) in nodes(&schema()) {
+            for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                assert!(!rule["rule"].as_str().unwrap().contains("template"), "{path}: {rule}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_rule_has_a_message() {
+        for (path, node) in nodes(&schema()) {
+            for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                assert!(
+                    rule["message"].is_string() || rule["messageExpression"].is_string(),
+                    "{path}: {rule}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_outside_the_template_is_described() {
+        let mut schema = schema();
+        schema["properties"]["spec"] = own_spec();
+        let undescribed = paths(&schema, |node| !node["description"].is_string());
+        let expected =
+            [".spec.triggers.selector.matchExpressions[].values[]", ".spec.triggers.selector.matchLabels{}"];
+        assert_eq!(undescribed, expected);
+    }
+
+    #[test]
+    fn a_fields_own_description_is_shown_where_its_type_has_one_too() {
+        let described = |path: &str| at(&schema(), path)["description"].as_str().unwrap().to_owned();
+        assert!(described(".spec.run").starts_with("Makes this a one-off"));
+        assert!(described(".status.lastRun.result").starts_with("How far it is"));
+    }
+
+    #[test]
+    fn there_is_no_description_below_template() {
+        let below = paths(&template(), |node| node["description"].is_string());
+        assert_eq!(below, [""], "the one of the template itself");
+    }
+
+    #[test]
+    fn a_client_side_apply_has_room_in_its_annotation() {
+        let bytes = serde_json::to_vec(&crd()).unwrap().len();
+        assert!(bytes < 128 * 1024, "{bytes}: more than half of what an object's annotations may hold");
+    }
+
+    #[test]
+    fn the_schema_is_structural() {
+        let untyped = |node: &Value| {
+            node["type"].is_null()
+                && node["x-kubernetes-int-or-string"].is_null()
+                && node["x-kubernetes-preserve-unknown-fields"].is_null()
+        };
+        assert_eq!(paths(&schema(), untyped), NONE);
+        let text = schema().to_string();
+        for keyword in ["$ref", "allOf", "anyOf", "oneOf", "components"] {
+            assert!(!text.contains(&format!("{keyword:?}:")), "{keyword}");
+        }
+    }
+
+    #[test]
+    fn a_quantity_takes_any_scalar_and_nothing_else_is_left_open() {
+        let open = paths(&template(), |node| node["x-kubernetes-preserve-unknown-fields"] == true);
+        let quantities = ["limits{}", "requests{}", "overhead{}", ".divisor", ".sizeLimit"];
+        assert!(!open.is_empty());
+        for path in open {
+            assert!(quantities.iter().any(|quantity| path.ends_with(quantity)), "{path}");
+        }
+        let ports = paths(&template(), |node| node["x-kubernetes-int-or-string"] == true);
+        assert!(ports.iter().all(|path| path.ends_with(".port")), "{ports:?}");
+    }
+
+    #[test]
+    fn what_every_job_needs_is_required_at_once() {
+        let template = template();
+        assert_eq!(template["required"], serde_json::json!(["spec"]));
+        assert_eq!(at(&template, ".spec.template")["required"], serde_json::json!(["spec"]));
+        let pod = at(&template, ".spec.template.spec");
+        assert_eq!(pod["required"], serde_json::json!(["containers", "restartPolicy"]));
+        assert_eq!(pod["properties"]["restartPolicy"]["enum"], serde_json::json!(["Never", "OnFailure"]));
+    }
+
+    #[test]
+    fn of_the_templates_metadata_there_is_only_what_is_used_or_harmless() {
+        let template = template();
+        let names = at(&template, ".metadata")["properties"].as_object().unwrap().keys().cloned();
+        assert_eq!(names.collect::<Vec<_>>(), ["annotations", "creationTimestamp", "labels", "name"]);
+        let pod = at(&template, ".spec.template.metadata")["properties"].as_object().unwrap();
+        assert!(pod.contains_key("labels") && !pod.contains_key("managedFields"));
+    }
+
+    #[test]
+    fn null_means_absent_except_in_maps() {
+        let nullable = paths(&schema(), |node| node["nullable"] == true);
+        assert!(nullable.contains(&".spec.triggers.selector.matchLabels{}".to_owned()));
+        assert!(nullable.iter().all(|path| path.ends_with("{}")), "{nullable:?}");
+    }
+
+    #[test]
+    fn columns_come_in_the_order_in_which_they_are_read() {
+        let crd = crd();
+        let columns = crd.spec.versions[0].additional_printer_columns.as_ref().unwrap();
+        let names = |wide: bool| -> Vec<&str> {
+            let shown = columns.iter().filter(|column| column.priority.is_some() == wide);
+            shown.map(|column| column.name.as_str()).collect()
+        };
+        assert_eq!(
+            names(false),
+            ["Mode", "Ready", "Active", "Succeeded", "Failed", "Last Run", "Result", "Age"]
+        );
+        assert_eq!(names(true), ["Last Pod", "Message"]);
+    }
+
+    #[test]
+    fn conditions_are_a_map_by_type() {
+        let schema = schema();
+        let conditions = at(&schema, ".status.conditions");
+        assert_eq!(conditions["x-kubernetes-list-type"], "map");
+        assert_eq!(conditions["x-kubernetes-list-map-keys"], serde_json::json!(["type"]));
+    }
+}

@@ -37,3 +37,48 @@ impl JsonSchema for JobTemplate {
         crate::template_schema::job_template()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::core::{ObjectList, WatchEvent};
+
+    use crate::ExtendedJob;
+
+    /// With a field that no type knows, a number that no float holds, and an order of its own.
+    const TEMPLATE: &str = r#"{"spec":{"z":1,"a":{"newer":[true,null]},"n":12345678901234567890.10}}"#;
+
+    fn object() -> String {
+        format!(
+            r#"{{"apiVersion":"fissile.cloudfoundry.org/v1alpha1","kind":"ExtendedJob","metadata":{{"name":"x"}},"spec":{{"run":"once","template":{TEMPLATE}}}}}"#
+        )
+    }
+
+    #[test]
+    fn the_template_stays_as_it_came_through_get_list_and_watch() {
+        let got: ExtendedJob = serde_json::from_str(&object()).unwrap();
+        assert_eq!(got.spec.template.get(), TEMPLATE);
+
+        let list = format!(r#"{{"apiVersion":"v1","kind":"List","metadata":{{}},"items":[{}]}}"#, object());
+        let list: ObjectList<ExtendedJob> = serde_json::from_str(&list).unwrap();
+        assert_eq!(list.items[0].spec.template.get(), TEMPLATE);
+
+        let event = format!(r#"{{"type":"ADDED","object":{}}}"#, object());
+        match serde_json::from_str(&event).unwrap() {
+            WatchEvent::<ExtendedJob>::Added(added) => assert_eq!(added.spec.template.get(), TEMPLATE),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_template_is_written_as_it_came() {
+        let got: ExtendedJob = serde_json::from_str(&object()).unwrap();
+        assert!(serde_json::to_string(&got).unwrap().contains(TEMPLATE));
+    }
+
+    #[test]
+    fn debug_output_holds_nothing_of_the_template() {
+        let got: ExtendedJob = serde_json::from_str(&object()).unwrap();
+        let debug = format!("{:?}", got.spec.template);
+        assert_eq!(debug, format!("JobTemplate({} bytes)", TEMPLATE.len()));
+    }
+}

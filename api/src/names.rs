@@ -27,6 +27,9 @@ pub const AFFECTED_POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-lab
 /// Annotation: the whole key of the transition that a Job stands for.
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 
+/// Annotation on an ended Job: what became of its output is told, and nothing of it is still to be written.
+pub const OUTPUT_SETTLED: &str = "fissile.cloudfoundry.org/output-settled";
+
 /// Prefix of the annotations on output targets, one for each key that was written.
 pub const OUTPUT_ANNOTATION_PREFIX: &str = "output.fissile.cloudfoundry.org/";
 
@@ -53,4 +56,50 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+    use regex::Regex;
+
+    use super::*;
+    use crate::rules::LABEL_VALUE_FORM;
+
+    #[test]
+    fn a_name_that_fits_is_its_own_label_value() {
+        for name in ["a", "redis-0.example", &"n".repeat(63)] {
+            assert_eq!(label_value(name), name);
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_hashed() {
+        let name = "n".repeat(64);
+        assert_eq!(label_value(&name), "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-078b793dde92c425");
+    }
+
+    #[test]
+    fn the_hash_is_the_one_that_everybody_calls_fnv_1a() {
+        // From the vectors of the algorithm's authors.
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_makes_a_valid_label_value(name in "[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?") {
+            let value = label_value(&name);
+            prop_assert!(value.len() <= LABEL_VALUE_MAX);
+            prop_assert!(Regex::new(LABEL_VALUE_FORM).unwrap().is_match(&value), "{value}");
+        }
+
+        #[test]
+        fn names_with_one_beginning_keep_apart(
+            beginning in "[a-z0-9]{63}", one in "[a-z0-9]{1,50}", other in "[a-z0-9]{1,50}",
+        ) {
+            let (one, other) = (format!("{beginning}{one}"), format!("{beginning}{other}"));
+            prop_assert_eq!(label_value(&one) == label_value(&other), one == other);
+        }
+    }
 }

@@ -47,3 +47,41 @@ impl fmt::Display for TargetKind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::StreamOutput;
+
+    fn secret(reference: &str) -> StreamOutput {
+        StreamOutput { secret_ref: Some(reference.to_owned()), ..StreamOutput::default() }
+    }
+
+    #[test]
+    fn a_bare_name_means_the_own_namespace() {
+        let target = secret("foosecret").target("mine").unwrap();
+        assert_eq!(target.to_string(), "Secret mine/foosecret");
+    }
+
+    #[test]
+    fn a_namespace_before_the_slash_counts() {
+        let stream = StreamOutput { config_ref: Some("other/foo".to_owned()), ..StreamOutput::default() };
+        let target = stream.target("mine").unwrap();
+        assert_eq!(target.to_string(), "ConfigMap other/foo");
+    }
+
+    #[test]
+    fn one_name_is_two_targets_as_configmap_and_as_secret() {
+        let config_map = StreamOutput { config_ref: Some("foo".to_owned()), ..StreamOutput::default() };
+        assert_ne!(config_map.target("mine"), secret("foo").target("mine"));
+    }
+
+    #[test]
+    fn what_names_no_object_or_two_is_no_target() {
+        for reference in ["", "/", "a/", "/b", "a/b/c"] {
+            assert_eq!(secret(reference).target("mine"), None, "{reference:?}");
+        }
+        assert_eq!(StreamOutput::default().target("mine"), None);
+        let two = StreamOutput { config_ref: Some("a".to_owned()), ..secret("b") };
+        assert_eq!(two.target("mine"), None);
+    }
+}

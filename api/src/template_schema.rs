@@ -13,9 +13,19 @@ use serde_json::{Value, json};
 
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
-const LOCAL_OBJECT_REFERENCE: &str = "io.k8s.api.core.v1.LocalObjectReference";
 const POD_TEMPLATE: &str = "io.k8s.api.core.v1.PodTemplateSpec";
 const POD: &str = "io.k8s.api.core.v1.PodSpec";
+
+/// Fields that are described as required, and yet a Job without them is accepted: their zero value is valid.
+const OPTIONAL_AFTER_ALL: [(&str, &str); 7] = [
+    ("io.k8s.api.batch.v1.PodFailurePolicy", "rules"),
+    ("io.k8s.api.core.v1.HTTPHeader", "value"),
+    ("io.k8s.api.core.v1.ISCSIVolumeSource", "lun"),
+    ("io.k8s.api.core.v1.LocalObjectReference", "name"),
+    ("io.k8s.api.core.v1.PreferredSchedulingTerm", "preference"),
+    ("io.k8s.api.core.v1.SleepAction", "seconds"),
+    ("io.k8s.api.core.v1.Sysctl", "value"),
+];
 
 /// The schema of a Job template.
 pub(crate) fn job_template() -> Schema {
@@ -39,8 +49,11 @@ fn native_types(definitions: &mut Value) {
     definitions[QUANTITY] = json!({ "x-kubernetes-preserve-unknown-fields": true });
     // Written by the API server alone, and schemaless inside.
     remove_property(&mut definitions[OBJECT_META], "managedFields");
-    // Optional in Kubernetes: `imagePullSecrets: [{}]` is a legal Job.
-    definitions[LOCAL_OBJECT_REFERENCE]["required"] = json!([]);
+    for (definition, property) in OPTIONAL_AFTER_ALL {
+        if let Some(required) = definitions[definition]["required"].as_array_mut() {
+            required.retain(|name| name != property);
+        }
+    }
     // Optional by type and yet refused by every Job without them; the API server of the ExtendedJob can say so
     // at once.
     definitions[POD_TEMPLATE]["required"] = json!(["spec"]);
@@ -86,4 +99,34 @@ fn remove_property(schema: &mut Value, property: &str) {
 /// A property may be called `description` too, but then its value is a schema.
 fn is_description(key: &str, value: &Value) -> bool {
     key == "description" && value.is_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_changed_has_these_names_in_k8s_openapi() {
+        let mut generator = SchemaSettings::default().into_generator();
+        generator.subschema_for::<JobTemplateSpec>();
+        let definitions = Value::Object(generator.take_definitions(false));
+        for name in [QUANTITY, OBJECT_META, POD_TEMPLATE, POD] {
+            assert!(definitions[name].is_object(), "{name}");
+        }
+        assert!(definitions[OBJECT_META]["properties"]["managedFields"].is_object());
+        for (name, property) in OPTIONAL_AFTER_ALL {
+            let required = definitions[name]["required"].as_array().unwrap();
+            assert!(required.contains(&json!(property)), "{name}.{property} is optional anyway");
+        }
+    }
+
+    #[test]
+    fn a_property_called_description_is_no_description() {
+        let schema = json!({
+            "description": "dropped",
+            "properties": { "description": { "type": "string", "description": "dropped" } },
+        });
+        let expected = json!({ "properties": { "description": { "type": "string" } } });
+        assert_eq!(inlined(&schema, &Value::Null), expected);
+    }
 }

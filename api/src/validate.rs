@@ -144,3 +144,148 @@ fn begins_ends_and_holds(text: &str, ends: impl Fn(u8) -> bool, holds: impl Fn(u
         && bytes.last().is_some_and(|byte| ends(*byte))
         && bytes.iter().all(|byte| holds(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert_eq, proptest};
+    use regex::Regex;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::rules::{LABEL_KEY_FORM, LABEL_KEY_MAX, LABEL_VALUE_FORM, REFERENCE_FORM};
+
+    /// What is wrong with a spec of these fields and a template, as `field: beginning of the message`.
+    fn problems(mut fields: Value) -> Vec<String> {
+        fields["template"] = json!({});
+        let spec: ExtendedJobSpec = serde_json::from_str(&fields.to_string()).unwrap();
+        validate(&spec).err().into_iter().flatten().map(|problem| problem.to_string()).collect()
+    }
+
+    fn assert_only(fields: Value, field: &str, message: &str) {
+        assert_eq!(problems(fields), [format!("{field}: {message}")]);
+    }
+
+    fn selecting(selector: Value) -> Value {
+        json!({ "triggers": { "when": "ready", "selector": selector } })
+    }
+
+    fn writing(stdout: Value) -> Value {
+        json!({ "run": "once", "output": { "stdout": stdout } })
+    }
+
+    #[test]
+    fn what_is_right_has_no_problems() {
+        for fields in [
+            json!({ "run": "once" }),
+            json!({ "triggers": { "when": "ready" } }),
+            selecting(json!({})),
+            selecting(json!({ "matchLabels": { "a": "", "example.com/b_C.d": "v-1" } })),
+            selecting(json!({ "matchExpressions": [
+                { "key": "a", "operator": "In", "values": ["b", ""] },
+                { "key": "a", "operator": "DoesNotExist" },
+            ] })),
+            writing(json!({ "configRef": "foo" })),
+            writing(json!({ "secretRef": "my-namespace/foo.bar-1" })),
+        ] {
+            assert_eq!(problems(fields.clone()), [""; 0], "{fields}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_of_triggers_and_run_is_needed() {
+        assert_only(json!({}), "spec", NO_START);
+        assert_only(json!({ "run": "once", "triggers": { "when": "ready" } }), "spec", TWO_STARTS);
+    }
+
+    #[test]
+    fn exactly_one_target_is_needed_for_a_stream() {
+        assert_only(json!({ "run": "once", "output": {} }), "spec.output", NO_STREAM);
+        assert_only(writing(json!({})), "spec.output.stdout", NO_REFERENCE);
+        assert_only(
+            writing(json!({ "configRef": "a", "secretRef": "b" })),
+            "spec.output.stdout",
+            TWO_REFERENCES,
+        );
+    }
+
+    #[test]
+    fn a_reference_is_told_what_is_wrong_with_it() {
+        let field = "spec.output.stdout.secretRef";
+        for (reference, message) in [
+            ("mynamespace/fooSecret", format!("{CAPITALS}mynamespace/foosecret")),
+            ("a/b/c", REFERENCE_FORM_TEXT.to_owned()),
+            ("my.namespace/foo", REFERENCE_FORM_TEXT.to_owned()),
+            (&format!("{}/foo", "n".repeat(64)), NAMESPACE_LENGTH.to_owned()),
+            (&"n".repeat(254), NAME_LENGTH.to_owned()),
+        ] {
+            assert_only(writing(json!({ "secretRef": reference })), field, &message);
+        }
+    }
+
+    #[test]
+    fn a_selector_is_told_which_part_of_it_is_wrong() {
+        let field = "spec.triggers.selector";
+        let expression = |expression: Value| selecting(json!({ "matchExpressions": [expression] }));
+        for (fields, part, message) in [
+            (
+                selecting(json!({ "matchLabels": { "-a": "b" } })),
+                "matchLabels",
+                format!("-a: {LABEL_KEY_TEXT}"),
+            ),
+            (
+                selecting(json!({ "matchLabels": { "a": "b c" } })),
+                "matchLabels[a]",
+                LABEL_VALUE_TEXT.to_owned(),
+            ),
+            (
+                expression(json!({ "key": "a/", "operator": "Exists" })),
+                "matchExpressions[0].key",
+                LABEL_KEY_TEXT.to_owned(),
+            ),
+            (
+                expression(json!({ "key": "a", "operator": "NotIn", "values": ["b", "-"] })),
+                "matchExpressions[0].values[1]",
+                LABEL_VALUE_TEXT.to_owned(),
+            ),
+            (
+                expression(json!({ "key": "a", "operator": "In" })),
+                "matchExpressions[0].values",
+                VALUES_MISSING.to_owned(),
+            ),
+            (
+                expression(json!({ "key": "a", "operator": "Exists", "values": ["b"] })),
+                "matchExpressions[0].values",
+                VALUES_TOO_MANY.to_owned(),
+            ),
+        ] {
+            assert_only(fields, &format!("{field}.{part}"), &message);
+        }
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let fields = json!({ "output": { "stdout": { "configRef": "A_b", "secretRef": "" } } });
+        assert_eq!(problems(fields).len(), 5);
+    }
+
+    // The schema has its forms as regular expressions, this file as code: they must agree.
+    proptest! {
+        #[test]
+        fn references_are_judged_as_in_the_schema(reference in "[-./ab_]{0,8}") {
+            let in_schema = Regex::new(REFERENCE_FORM).unwrap().is_match(&reference);
+            prop_assert_eq!(problems(writing(json!({ "configRef": reference }))).is_empty(), in_schema);
+        }
+
+        #[test]
+        fn label_keys_are_judged_as_in_the_schema(key in "[-./aB_ ]{0,8}|[ab]{0,5}[./]?[a]{60,66}") {
+            let in_schema = Regex::new(LABEL_KEY_FORM).unwrap().is_match(&key);
+            prop_assert_eq!(is_label_key(&key), in_schema && key.len() <= LABEL_KEY_MAX);
+        }
+
+        #[test]
+        fn label_values_are_judged_as_in_the_schema(value in "[-.aB_ ]{0,8}|[a]{60,66}") {
+            let in_schema = Regex::new(LABEL_VALUE_FORM).unwrap().is_match(&value);
+            prop_assert_eq!(is_label_value(&value), in_schema && value.len() <= LABEL_VALUE_MAX);
+        }
+    }
+}
