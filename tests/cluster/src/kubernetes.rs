@@ -34,7 +34,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 /// Builds what is not yet in the cache, and returns the folder of the programs.
 pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
     let version = version(GO_MOD)?;
-    let folder = cache()?.join(format!("kubernetes-{version}-{:08x}", fingerprint()));
+    let folder = cache()?.join(format!("kubernetes-{version}-{:08x}", fingerprint(version)));
     let absent = || PROGRAMS.iter().filter(|(program, _)| !folder.join(program).exists());
     if absent().next().is_none() {
         return Ok(folder);
@@ -64,13 +64,18 @@ fn build_one(package: &str, version: &str, program: &Path) -> Result<()> {
     fs::rename(&unfinished, program).with_context(|| format!("cannot put {} in place", program.display()))
 }
 
-/// What Kubernetes' own build stamps into its programs. Without a version the API server takes itself for
-/// v0.0.0, and switches off what newer versions brought.
+/// What Kubernetes' own build stamps into its programs, where they say their version and where their
+/// clients do. Without it they take themselves for v0.0.0.
 fn linker_flags(version: &str) -> String {
     let mut numbers = version.trim_start_matches('v').split('.');
     let [major, minor] = [(); 2].map(|()| numbers.next().unwrap_or_default());
-    let stamp = |name: &str, value: &str| format!(" -X k8s.io/component-base/version.{name}={value}");
-    ["-s -w", &stamp("gitVersion", version), &stamp("gitMajor", major), &stamp("gitMinor", minor)].concat()
+    let mut flags = "-s -w".to_owned();
+    for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
+        for (name, value) in [("gitVersion", version), ("gitMajor", major), ("gitMinor", minor)] {
+            flags += &format!(" -X {package}.{name}={value}");
+        }
+    }
+    flags
 }
 
 /// The version of Kubernetes that a go.mod asks for.
@@ -82,9 +87,9 @@ fn version(go_mod: &str) -> Result<&str> {
 }
 
 /// Changes with anything that changes the programs.
-fn fingerprint() -> u32 {
+fn fingerprint(version: &str) -> u32 {
     let mut hasher = DefaultHasher::new();
-    (GO_MOD, GO_SUM, PAUSE).hash(&mut hasher);
+    (GO_MOD, GO_SUM, PAUSE, linker_flags(version)).hash(&mut hasher);
     hasher.finish() as u32
 }
 
