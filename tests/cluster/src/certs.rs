@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::command::run;
+use crate::files::make_folder;
 use crate::network::{NODE, NODE_IP, SERVICE_IP};
 
 /// Name of the files, subject, and whether it also serves.
@@ -24,7 +25,7 @@ const DAYS: &str = "3650";
 
 /// Makes all of them in `folder`.
 pub(crate) fn make(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    make_folder(folder)?;
     // An empty one, since each system's own adds extensions of its own choice.
     fs::write(folder.join("openssl.cnf"), "[req]\ndistinguished_name = subject\n[subject]\n")
         .context("cannot write openssl.cnf")?;

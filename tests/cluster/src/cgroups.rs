@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::files::make_folder;
 use crate::layout::Layout;
 
 const MOUNT: &str = "/sys/fs/cgroup";
@@ -16,7 +17,7 @@ pub(crate) fn make(layout: &Layout) -> Result<()> {
     for hierarchy in hierarchies()? {
         share_controllers(&hierarchy)?;
         let group = hierarchy.join(layout.group());
-        fs::create_dir_all(&group).with_context(|| format!("cannot make {}", group.display()))?;
+        make_folder(&group)?;
         // In version 1 a new group may use no processor and no memory node until told.
         for file in ["cpuset.cpus", "cpuset.mems"] {
             if let Ok(all) = fs::read_to_string(hierarchy.join(file)) {

@@ -13,9 +13,10 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::command::run;
+use crate::files::{copy, make_folder, remove_folder};
 use crate::layout::{Layout, cache};
 use crate::progress::Progress;
-use crate::registry;
+use crate::{lock, registry};
 
 /// Count up when the images of this file change: kept ones are then built anew.
 const EDITION: u32 = 1;
@@ -48,21 +49,20 @@ pub(crate) fn build_missing(layout: &Layout, progress: &Progress) -> Result<()> 
         fill(layout, &context).with_context(|| format!("cannot gather the files of the image {image}"))?;
         registry::build_and_push(layout, &context, image)?;
     }
-    fs::remove_dir_all(&contexts).with_context(|| format!("cannot remove {}", contexts.display()))?;
-    keep(layout, &kept)
+    remove_folder(&contexts)?;
+    keep(layout, &kept, progress)
 }
 
-fn keep(layout: &Layout, kept: &Path) -> Result<()> {
-    // Under another name until it is whole; another cluster's `up` may do the same at this time.
-    let unfinished = kept.with_extension(format!("unfinished-{}", std::process::id()));
+fn keep(layout: &Layout, kept: &Path, progress: &Progress) -> Result<()> {
+    let _lock = lock::take(&kept.with_extension("lock"), progress)?;
+    if kept.exists() {
+        return Ok(());
+    }
+    // Under another name until it is whole.
+    let unfinished = kept.with_extension("unfinished");
+    remove_folder(&unfinished)?;
     copy(&layout.path("registry"), &unfinished)?;
-    if fs::rename(&unfinished, kept).is_err() && !kept.exists() {
-        anyhow::bail!("cannot put {} in place", kept.display());
-    }
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
-    }
-    Ok(())
+    fs::rename(&unfinished, kept).with_context(|| format!("cannot put {} in place", kept.display()))
 }
 
 /// The folder of the images of these very packages.
@@ -129,13 +129,4 @@ fn fill_base(root: &Path) -> Result<()> {
         symlink("busybox", root.join("bin").join(applet)).with_context(|| format!("cannot link {applet}"))?;
     }
     Ok(())
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    run(Command::new("cp").args(["--recursive", "--dereference", "--preserve=mode"]).args([from, to]))
-        .map(drop)
 }

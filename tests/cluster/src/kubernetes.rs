@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::command::run;
+use crate::files::{make_folder, remove_folder};
 use crate::layout::cache;
 use crate::lock;
 use crate::progress::Progress;
@@ -39,29 +40,35 @@ pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
     if absent().next().is_none() {
         return Ok(folder);
     }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    make_folder(&folder)?;
     let _lock = lock::take(&folder.join("lock"), progress)?;
+    let unfinished = folder.join("unfinished");
+    remove_folder(&unfinished)?;
+    make_folder(&unfinished)?;
     let absent: Vec<_> = absent().collect();
     for (index, (program, package)) in absent.iter().enumerate() {
         let note = if *program == "kube-apiserver" { ", which takes minutes the first time" } else { "" };
         progress.step(format!("building {program} {version} ({} of {}{note})", index + 1, absent.len()));
-        build_one(package, version, &folder.join(program))
+        build_one(package, version, &unfinished.join(program))
             .with_context(|| format!("cannot build {program}"))?;
+        // Only now: a killed build leaves no half of a program behind.
+        fs::rename(unfinished.join(program), folder.join(program))
+            .with_context(|| format!("cannot put {program} in place"))?;
     }
+    remove_folder(&unfinished)?;
     Ok(folder)
 }
 
 fn build_one(package: &str, version: &str, program: &Path) -> Result<()> {
-    // Under another name until it is whole, and not the name that a killed command's compiler, which goes
-    // on for a while, writes to.
-    let unfinished = program.with_extension(format!("unfinished-{}", std::process::id()));
-    run(Command::new("go")
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &linker_flags(version), "-o"])
-        .arg(&unfinished)
-        .arg(package)
+    // Dies with this command: nobody wants the rest of a build of minutes when it is killed.
+    run(Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "go", "build", "-trimpath", "-buildvcs=false"])
+        .args(["-ldflags", &linker_flags(version), "-o"])
+        .args([program, Path::new(package)])
         .current_dir(MODULE)
-        .env("CGO_ENABLED", "0"))?;
-    fs::rename(&unfinished, program).with_context(|| format!("cannot put {} in place", program.display()))
+        .env("GOTMPDIR", program.parent().unwrap_or(program))
+        .env("CGO_ENABLED", "0"))
+    .map(drop)
 }
 
 /// What Kubernetes' own build stamps into its programs, where they say their version and where their

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::files::make_folder;
 use crate::progress::Progress;
 
 /// Takes the lock, and says so when that means to wait.
 pub(crate) fn take(path: &Path, progress: &Progress) -> Result<File> {
     loop {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            make_folder(folder)?;
         }
         let file = File::options()
             .create(true)

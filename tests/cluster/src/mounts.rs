@@ -3,11 +3,10 @@
 //! container network plugins and the kubelet's device manager have fixed places in the others. What is
 //! mounted in there (images, volumes, pods' networks) is gone with the namespace.
 
-use std::fs;
-
 use anyhow::{Context, Result};
 
 use crate::command::run;
+use crate::files::make_folder;
 use crate::layout::Layout;
 use crate::namespaces;
 
@@ -25,7 +24,7 @@ pub(crate) fn make(layout: &Layout) -> Result<()> {
     let (root, node) = (Layout::root(), layout.path("node"));
     let inner_root = node.join("var-lib").join(root.file_name().unwrap_or_default());
     for folder in [node.join("run"), node.join("var-log"), inner_root] {
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        make_folder(&folder)?;
     }
     let mut command = namespaces::make(layout, "mount")?;
     command.args(["--propagation", "private", "sh", "-ec", SCRIPT, "sh"]).args([root, &node]);

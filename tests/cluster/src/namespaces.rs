@@ -9,12 +9,13 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::command::run;
+use crate::files::make_folder;
 use crate::layout::Layout;
 
 /// Makes the folder that holds the mounts.
 pub(crate) fn make_holder(layout: &Layout) -> Result<()> {
     let holder = layout.namespaces();
-    fs::create_dir_all(&holder).with_context(|| format!("cannot make {}", holder.display()))?;
+    make_folder(&holder)?;
     // The kernel keeps a mount namespace only where other namespaces are not told about the mount.
     run(Command::new("mount").arg("--bind").args([&holder, &holder]))?;
     run(Command::new("mount").arg("--make-private").arg(&holder)).map(drop)

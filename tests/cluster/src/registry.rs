@@ -1,21 +1,27 @@
 //! Builds images without a container engine, and pushes them to the cluster's registry. That is also the
 //! mirror of docker.io for its pods.
 
-use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::run;
+use crate::files::{make_folder, remove_folder};
 use crate::layout::Layout;
 use crate::namespaces;
 use crate::network::REGISTRY;
+
+/// Builds begun by this process.
+static BUILDS: AtomicU32 = AtomicU32::new(0);
 
 /// Builds `context_dir/Dockerfile` and pushes the image under its full name.
 pub(crate) fn build_and_push(layout: &Layout, context_dir: &Path, image: &str) -> Result<()> {
     let target = format!("{REGISTRY}/{}", full_name(image)?);
     // A store for this build alone: builds side by side don't wait for each other, and none fills the disk.
-    let store = layout.path(&format!("build/{}", std::process::id()));
+    let count = BUILDS.fetch_add(1, Ordering::Relaxed);
+    let store = layout.path(&format!("build/{}-{count}", std::process::id()));
+    make_folder(&store)?;
     let built =
         buildah(layout, &store, &["build", "--isolation", "chroot", "--tag", &target], Some(context_dir))
             .with_context(|| format!("cannot build the image {image} from {}", context_dir.display()))
@@ -23,8 +29,7 @@ pub(crate) fn build_and_push(layout: &Layout, context_dir: &Path, image: &str) -
                 buildah(layout, &store, &["push", "--tls-verify=false", &target], None)
                     .with_context(|| format!("cannot push the image {image}"))
             });
-    let removed = fs::remove_dir_all(&store).with_context(|| format!("cannot remove {}", store.display()));
-    built.and(removed)
+    built.and(remove_folder(&store))
 }
 
 fn buildah(layout: &Layout, store: &Path, args: &[&str], context_dir: Option<&Path>) -> Result<()> {
@@ -35,7 +40,7 @@ fn buildah(layout: &Layout, store: &Path, args: &[&str], context_dir: Option<&Pa
         .args(context_dir)
         .env("CONTAINERS_CONF", layout.path("config/containers.conf"))
         .env("CONTAINERS_REGISTRIES_CONF", layout.path("config/registries.conf"))
-        .env("TMPDIR", store.parent().unwrap_or(store)))
+        .env("TMPDIR", store))
     .map(drop)
 }
 

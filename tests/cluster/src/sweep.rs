@@ -4,13 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::files::remove_folder;
 use crate::layout::Layout;
 use crate::process::{self, Process};
 use crate::{cgroups, namespaces};
@@ -31,21 +30,6 @@ pub(crate) fn remove(layout: &Layout) -> Result<()> {
     namespaces::remove(layout)?;
     cgroups::remove(layout)?;
     remove_folder(&layout.dir())
-}
-
-fn remove_folder(folder: &Path) -> Result<()> {
-    let mut result = Ok(());
-    process::wait_until(Duration::from_secs(5), Duration::from_millis(100), || {
-        result = fs::remove_dir_all(folder);
-        // A tool that a killed `up` ran may still be writing its last files.
-        !matches!(&result, Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty)
-    });
-    match result {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// All processes of the cluster that run.

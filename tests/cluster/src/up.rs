@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::last_lines;
 use crate::components::{Component, Place, STAGES, components};
+use crate::files::make_folder;
 use crate::layout::Layout;
 use crate::network::POD_SUBNET;
 use crate::process::{self, Process};
@@ -65,7 +66,7 @@ pub(crate) fn make(layout: &Layout, settings: &Settings, progress: &Progress) ->
 fn write_files(layout: &Layout, settings: &Settings, programs: &Path) -> Result<()> {
     for folder in ["config", "logs", "run"] {
         let folder = layout.path(folder);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        make_folder(&folder)?;
     }
     settings.write(layout)?;
     symlink(programs, layout.bin()).with_context(|| format!("cannot link {}", layout.bin().display()))?;
@@ -76,9 +77,8 @@ fn write_files(layout: &Layout, settings: &Settings, programs: &Path) -> Result<
         let path = layout.path(name);
         let text =
             template.replace("{dir}", &dir).replace("{group}", &layout.group()).replace("{pods}", POD_SUBNET);
-        fs::create_dir_all(path.parent().unwrap_or(&path))
-            .and_then(|()| fs::write(&path, text))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        make_folder(path.parent().unwrap_or(&path))?;
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
