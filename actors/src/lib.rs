@@ -1,1 +1,28 @@
-//! To come.
+//! The actors of the operator, and its Kubernetes I/O.
+//!
+//! ```text
+//! Operator ── watches ExtendedJobs, owns one Supervisor for each
+//! ├── PodHub, JobHub          one watch per kind, shared; deliver to whom it concerns
+//! └── Supervisor              owns the children below, writes status and Events
+//!       ├── TriggerWatcher    pod transitions → Fire
+//!       ├── JobRunner ×n      creates a Job, follows it → RunEnded
+//!       └── OutputWriter ×n   reads logs, writes one target → OutputSettled
+//! ```
+//!
+//! Memory is a cache: every actor is rebuilt from the cluster, and a step done twice is done once,
+//! because Jobs and annotations are named after what they stand for.
+
+mod children;
+mod cluster;
+mod hubs;
+mod job_runner;
+mod lifeline;
+mod messages;
+mod operator;
+mod output_writer;
+mod supervisor;
+mod trigger_watcher;
+
+pub use cluster::Cluster;
+pub use messages::Stop;
+pub use operator::{Operator, Readiness};

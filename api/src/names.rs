@@ -1,5 +1,7 @@
 //! Labels, annotations and other names that objects in the cluster bear.
 
+use crate::rules::LABEL_VALUE_MAX;
+
 /// The API group of ExtendedJob.
 pub const GROUP: &str = "fissile.cloudfoundry.org";
 
@@ -35,9 +37,6 @@ pub const OUTPUT_ANNOTATION_PREFIX: &str = "output.fissile.cloudfoundry.org/";
 
 /// Under this name the API server records which fields the operator wrote.
 pub const FIELD_MANAGER: &str = "extendedjob-operator";
-
-/// The length that the API server allows for the value of a label.
-const LABEL_VALUE_MAX: usize = 63;
 
 /// The name of an object as a label value: the name itself, or if that is too long its beginning and a hash
 /// of the whole, so that names with one beginning keep apart.

@@ -17,8 +17,10 @@ pub enum Class {
     Terminating,
     /// A quota leaves no room (yet).
     Quota,
-    /// Refused by policy: rights, webhooks, quotas. Someone may change that.
+    /// Refused by policy: rights, webhooks. Someone may change that.
     Refused,
+    /// Makes no sense for the object as it is, such as the log of a container that never started.
+    Senseless,
     /// An outage, overload or broken connection: the same call may go through later.
     Transient,
 }
@@ -47,13 +49,17 @@ pub fn classify(answer: Answer<'_>) -> Class {
         Some(410) => Class::Expired,
         // 400 is also what a proxy or an API server in trouble says; only a body that could not
         // be decoded is the user's to mend.
+        // The default code of a ValidatingAdmissionPolicy's refusal is 422, too: a policy is not the
+        // template's fault, and may go.
+        Some(422) if answer.message.contains("ValidatingAdmissionPolicy") => Class::Refused,
         Some(422) => Class::Invalid,
         Some(400) if answer.message.contains("strict decoding error") => Class::Invalid,
         Some(400) if answer.message.contains("cannot be handled as a Job") => Class::Invalid,
         Some(413) => Class::Invalid,
         Some(403) if answer.causes.iter().any(|cause| cause == "NamespaceTerminating") => Class::Terminating,
         Some(403) if answer.message.contains("exceeded quota") => Class::Quota,
-        Some(400 | 401 | 403 | 405) => Class::Refused,
+        Some(400) => Class::Senseless,
+        Some(401 | 403 | 405) => Class::Refused,
         _ => Class::Transient,
     }
 }
@@ -72,8 +78,10 @@ mod tests {
             (Some(409), "Conflict", "", &[], Class::Conflict),
             (Some(410), "Expired", "", &[], Class::Expired),
             (Some(422), "Invalid", "", &[], Class::Invalid),
+            (Some(422), "Invalid", "ValidatingAdmissionPolicy 'p' denied request", &[], Class::Refused),
+            (Some(422), "Invalid", "Job.batch \"j\" is invalid", &[], Class::Invalid),
             (Some(400), "BadRequest", "strict decoding error: unknown field \"spec.x\"", &[], Class::Invalid),
-            (Some(400), "BadRequest", "the server could not understand", &[], Class::Refused),
+            (Some(400), "BadRequest", "the server could not understand", &[], Class::Senseless),
             (Some(403), "Forbidden", "", &terminating, Class::Terminating),
             (Some(403), "Forbidden", "jobs.batch is forbidden: exceeded quota: q", &[], Class::Quota),
             (Some(403), "Forbidden", "denied by a webhook", &[], Class::Refused),

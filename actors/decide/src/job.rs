@@ -25,8 +25,14 @@ pub struct Job {
     pub pod_name: Option<String>,
     /// When the API server created it.
     pub created: Option<Timestamp>,
+    /// The names of its containers, whose output is kept; init containers' is not.
+    pub containers: Vec<String>,
+    /// How often it was tried so far, at least 1.
+    pub attempts: u32,
     /// How it ended, if it has.
     pub end: Option<End>,
+    /// Nothing of its output is still to be written, see [`names::OUTPUT_SETTLED`].
+    pub settled: bool,
 }
 
 /// How a Job ended.

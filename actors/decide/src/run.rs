@@ -121,6 +121,18 @@ impl Reason {
     }
 }
 
+/// The cause of a run of which only the Job is left, as [`Run::cause`] told it.
+#[must_use]
+pub fn cause_of(declared: &Declared, job: &Job) -> Cause {
+    match &job.pod_name {
+        Some(pod) => {
+            let time = job.key.as_deref().and_then(|key| key.split('/').nth(2)?.parse().ok());
+            Cause { r#type: CauseType::Ready, pod: Some(pod.clone()), time: time.map(Time) }
+        }
+        None => Cause { r#type: CauseType::Once, pod: None, time: Some(Time(declared.created)) },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +157,16 @@ mod tests {
         assert_ne!(run.job, other_pod.job);
         assert_ne!(run.job, again.job);
         assert_eq!(run.job, run_of(pod().labelled("a", "b"), transition()).job);
+    }
+
+    #[test]
+    fn the_cause_can_be_told_from_the_job_alone() {
+        let run = run_of(pod(), transition());
+        let job = Job { key: Some(run.reason.key()), pod_name: Some("pod1".into()), ..Job::default() };
+        assert_eq!(cause_of(&declared(), &job), run.cause());
+        let once = Run::once(&declared());
+        let job = Job { key: Some(once.reason.key()), ..Job::default() };
+        assert_eq!(cause_of(&declared(), &job), once.cause());
     }
 
     #[test]

@@ -11,7 +11,10 @@ use extendedjob_api::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::{declared::Declared, job::Failure};
+use crate::{
+    declared::Declared,
+    job::{End, Failure},
+};
 
 /// The longest message that the API server takes in a condition (meta/v1 Condition: 32768), less
 /// what would still be read.
@@ -42,6 +45,14 @@ pub enum Stage {
     },
     /// Someone deleted its Job before it ended.
     Deleted,
+}
+
+impl Stage {
+    /// The stage of a run whose Job ended.
+    #[must_use]
+    pub fn of(end: &End) -> Self {
+        Self::Ended { time: end.time, failure: end.failure.clone() }
+    }
 }
 
 /// What is known of one run.
@@ -76,6 +87,24 @@ pub enum Template {
     Valid,
     /// It is wrong, in the API server's words.
     Invalid(String),
+}
+
+impl Template {
+    /// What an earlier operator told of the present generation's template. A start with nothing
+    /// changed asks nothing, unless the answer was not a good one.
+    #[must_use]
+    pub fn told(declared: &Declared) -> Self {
+        let status = &declared.status;
+        let told = |r#type: &str, value: &str| {
+            status.conditions.iter().any(|condition| condition.type_ == r#type && condition.status == value)
+        };
+        let settled = told(conditions::RECONCILING, "False") && told(conditions::STALLED, "False");
+        if settled && status.observed_generation == Some(declared.generation) {
+            Self::Valid
+        } else {
+            Self::Unchecked
+        }
+    }
 }
 
 /// Ended runs whose Jobs are gone.

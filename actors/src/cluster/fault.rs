@@ -1,0 +1,68 @@
+//! Why a call to the API server failed.
+
+use std::{error::Error, time::Duration};
+
+use extendedjob_decide::fault::{Answer, Class, classify};
+
+/// A failed call. What was called, and for which object, is said by the error that wraps it.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The API server answered with a Status.
+    #[error("{}", .0.message)]
+    Status(Box<kube::core::Status>),
+    /// The call did not get as far as an answer.
+    #[error("{}", chain(.0))]
+    Broken(#[source] kube::Error),
+    /// Nothing came back in time.
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+    /// The answer is not what the API promises.
+    #[error("can't understand the answer: {0}")]
+    Undecodable(#[source] serde_json::Error),
+    /// The operator is about to end.
+    #[error("the operator is shutting down")]
+    ShuttingDown,
+}
+
+impl From<kube::Error> for Fault {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Status(status),
+            error => Self::Broken(error),
+        }
+    }
+}
+
+impl Fault {
+    pub(super) fn request(error: kube::core::request::Error) -> Self {
+        Self::Broken(kube::Error::BuildRequest(error))
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let Self::Status(status) = self else { return Class::Transient };
+        let causes: Vec<String> = status
+            .details
+            .iter()
+            .flat_map(|details| details.causes.iter().map(|cause| cause.reason.clone()))
+            .collect();
+        classify(Answer {
+            code: Some(status.code),
+            reason: &status.reason,
+            message: &status.message,
+            causes: &causes,
+        })
+    }
+}
+
+/// kube's errors say only their own layer; the cause of a broken connection lies below.
+fn chain(error: &kube::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

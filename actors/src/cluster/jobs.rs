@@ -1,0 +1,212 @@
+//! Jobs: watched slim by our label, created as raw JSON.
+
+use extendedjob_api::names;
+use extendedjob_decide::job::{End, Failure, Job};
+use kube::{
+    api::{Patch, PatchParams, PostParams},
+    core::params::GetParams,
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    Cluster, Fault,
+    meta::{Condition, Meta},
+    requests,
+    watch::Source,
+};
+
+const GROUP: &str = "apis/batch/v1";
+const RESOURCE: &str = "jobs";
+
+/// Why something could not be done with a Job. The first field of each is `namespace/name`.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Creating it.
+    #[error("can't create Job {0}: {1}")]
+    Create(String, #[source] Fault),
+    /// Trying whether it could be created.
+    #[error("can't try out Job {0}: {1}")]
+    DryRun(String, #[source] Fault),
+    /// Reading it.
+    #[error("can't read Job {0}: {1}")]
+    Get(String, #[source] Fault),
+    /// Marking it.
+    #[error("can't annotate Job {0}: {1}")]
+    Mark(String, #[source] Fault),
+}
+
+impl JobError {
+    /// The failed call.
+    #[must_use]
+    pub fn fault(&self) -> &Fault {
+        match self {
+            Self::Create(_, fault) | Self::DryRun(_, fault) | Self::Get(_, fault) | Self::Mark(_, fault) => {
+                fault
+            }
+        }
+    }
+}
+
+/// The watch on the Jobs that bear our label.
+pub(crate) const SOURCE: Source<Job> =
+    Source { path: "/apis/batch/v1/jobs", label: Some(names::EXTENDEDJOB_LABEL), decode };
+
+#[derive(Deserialize)]
+struct Wire {
+    metadata: Meta,
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: JobStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Spec {
+    template: PodTemplate,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PodTemplate {
+    spec: PodSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PodSpec {
+    containers: Vec<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct JobStatus {
+    succeeded: u32,
+    failed: u32,
+    conditions: Vec<Condition>,
+}
+
+fn decode(json: &str) -> Result<Job, serde_json::Error> {
+    let Wire { mut metadata, spec, status } = serde_json::from_str(json)?;
+    let owner =
+        metadata.controller().filter(|owner| owner.kind == "ExtendedJob").map(|owner| owner.uid.clone());
+    Ok(Job {
+        owner,
+        key: metadata.annotations.remove(names::TRANSITION),
+        pod_uid: metadata.annotations.remove(names::AFFECTED_POD_UID),
+        pod_name: metadata.annotations.remove(names::AFFECTED_POD_NAME),
+        uid: metadata.uid,
+        name: metadata.name,
+        namespace: metadata.namespace,
+        created: metadata.creation_timestamp,
+        containers: spec.template.spec.containers.into_iter().map(|container| container.name).collect(),
+        attempts: (status.succeeded + status.failed).max(1),
+        end: status.conditions.iter().find_map(end),
+        settled: metadata.annotations.contains_key(names::OUTPUT_SETTLED),
+    })
+}
+
+/// A Job has ended when one of these two conditions holds
+/// (<https://kubernetes.io/docs/concepts/workloads/controllers/job/#job-termination-and-cleanup>);
+/// SuccessCriteriaMet and FailureTarget only announce it.
+fn end(condition: &Condition) -> Option<End> {
+    let failure = match (condition.r#type.as_str(), condition.status.as_str()) {
+        ("Complete", "True") => None,
+        ("Failed", "True") => {
+            Some(Failure { reason: condition.reason.clone(), message: condition.message.clone() })
+        }
+        _ => return None,
+    };
+    Some(End { time: condition.last_transition_time, failure })
+}
+
+impl Cluster {
+    /// Creates the Job; waits for its turn when many are being created.
+    pub async fn create_job(&self, namespace: &str, name: &str, job: &Value) -> Result<Job, JobError> {
+        let error = |fault| JobError::Create(format!("{namespace}/{name}"), fault);
+        let _turn = self.creates.acquire().await.map_err(|_| error(Fault::ShuttingDown))?;
+        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() };
+        let body = job.to_string().into_bytes();
+        let created: Box<RawValue> =
+            self.call(requests(GROUP, namespace, RESOURCE).create(&params, body)).await.map_err(error)?;
+        decode(created.get()).map_err(|source| error(Fault::Undecodable(source)))
+    }
+
+    /// Asks whether the Job could be created, with fields that the API server does not know
+    /// refused, not dropped.
+    pub async fn try_job(&self, namespace: &str, name: &str, job: &Value) -> Result<(), JobError> {
+        let error = |fault| JobError::DryRun(format!("{namespace}/{name}"), fault);
+        let params = PostParams { dry_run: true, field_manager: Some(names::FIELD_MANAGER.into()) };
+        let request = requests(GROUP, namespace, RESOURCE)
+            .create(&params, job.to_string().into_bytes())
+            .map_err(|source| error(Fault::request(source)))?;
+        // kube's parameters have no field validation.
+        let (mut parts, body) = request.into_parts();
+        parts.uri = format!("{}&fieldValidation=Strict", parts.uri).parse().map_err(
+            |source: http::uri::InvalidUri| error(Fault::Broken(kube::Error::HttpError(source.into()))),
+        )?;
+        self.call::<IgnoredAny>(Ok(http::Request::from_parts(parts, body))).await.map(|_| ()).map_err(error)
+    }
+
+    /// Notes on the Job that nothing of its output is still to be written.
+    pub async fn mark_settled(&self, job: &Job) -> Result<(), JobError> {
+        let error = |fault| JobError::Mark(format!("{}/{}", job.namespace, job.name), fault);
+        let params =
+            PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
+        let mark =
+            json!({ "metadata": { "uid": job.uid, "annotations": { names::OUTPUT_SETTLED: "true" } } });
+        let request =
+            requests(GROUP, &job.namespace, RESOURCE).patch(&job.name, &params, &Patch::Merge(&mark));
+        self.call::<IgnoredAny>(request).await.map(|_| ()).map_err(error)
+    }
+
+    /// The Job as it is now.
+    pub async fn job(&self, namespace: &str, name: &str) -> Result<Job, JobError> {
+        let error = |fault| JobError::Get(format!("{namespace}/{name}"), fault);
+        let job: Box<RawValue> = self
+            .call(requests(GROUP, namespace, RESOURCE).get(name, &GetParams::default()))
+            .await
+            .map_err(error)?;
+        decode(job.get()).map_err(|source| error(Fault::Undecodable(source)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_condition(condition: &str) -> Job {
+        decode(&format!(r#"{{"metadata": {{"name": "j"}}, "status": {{"conditions": [{condition}]}}}}"#))
+            .unwrap()
+    }
+
+    #[test]
+    fn only_complete_and_failed_end_a_job() {
+        for (condition, ended) in [
+            (r#"{"type": "Complete", "status": "True"}"#, true),
+            (r#"{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}"#, true),
+            (r#"{"type": "Failed", "status": "False"}"#, false),
+            (r#"{"type": "FailureTarget", "status": "True"}"#, false),
+            (r#"{"type": "SuccessCriteriaMet", "status": "True"}"#, false),
+            (r#"{"type": "Suspended", "status": "True"}"#, false),
+        ] {
+            assert_eq!(with_condition(condition).end.is_some(), ended, "{condition}");
+        }
+    }
+
+    #[test]
+    fn the_owner_is_the_controlling_extended_job() {
+        let job = decode(
+            r#"{"metadata": {"name": "j", "ownerReferences": [
+                {"kind": "ExtendedJob", "uid": "a"},
+                {"kind": "ExtendedJob", "uid": "b", "controller": true}]}}"#,
+        );
+        assert_eq!(job.unwrap().owner.as_deref(), Some("b"));
+    }
+}

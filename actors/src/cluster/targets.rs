@@ -1,0 +1,171 @@
+//! ConfigMaps and Secrets that hold output: read by name, one key at a time written.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use extendedjob_api::{Target, TargetKind, names};
+use extendedjob_decide::{fault::Class, output::Present};
+use kube::{
+    api::{Patch, PatchParams, PostParams},
+    core::params::GetParams,
+};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::{Cluster, Fault, meta::Meta, requests};
+
+const GROUP: &str = "api/v1";
+
+/// Why output could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// Reading the target.
+    #[error("can't read {0}: {1}")]
+    Read(Target, #[source] Fault),
+    /// Creating the target.
+    #[error("can't create {0}: {1}")]
+    Create(Target, #[source] Fault),
+    /// Changing the target.
+    #[error("can't write {0}: {1}")]
+    Write(Target, #[source] Fault),
+}
+
+impl TargetError {
+    /// The failed call.
+    #[must_use]
+    pub fn fault(&self) -> &Fault {
+        match self {
+            Self::Read(_, fault) | Self::Create(_, fault) | Self::Write(_, fault) => fault,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    metadata: Meta,
+    #[serde(default)]
+    immutable: bool,
+    #[serde(default, borrow)]
+    data: BTreeMap<String, &'a RawValue>,
+    #[serde(default)]
+    binary_data: BTreeMap<String, &'a RawValue>,
+}
+
+impl Cluster {
+    /// What the target holds, but for the values; `None` where it does not exist.
+    pub async fn target(&self, target: &Target) -> Result<Option<Present>, TargetError> {
+        let request = requests(GROUP, &target.namespace, resource(target.kind))
+            .get(&target.name, &GetParams::default());
+        let answer: Box<RawValue> = match self.call(request).await {
+            Ok(answer) => answer,
+            Err(fault) if fault.class() == Class::NotFound => return Ok(None),
+            Err(fault) => return Err(TargetError::Read(target.clone(), fault)),
+        };
+        match present(target.kind, answer.get()) {
+            Ok(present) => Ok(Some(present)),
+            Err(error) => Err(TargetError::Read(target.clone(), Fault::Undecodable(error))),
+        }
+    }
+
+    /// Sets what `body` names in the target, provided that it is still as `present` says.
+    pub async fn write_target(
+        &self,
+        target: &Target,
+        present: Option<&Present>,
+        mut body: Value,
+    ) -> Result<Present, TargetError> {
+        let requests = requests(GROUP, &target.namespace, resource(target.kind));
+        let field_manager = Some(names::FIELD_MANAGER.to_owned());
+        let answer: Box<RawValue> = if let Some(present) = present {
+            body["metadata"]["resourceVersion"] = json!(present.resource_version);
+            let params = PatchParams { field_manager, ..PatchParams::default() };
+            self.call(requests.patch(&target.name, &params, &Patch::Merge(&body)))
+                .await
+                .map_err(|fault| TargetError::Write(target.clone(), fault))?
+        } else {
+            without_nulls(&mut body);
+            body["apiVersion"] = json!("v1");
+            body["kind"] = json!(target.kind.to_string());
+            body["metadata"]["name"] = json!(target.name);
+            body["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": names::FIELD_MANAGER });
+            let params = PostParams { field_manager, ..PostParams::default() };
+            self.call(requests.create(&params, body.to_string().into_bytes()))
+                .await
+                .map_err(|fault| TargetError::Create(target.clone(), fault))?
+        };
+        self::present(target.kind, answer.get())
+            .map_err(|error| TargetError::Write(target.clone(), Fault::Undecodable(error)))
+    }
+}
+
+fn resource(kind: TargetKind) -> &'static str {
+    match kind {
+        TargetKind::ConfigMap => "configmaps",
+        TargetKind::Secret => "secrets",
+    }
+}
+
+fn present(kind: TargetKind, json: &str) -> Result<Present, serde_json::Error> {
+    let wire: Wire<'_> = serde_json::from_str(json)?;
+    let mut sizes = BTreeMap::new();
+    for (key, value) in wire.data {
+        let value: String = serde_json::from_str(value.get())?;
+        sizes.insert(key, if kind == TargetKind::Secret { decoded_length(&value) } else { value.len() });
+    }
+    for (key, value) in wire.binary_data {
+        sizes.insert(key, decoded_length(&serde_json::from_str::<String>(value.get())?));
+    }
+    Ok(Present {
+        resource_version: wire.metadata.resource_version,
+        immutable: wire.immutable,
+        sizes,
+        records: wire
+            .metadata
+            .annotations
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(names::OUTPUT_ANNOTATION_PREFIX))
+            .collect(),
+    })
+}
+
+/// How many bytes a base64 value stands for.
+fn decoded_length(value: &str) -> usize {
+    BASE64.decode_len(value.len()).unwrap_or(value.len())
+        - value.bytes().rev().take_while(|&b| b == b'=').count()
+}
+
+/// A merge patch says null for "take away"; in a new object there is nothing to take away.
+fn without_nulls(body: &mut Value) {
+    for part in ["data", "binaryData"] {
+        if let Some(map) = body[part].as_object_mut() {
+            map.retain(|_, value| !value.is_null());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_values() {
+        let config_map = present(
+            TargetKind::ConfigMap,
+            r#"{"metadata": {"resourceVersion": "7"}, "data": {"a": "é\n"}, "binaryData": {"b": "AAE="}}"#,
+        )
+        .unwrap();
+        assert_eq!(config_map.sizes, [("a".to_owned(), 3), ("b".to_owned(), 2)].into());
+        let secret = present(TargetKind::Secret, r#"{"metadata": {}, "data": {"a": "aGVsbG8="}}"#).unwrap();
+        assert_eq!(secret.sizes, [("a".to_owned(), 5)].into());
+    }
+
+    #[test]
+    fn only_our_annotations_are_kept() {
+        let json = r#"{"metadata": {"annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": "{}",
+            "output.fissile.cloudfoundry.org/c.stdout": "{}"}}}"#;
+        let present = present(TargetKind::ConfigMap, json).unwrap();
+        assert_eq!(present.records.len(), 1);
+    }
+}

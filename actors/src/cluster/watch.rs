@@ -1,0 +1,289 @@
+//! One watch on one kind of object, for ever: list, watch on from there, resume where it broke
+//! off, and list again only when the API server has forgotten that place (410 Gone).
+//!
+//! Not `kube::runtime::watcher`: an operator that must know where it stands needs the versions and
+//! bookmarks that it hides, and one object that can't be decoded must not stop a watch.
+
+use std::{collections::VecDeque, time::Duration};
+
+use extendedjob_decide::{fault::Class, retry::Backoff};
+use futures::{
+    Stream,
+    stream::{self, BoxStream, StreamExt},
+};
+use jiff::Timestamp;
+use kube::{
+    Client,
+    api::{ListParams, WatchEvent, WatchParams},
+    core::Request,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::{CALL_TIMEOUT, Cluster, Fault};
+
+/// Objects per page of a list: small enough that a page is cheap to hold.
+const PAGE: u32 = 500;
+/// How long the API server keeps a watch open, in seconds.
+const WATCH_SECONDS: u32 = 290;
+/// Silence after which a watch is taken for dead: bookmarks come about once a minute.
+const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
+
+/// What a watch says.
+#[derive(Debug)]
+pub enum Observation<T> {
+    /// A whole list follows; what it does not name is gone.
+    RelistBegun,
+    /// The object as it is now.
+    Seen(T),
+    /// The object is no more; its last state.
+    Gone(T),
+    /// The list is complete.
+    RelistEnded,
+    /// An object could not be understood; it stands as last seen.
+    Undecodable(Undecodable),
+}
+
+/// An object that does not fit our types.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Undecodable {
+    metadata: super::meta::Meta,
+    /// What is wrong with it.
+    #[serde(skip)]
+    pub error: String,
+}
+
+impl Undecodable {
+    /// `namespace/name` of the object.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.metadata.namespace, self.metadata.name)
+    }
+
+    /// UID of the object.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.metadata.uid
+    }
+}
+
+/// A kind of object to watch, in all namespaces.
+pub struct Source<T> {
+    /// Such as `/api/v1/pods`.
+    pub path: &'static str,
+    /// Only objects that bear this label.
+    pub label: Option<&'static str>,
+    /// From the object's JSON to what is kept of it.
+    pub decode: fn(&str) -> Result<T, serde_json::Error>,
+}
+
+impl Cluster {
+    /// Everything that happens to objects of `source`, from a first list on. Never ends.
+    pub fn watch<T: 'static>(&self, source: Source<T>) -> impl Stream<Item = Observation<T>> + use<T> {
+        let watch = Watch {
+            client: self.client.clone(),
+            source,
+            state: State::Listing { page: None },
+            ready: VecDeque::new(),
+            backoff: Backoff::default(),
+        };
+        stream::unfold(watch, |mut watch| async {
+            let observation = watch.next().await;
+            Some((observation, watch))
+        })
+    }
+}
+
+struct Watch<T> {
+    client: Client,
+    source: Source<T>,
+    state: State,
+    ready: VecDeque<Observation<T>>,
+    backoff: Backoff,
+}
+
+type Raw = Box<RawValue>;
+type Events = BoxStream<'static, Result<WatchEvent<Raw>, kube::Error>>;
+
+enum State {
+    /// Fetch the page behind this token; none yet means the first.
+    Listing { page: Option<String> },
+    /// Open a watch from this version on.
+    Opening { version: String },
+    /// Take events; `version` is that of the last one.
+    Watching { version: String, events: Events },
+}
+
+#[derive(Deserialize)]
+struct List {
+    metadata: ListMeta,
+    items: Vec<Raw>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ListMeta {
+    resource_version: String,
+    r#continue: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    metadata: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    resource_version: String,
+}
+
+impl<T> Watch<T> {
+    async fn next(&mut self) -> Observation<T> {
+        loop {
+            if let Some(observation) = self.ready.pop_front() {
+                return observation;
+            }
+            if let Err(fault) = self.step().await {
+                self.stumble(&fault).await;
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), Fault> {
+        match &mut self.state {
+            State::Listing { page } => {
+                let page = page.clone();
+                self.list(page).await
+            }
+            State::Opening { version } => {
+                let version = version.clone();
+                self.open(version).await
+            }
+            State::Watching { version, events } => match timeout(SILENCE, events.next()).await {
+                Ok(Some(Ok(event))) => self.take(event),
+                Ok(Some(Err(error))) => {
+                    self.state = State::Opening { version: version.clone() };
+                    Err(error.into())
+                }
+                // The API server ends a watch after its time, and cuts off slow readers: the next
+                // one goes on from the same place.
+                Ok(None) | Err(_) => {
+                    debug!(path = self.source.path, %version, "watch ended, resuming");
+                    self.state = State::Opening { version: version.clone() };
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// Fetches one page. The version is left unset and never 0: the answer is then what etcd
+    /// holds, not what some API server remembers.
+    async fn list(&mut self, page: Option<String>) -> Result<(), Fault> {
+        let first = page.is_none();
+        let mut params = ListParams::default().limit(PAGE);
+        params.label_selector = self.source.label.map(str::to_owned);
+        params.continue_token = page;
+        let request = Request::new(self.source.path).list(&params).map_err(Fault::request)?;
+        let list: List = timeout(CALL_TIMEOUT, self.client.request(request))
+            .await
+            .map_err(|_| Fault::NoAnswer(CALL_TIMEOUT))??;
+        if first {
+            self.ready.push_back(Observation::RelistBegun);
+        }
+        for item in &list.items {
+            let seen = self.decode(item).map_or_else(Observation::Undecodable, Observation::Seen);
+            self.ready.push_back(seen);
+        }
+        self.state = match list.metadata.r#continue.filter(|token| !token.is_empty()) {
+            Some(token) => State::Listing { page: Some(token) },
+            None => {
+                self.ready.push_back(Observation::RelistEnded);
+                State::Opening { version: list.metadata.resource_version }
+            }
+        };
+        Ok(())
+    }
+
+    async fn open(&mut self, version: String) -> Result<(), Fault> {
+        let mut params = WatchParams::default().timeout(WATCH_SECONDS);
+        params.label_selector = self.source.label.map(str::to_owned);
+        let request = Request::new(self.source.path).watch(&params, &version).map_err(Fault::request)?;
+        let events = timeout(CALL_TIMEOUT, self.client.request_events::<Raw>(request))
+            .await
+            .map_err(|_| Fault::NoAnswer(CALL_TIMEOUT))??;
+        self.state = State::Watching { version, events: events.boxed() };
+        Ok(())
+    }
+
+    fn take(&mut self, event: WatchEvent<Raw>) -> Result<(), Fault> {
+        let (raw, gone) = match event {
+            WatchEvent::Added(raw) | WatchEvent::Modified(raw) => (raw, false),
+            WatchEvent::Deleted(raw) => (raw, true),
+            WatchEvent::Bookmark(bookmark) => {
+                self.advance(bookmark.metadata.resource_version);
+                return Ok(());
+            }
+            WatchEvent::Error(status) => return Err(Fault::Status(status)),
+        };
+        let observation = match self.decode(&raw) {
+            Ok(object) if gone => Observation::Gone(object),
+            Ok(object) => Observation::Seen(object),
+            Err(undecodable) => Observation::Undecodable(undecodable),
+        };
+        self.ready.push_back(observation);
+        if let Ok(versioned) = serde_json::from_str::<Versioned>(raw.get()) {
+            self.advance(versioned.metadata.resource_version);
+        }
+        Ok(())
+    }
+
+    /// An event has come through: go on from here, and take the connection for sound.
+    fn advance(&mut self, to: String) {
+        if let State::Watching { version, .. } = &mut self.state {
+            *version = to;
+        }
+        self.backoff.reset();
+    }
+
+    fn decode(&self, raw: &RawValue) -> Result<T, Undecodable> {
+        (self.source.decode)(raw.get()).map_err(|error| Undecodable {
+            error: error.to_string(),
+            ..serde_json::from_str(raw.get()).unwrap_or_default()
+        })
+    }
+
+    /// Waits before the next try, and starts over with a list where the place is lost.
+    async fn stumble(&mut self, fault: &Fault) {
+        let lost = fault.class() == Class::Expired;
+        let version = match &self.state {
+            State::Listing { .. } => None,
+            State::Opening { version } | State::Watching { version, .. } => Some(version.clone()),
+        };
+        self.state = match version {
+            Some(version) if !lost => State::Opening { version },
+            // A list that broke off in the middle begins anew, too: its other pages may be gone.
+            _ => State::Listing { page: None },
+        };
+        let delay = self.backoff.after_failure(Timestamp::now());
+        warn!(path = self.source.path, error = %fault, ?delay, relist = lost, "watch failed, trying again");
+        sleep(delay).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_decoded_with_its_object_left_raw() {
+        let line = r#"{"type":"ADDED","object":{"metadata":{"resourceVersion":"7"},"spec":1}}"#;
+        let event: WatchEvent<Raw> = serde_json::from_str(line).unwrap();
+        assert!(
+            matches!(event, WatchEvent::Added(raw) if raw.get() == r#"{"metadata":{"resourceVersion":"7"},"spec":1}"#)
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! The hub of Jobs: delivers each to the Supervisor of the ExtendedJob that controls it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::{Actor, AsyncContext, Context, Handler, StreamHandler};
+use extendedjob_decide::job::Job;
+
+use super::{Change, Store};
+use crate::{
+    Readiness,
+    cluster::{Cluster, jobs, watch::Observation},
+    lifeline::{Lifeline, stops_when_told},
+    messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, SubscribeJobs},
+};
+
+/// Keeps all Jobs that bear our label.
+pub(crate) struct JobHub {
+    cluster: Cluster,
+    readiness: Readiness,
+    store: Store<Job>,
+    subscribers: HashMap<String, JobSubscriber>,
+    _lifeline: Lifeline<&'static str>,
+}
+
+impl JobHub {
+    pub(crate) fn new(cluster: Cluster, readiness: Readiness, lifeline: Lifeline<&'static str>) -> Self {
+        Self { cluster, readiness, store: Store::default(), subscribers: HashMap::new(), _lifeline: lifeline }
+    }
+
+    fn tell_all(&self, owner: &str, subscriber: &JobSubscriber) {
+        let owned = self.store.objects().filter(|job| job.owner.as_deref() == Some(owner));
+        subscriber.at_first.do_send(JobsAtFirst(owned.cloned().collect()));
+    }
+
+    fn subscriber(&self, job: &Job) -> Option<&JobSubscriber> {
+        self.subscribers.get(job.owner.as_deref()?).filter(|_| self.store.is_complete())
+    }
+}
+
+stops_when_told!(JobHub);
+
+impl Actor for JobHub {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.add_stream(self.cluster.watch(jobs::SOURCE));
+    }
+}
+
+impl StreamHandler<Observation<Job>> for JobHub {
+    fn handle(&mut self, observation: Observation<Job>, _: &mut Self::Context) {
+        for change in self.store.take(observation, |job, _| job) {
+            match change {
+                Change::Set { before, after } if before.as_deref() != Some(&*after) => {
+                    if let Some(subscriber) = self.subscriber(&after) {
+                        subscriber.seen.do_send(JobSeen(Arc::clone(&after)));
+                    }
+                }
+                Change::Set { .. } => {}
+                Change::Removed(job) => {
+                    if let Some(subscriber) = self.subscriber(&job) {
+                        subscriber.gone.do_send(JobGone(job));
+                    }
+                }
+                Change::Complete => {
+                    self.readiness.first_list_complete("jobs");
+                    self.subscribers.iter().for_each(|(owner, subscriber)| self.tell_all(owner, subscriber));
+                }
+            }
+        }
+    }
+}
+
+impl Handler<SubscribeJobs> for JobHub {
+    type Result = ();
+
+    fn handle(&mut self, subscription: SubscribeJobs, _: &mut Self::Context) {
+        let SubscribeJobs { owner, subscriber } = subscription;
+        self.subscribers.retain(|_, subscriber| subscriber.seen.connected());
+        if self.store.is_complete() {
+            self.tell_all(&owner, &subscriber);
+        }
+        self.subscribers.insert(owner, subscriber);
+    }
+}

@@ -1,0 +1,10 @@
+//! One watch per kind of object, shared by all: a hub keeps what the watch says, and delivers each
+//! change to those whom it concerns, found by index.
+
+mod jobs;
+mod pods;
+mod store;
+
+pub(crate) use jobs::JobHub;
+pub(crate) use pods::PodHub;
+pub(crate) use store::{Change, Store};

@@ -1,0 +1,257 @@
+//! Makes the Job of one run, and follows it to its end.
+//!
+//! Duty: the run gets exactly one Job. The create is tried until it is done, under a name that
+//! follows from the run; that the Job is there already means an earlier try was answered by
+//! silence.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_api::conditions::reasons;
+use extendedjob_decide::{
+    declared::Declared,
+    fault::Class,
+    job::{self, BuildError, Job},
+    retry::Backoff,
+    run::Run,
+    status::Trouble,
+};
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use crate::{
+    cluster::{Cluster, jobs::JobError},
+    lifeline::{Lifeline, stops_when_told},
+    messages::{ChildId, Edited, JobGone, JobSeen, RunEnded, RunForsaken, RunHindered, RunStarted},
+    supervisor::Supervisor,
+};
+
+/// The runner of one Job.
+pub(crate) struct JobRunner {
+    cluster: Cluster,
+    supervisor: Addr<Supervisor>,
+    declared: Arc<Declared>,
+    stage: Stage,
+    backoff: Backoff,
+    _lifeline: Lifeline<ChildId>,
+}
+
+enum Stage {
+    /// The Job is to be made. Tries are counted, so that a refusal of an older one is ignored.
+    /// The watch may speak of the Job before the create is answered: `heard` is what it said.
+    Making { run: Run, attempt: u64, heard: Option<Heard> },
+    /// The Job is there.
+    Following,
+}
+
+/// What the watch says of the Job.
+enum Heard {
+    Seen(Arc<Job>),
+    Gone(Arc<Job>),
+}
+
+/// How a try to make the Job went.
+enum Made {
+    Now(Job),
+    /// By an earlier try of ours.
+    Before(Job),
+    Refused(Refusal),
+}
+
+enum Refusal {
+    Template(BuildError),
+    NameTaken,
+    Api(JobError),
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Retry {
+    attempt: u64,
+}
+
+impl JobRunner {
+    /// A runner that makes the Job of `run`.
+    pub(crate) fn making(
+        run: Run,
+        declared: Arc<Declared>,
+        cluster: Cluster,
+        supervisor: Addr<Supervisor>,
+        lifeline: Lifeline<ChildId>,
+    ) -> Self {
+        let stage = Stage::Making { run, attempt: 0, heard: None };
+        Self { cluster, supervisor, declared, stage, backoff: Backoff::default(), _lifeline: lifeline }
+    }
+
+    /// A runner for a Job that is there.
+    pub(crate) fn following(
+        declared: Arc<Declared>,
+        cluster: Cluster,
+        supervisor: Addr<Supervisor>,
+        lifeline: Lifeline<ChildId>,
+    ) -> Self {
+        let stage = Stage::Following;
+        Self { cluster, supervisor, declared, stage, backoff: Backoff::default(), _lifeline: lifeline }
+    }
+
+    fn make(&mut self, ctx: &mut Context<Self>) {
+        let Stage::Making { run, attempt, .. } = &mut self.stage else { return };
+        *attempt += 1;
+        let attempt = *attempt;
+        let making = make(self.cluster.clone(), Arc::clone(&self.declared), run.clone());
+        ctx.spawn(making.into_actor(self).map(move |made, runner, ctx| runner.made(attempt, made, ctx)));
+    }
+
+    fn made(&mut self, of: u64, made: Made, ctx: &mut Context<Self>) {
+        let Stage::Making { run, attempt, heard } = &mut self.stage else { return };
+        let (job, made_now) = match made {
+            Made::Now(job) => (job, true),
+            Made::Before(job) => (job, false),
+            Made::Refused(_) if of != *attempt => return,
+            Made::Refused(refusal) => {
+                let job = run.job.clone();
+                return self.hindered(of, job, &refusal, ctx);
+            }
+        };
+        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
+        info!(%namespace, %name, job = job.name, because = run.because(), made_now, "run started");
+        let job = Arc::new(job);
+        let heard = heard.take().unwrap_or_else(|| Heard::Seen(Arc::clone(&job)));
+        self.stage = Stage::Following;
+        self.supervisor.do_send(RunStarted { job, made_now });
+        self.hear(heard, ctx);
+    }
+
+    /// Says what stands in the way, and tries again later.
+    fn hindered(&mut self, attempt: u64, job: String, refusal: &Refusal, ctx: &mut Context<Self>) {
+        if matches!(refusal, Refusal::Api(error) if error.fault().class() == Class::Terminating) {
+            self.supervisor.do_send(RunForsaken { job });
+            return ctx.stop();
+        }
+        let delay = self.backoff.after_failure(Timestamp::now());
+        let error = refusal.to_string();
+        warn!(
+            namespace = self.declared.namespace,
+            name = self.declared.name,
+            job,
+            error,
+            ?delay,
+            "no Job yet"
+        );
+        if let Some(reason) = refusal.reason() {
+            self.supervisor.do_send(RunHindered { job, trouble: Trouble { reason, message: error } });
+        }
+        ctx.notify_later(Retry { attempt }, delay);
+    }
+
+    fn hear(&mut self, said: Heard, ctx: &mut Context<Self>) {
+        if let Stage::Making { heard, .. } = &mut self.stage {
+            *heard = Some(said);
+            return;
+        }
+        let (job, gone) = match said {
+            Heard::Seen(job) => (job, false),
+            Heard::Gone(job) => (job, true),
+        };
+        if job.end.is_some() || gone {
+            self.supervisor.do_send(RunEnded { end: job.end.clone(), job });
+            ctx.stop();
+        }
+    }
+}
+
+async fn make(cluster: Cluster, declared: Arc<Declared>, run: Run) -> Made {
+    let job = match job::build(&declared, &run) {
+        Ok(job) => job,
+        Err(error) => return Made::Refused(Refusal::Template(error)),
+    };
+    let error = match cluster.create_job(&declared.namespace, &run.job, &job).await {
+        Ok(job) => return Made::Now(job),
+        Err(error) => error,
+    };
+    if error.fault().class() != Class::AlreadyExists {
+        return Made::Refused(Refusal::Api(error));
+    }
+    match cluster.job(&declared.namespace, &run.job).await {
+        Ok(job) if run.is_job(&declared, &job) => Made::Before(job),
+        Ok(_) => Made::Refused(Refusal::NameTaken),
+        Err(error) => Made::Refused(Refusal::Api(error)),
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Template(error) => error.fmt(f),
+            Self::NameTaken => f.write_str(
+                "a Job of the name that this run needs is there, and is not this run's; delete it",
+            ),
+            Self::Api(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Refusal {
+    /// The word for the user's condition; `None` for a failure that passes by itself.
+    fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Template(_) => Some(reasons::INVALID_TEMPLATE),
+            Self::NameTaken => Some(reasons::JOB_NAME_TAKEN),
+            Self::Api(error) => match error.fault().class() {
+                Class::Invalid => Some(reasons::INVALID_TEMPLATE),
+                Class::Quota => Some(reasons::QUOTA_EXCEEDED),
+                Class::Refused => Some(reasons::JOB_REFUSED),
+                _ => None,
+            },
+        }
+    }
+}
+
+stops_when_told!(JobRunner);
+
+impl Actor for JobRunner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.make(ctx);
+    }
+}
+
+impl Handler<Retry> for JobRunner {
+    type Result = ();
+
+    fn handle(&mut self, retry: Retry, ctx: &mut Self::Context) {
+        if matches!(self.stage, Stage::Making { attempt, .. } if attempt == retry.attempt) {
+            self.make(ctx);
+        }
+    }
+}
+
+impl Handler<Edited> for JobRunner {
+    type Result = ();
+
+    /// A Job that could not be made is tried at once with what the user has mended.
+    fn handle(&mut self, Edited(declared): Edited, ctx: &mut Self::Context) {
+        let mended = declared.generation != self.declared.generation;
+        self.declared = declared;
+        if mended {
+            self.make(ctx);
+        }
+    }
+}
+
+impl Handler<JobSeen> for JobRunner {
+    type Result = ();
+
+    fn handle(&mut self, JobSeen(job): JobSeen, ctx: &mut Self::Context) {
+        self.hear(Heard::Seen(job), ctx);
+    }
+}
+
+impl Handler<JobGone> for JobRunner {
+    type Result = ();
+
+    fn handle(&mut self, JobGone(job): JobGone, ctx: &mut Self::Context) {
+        self.hear(Heard::Gone(job), ctx);
+    }
+}

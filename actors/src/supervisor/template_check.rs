@@ -1,0 +1,94 @@
+//! Asks the API server whether a Job can be made of the template: once for each, because what the
+//! schema can't see is better said at once than when a pod turns ready.
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_decide::{fault::Class, job, retry::Backoff, run::Run, status::Template};
+use jiff::Timestamp;
+use tracing::warn;
+
+use super::Supervisor;
+use crate::cluster::jobs::JobError;
+
+/// The question that is open, if any.
+#[derive(Default)]
+pub(super) struct TemplateCheck {
+    /// Counts questions, so that the answer to one about an older template is ignored.
+    asked: u64,
+    in_flight: bool,
+    backoff: Backoff,
+}
+
+impl TemplateCheck {
+    /// Whether the first answer is still to come. A failed question is asked again, but nothing
+    /// waits for that.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight
+    }
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Ask {
+    asked: u64,
+}
+
+impl Supervisor {
+    /// Asks about the present template, unless its answer is known.
+    pub(super) fn check_template(&mut self, ctx: &mut Context<Self>) {
+        if self.template != Template::Unchecked {
+            return;
+        }
+        self.check.asked += 1;
+        self.check.in_flight = true;
+        let asked = self.check.asked;
+        let run = Run::once(&self.declared);
+        let job = match job::build(&self.declared, &run) {
+            Ok(job) => job,
+            Err(error) => return self.template_checked(Template::Invalid(error.to_string()), ctx),
+        };
+        let (cluster, namespace) = (self.around.cluster.clone(), self.declared.namespace.clone());
+        let question = async move { cluster.try_job(&namespace, &run.job, &job).await };
+        ctx.spawn(question.into_actor(self).map(move |answer, supervisor, ctx| {
+            if supervisor.check.asked == asked {
+                supervisor.template_answered(answer, ctx);
+            }
+        }));
+    }
+
+    fn template_answered(&mut self, answer: Result<(), JobError>, ctx: &mut Context<Self>) {
+        let Err(error) = answer else { return self.template_checked(Template::Valid, ctx) };
+        match error.fault().class() {
+            // What has got as far as the name is free of other faults.
+            Class::AlreadyExists => self.template_checked(Template::Valid, ctx),
+            Class::Invalid => self.template_checked(Template::Invalid(error.fault().to_string()), ctx),
+            _ => {
+                let (namespace, name) = (&self.declared.namespace, &self.declared.name);
+                let delay = self.check.backoff.after_failure(Timestamp::now());
+                warn!(%namespace, %name, %error, ?delay, "the template could not be checked");
+                let asked = self.check.asked;
+                ctx.notify_later(Ask { asked }, delay);
+                self.template_checked(Template::Unchecked, ctx);
+            }
+        }
+    }
+
+    fn template_checked(&mut self, template: Template, ctx: &mut Context<Self>) {
+        self.check.in_flight = false;
+        if let Template::Invalid(message) = &template {
+            self.warn("InvalidTemplate", message.clone(), ctx);
+        }
+        self.template = template;
+        self.start_waiting(ctx);
+        self.report(ctx);
+    }
+}
+
+impl Handler<Ask> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+        if ask.asked == self.check.asked {
+            self.check_template(ctx);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What the operator can be told when it is started.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, ValueEnum};
+
+/// Runs native Jobs when something interesting happens to a pod, and stores what they wrote.
+///
+/// Inside a cluster it uses the pod's service account; outside, a kubeconfig.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Args {
+    /// The kubeconfig to use outside a cluster; without it, what KUBECONFIG names
+    #[arg(long, env = "EXTENDEDJOB_KUBECONFIG", value_name = "PATH")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The kubeconfig's context to use; without it, its current one
+    #[arg(long, env = "EXTENDEDJOB_CONTEXT", value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// Where to answer /livez and /readyz
+    #[arg(long, env = "EXTENDEDJOB_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// How to write the log, to standard error
+    #[arg(long, env = "EXTENDEDJOB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
+    /// What to log: a level, or levels by module such as `info,extendedjob_actors=debug`
+    #[arg(long, env = "EXTENDEDJOB_LOG_FILTER", value_name = "FILTER", default_value = "info")]
+    pub(crate) log_filter: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line for people.
+    Text,
+    /// One JSON object.
+    Json,
+}

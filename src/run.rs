@@ -1,0 +1,54 @@
+//! Wires the operator together, and runs it until a signal.
+
+use actix::Actor as _;
+use anyhow::{Context as _, bail};
+use extendedjob_actors::{Cluster, Operator, Readiness, Stop};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+use tracing::info;
+
+use crate::{args::Args, http};
+
+/// Runs until SIGTERM or SIGINT, which are a good end; every other end is an error.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let config = config(&args).await.context("can't find out how to reach the cluster")?;
+    info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, "the operator starts");
+    let cluster = Cluster::new(Client::try_from(config).context("can't set up a client for the cluster")?);
+
+    let readiness = Readiness::default();
+    let (alive, ended) = oneshot::channel();
+    let operator = Operator::new(cluster.clone(), readiness.clone(), alive).start();
+
+    let mut terminate = signal(SignalKind::terminate()).context("can't listen to SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen to SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = ended => bail!("an actor that everything rests on has fallen"),
+        served = http::serve(args.listen, readiness) => served?,
+    }
+    info!("asked to stop, waiting for creates in flight");
+    cluster.drain().await;
+    operator.do_send(Stop);
+    Ok(())
+}
+
+/// Inside a cluster the pod's service account, unless a kubeconfig or a context is named.
+async fn config(args: &Args) -> anyhow::Result<Config> {
+    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    if let Some(path) = &args.kubeconfig {
+        let kubeconfig =
+            Kubeconfig::read_from(path).with_context(|| format!("can't read {}", path.display()))?;
+        return Ok(Config::from_custom_kubeconfig(kubeconfig, &options).await?);
+    }
+    if args.context.is_some() {
+        return Ok(Config::from_kubeconfig(&options).await?);
+    }
+    Ok(Config::infer().await?)
+}
