@@ -59,6 +59,8 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::{prop_assert, prop_assert_eq, proptest};
     use regex::Regex;
 
@@ -85,12 +87,14 @@ mod tests {
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
     }
 
+    static FORM: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_VALUE_FORM).unwrap());
+
     proptest! {
         #[test]
         fn any_name_makes_a_valid_label_value(name in "[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?") {
             let value = label_value(&name);
             prop_assert!(value.len() <= LABEL_VALUE_MAX);
-            prop_assert!(Regex::new(LABEL_VALUE_FORM).unwrap().is_match(&value), "{value}");
+            prop_assert!(FORM.is_match(&value), "{value}");
         }
 
         #[test]

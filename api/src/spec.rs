@@ -22,7 +22,8 @@ use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind, rules};
     shortname = "ejob",
     namespaced,
     status = "ExtendedJobStatus",
-    doc = "Runs a native Job when something interesting happens to a pod, or once, and keeps what it printed in a ConfigMap or Secret."
+    doc = "Runs a native Job when something interesting happens to a pod, or once, \
+        and keeps what it printed in a ConfigMap or Secret."
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules::start()))]

@@ -147,6 +147,8 @@ fn begins_ends_and_holds(text: &str, ends: impl Fn(u8) -> bool, holds: impl Fn(u
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::{prop_assert_eq, proptest};
     use regex::Regex;
     use serde_json::{Value, json};
@@ -268,23 +270,27 @@ mod tests {
         assert_eq!(problems(fields).len(), 5);
     }
 
+    static REFERENCE: LazyLock<Regex> = LazyLock::new(|| Regex::new(REFERENCE_FORM).unwrap());
+    static LABEL_KEY: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_KEY_FORM).unwrap());
+    static LABEL_VALUE: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_VALUE_FORM).unwrap());
+
     // The schema has its forms as regular expressions, this file as code: they must agree.
     proptest! {
         #[test]
         fn references_are_judged_as_in_the_schema(reference in "[-./ab_]{0,8}") {
-            let in_schema = Regex::new(REFERENCE_FORM).unwrap().is_match(&reference);
+            let in_schema = REFERENCE.is_match(&reference);
             prop_assert_eq!(problems(writing(json!({ "configRef": reference }))).is_empty(), in_schema);
         }
 
         #[test]
         fn label_keys_are_judged_as_in_the_schema(key in "[-./aB_ ]{0,8}|[ab]{0,5}[./]?[a]{60,66}") {
-            let in_schema = Regex::new(LABEL_KEY_FORM).unwrap().is_match(&key);
+            let in_schema = LABEL_KEY.is_match(&key);
             prop_assert_eq!(is_label_key(&key), in_schema && key.len() <= LABEL_KEY_MAX);
         }
 
         #[test]
         fn label_values_are_judged_as_in_the_schema(value in "[-.aB_ ]{0,8}|[a]{60,66}") {
-            let in_schema = Regex::new(LABEL_VALUE_FORM).unwrap().is_match(&value);
+            let in_schema = LABEL_VALUE.is_match(&value);
             prop_assert_eq!(is_label_value(&value), in_schema && value.len() <= LABEL_VALUE_MAX);
         }
     }
