@@ -41,7 +41,7 @@ enum Task {
 fn main() -> ExitCode {
     // Not `main() -> Result`: with RUST_BACKTRACE set, that buries the one line that matters.
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -49,13 +49,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> anyhow::Result<()> {
+fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
-        Task::Demo(demo) => demo.run(),
-        Task::Test(test) => test.run(),
-        Task::Install(install) => install.run(),
-        Task::Image(image) => image.run(),
-        Task::Gen(r#gen) => r#gen.run(),
-        Task::Cluster(task) => cluster::run(task),
+        Task::Demo(demo) => demo.run()?,
+        Task::Test(test) => return test.run(),
+        Task::Install(install) => install.run()?,
+        Task::Image(image) => image.run()?,
+        Task::Gen(r#gen) => r#gen.run()?,
+        Task::Cluster(task) => cluster::run(task)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
