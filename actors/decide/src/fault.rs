@@ -70,28 +70,33 @@ mod tests {
 
     #[test]
     fn each_answer_has_its_class() {
-        let terminating = ["NamespaceTerminating".to_owned()];
-        let table: &[(Option<u16>, &str, &str, &[String], Class)] = &[
-            (None, "", "", &[], Class::Transient),
-            (Some(404), "NotFound", "", &[], Class::NotFound),
-            (Some(409), "AlreadyExists", "", &[], Class::AlreadyExists),
-            (Some(409), "Conflict", "", &[], Class::Conflict),
-            (Some(410), "Expired", "", &[], Class::Expired),
-            (Some(422), "Invalid", "", &[], Class::Invalid),
-            (Some(422), "Invalid", "ValidatingAdmissionPolicy 'p' denied request", &[], Class::Refused),
-            (Some(422), "Invalid", "Job.batch \"j\" is invalid", &[], Class::Invalid),
-            (Some(400), "BadRequest", "strict decoding error: unknown field \"spec.x\"", &[], Class::Invalid),
-            (Some(400), "BadRequest", "the server could not understand", &[], Class::Senseless),
-            (Some(403), "Forbidden", "", &terminating, Class::Terminating),
-            (Some(403), "Forbidden", "jobs.batch is forbidden: exceeded quota: q", &[], Class::Quota),
-            (Some(403), "Forbidden", "denied by a webhook", &[], Class::Refused),
-            (Some(429), "TooManyRequests", "", &[], Class::Transient),
-            (Some(500), "InternalError", "", &[], Class::Transient),
-            (Some(504), "Timeout", "", &[], Class::Transient),
-        ];
-        for &(code, reason, message, causes, expected) in table {
-            let answer = Answer { code, reason, message, causes };
-            assert_eq!(classify(answer), expected, "{answer:?}");
+        let class =
+            |code, reason, message| classify(Answer { code: Some(code), reason, message, causes: &[] });
+        for (code, reason, message, expected) in [
+            (404, "NotFound", "", Class::NotFound),
+            (409, "AlreadyExists", "", Class::AlreadyExists),
+            (409, "Conflict", "", Class::Conflict),
+            (410, "Expired", "", Class::Expired),
+            (422, "Invalid", "Job.batch \"j\" is invalid", Class::Invalid),
+            (422, "Invalid", "ValidatingAdmissionPolicy 'p' denied request", Class::Refused),
+            (400, "BadRequest", "strict decoding error: unknown field \"spec.x\"", Class::Invalid),
+            (400, "BadRequest", "the server could not understand", Class::Senseless),
+            (403, "Forbidden", "jobs.batch is forbidden: exceeded quota: q", Class::Quota),
+            (403, "Forbidden", "denied by a webhook", Class::Refused),
+            (429, "TooManyRequests", "", Class::Transient),
+            (500, "InternalError", "", Class::Transient),
+            (504, "Timeout", "", Class::Transient),
+        ] {
+            assert_eq!(class(code, reason, message), expected, "{code} {reason} {message}");
         }
+    }
+
+    #[test]
+    fn silence_passes_and_a_terminating_namespace_does_not() {
+        let silence = Answer { code: None, reason: "", message: "", causes: &[] };
+        assert_eq!(classify(silence), Class::Transient);
+        let causes = ["NamespaceTerminating".to_owned()];
+        let terminating = Answer { code: Some(403), reason: "Forbidden", causes: &causes, ..silence };
+        assert_eq!(classify(terminating), Class::Terminating);
     }
 }

@@ -19,6 +19,7 @@ pub mod run;
 pub mod selector;
 pub mod status;
 pub mod tail;
+pub mod text;
 pub mod transition;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Events on ExtendedJobs: what happened, for whoever runs `kubectl describe`.
 
 use extendedjob_api::names;
-use extendedjob_decide::declared::Declared;
+use extendedjob_decide::{declared::Declared, text::shorten};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client,
@@ -42,7 +42,7 @@ impl super::Cluster {
                 Severity::Warning => EventType::Warning,
             },
             reason: reason.to_owned(),
-            note: Some(note),
+            note: Some(shorten(note)),
             action: "Run".to_owned(),
             secondary: None,
         };

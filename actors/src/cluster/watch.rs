@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{CALL_TIMEOUT, Cluster, Fault};
+use super::{CALL_TIMEOUT, Cluster, Fault, meta::Meta};
 
 /// Objects per page of a list: small enough that a page is cheap to hold.
 const PAGE: u32 = 500;
@@ -47,27 +47,14 @@ pub enum Observation<T> {
 }
 
 /// An object that does not fit our types.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug)]
 pub struct Undecodable {
-    metadata: super::meta::Meta,
-    /// What is wrong with it.
-    #[serde(skip)]
-    pub error: String,
-}
-
-impl Undecodable {
     /// `namespace/name` of the object.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{}/{}", self.metadata.namespace, self.metadata.name)
-    }
-
+    pub name: String,
     /// UID of the object.
-    #[must_use]
-    pub fn uid(&self) -> &str {
-        &self.metadata.uid
-    }
+    pub uid: String,
+    /// What is wrong with it.
+    pub error: String,
 }
 
 /// A kind of object to watch, in all namespaces.
@@ -128,6 +115,11 @@ struct List {
 struct ListMeta {
     resource_version: String,
     r#continue: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Named {
+    metadata: Meta,
 }
 
 #[derive(Deserialize)]
@@ -250,9 +242,10 @@ impl<T> Watch<T> {
     }
 
     fn decode(&self, raw: &RawValue) -> Result<T, Undecodable> {
-        (self.source.decode)(raw.get()).map_err(|error| Undecodable {
-            error: error.to_string(),
-            ..serde_json::from_str(raw.get()).unwrap_or_default()
+        (self.source.decode)(raw.get()).map_err(|error| {
+            let Named { metadata: Meta { namespace, name, uid, .. } } =
+                serde_json::from_str(raw.get()).unwrap_or_default();
+            Undecodable { name: format!("{namespace}/{name}"), uid, error: error.to_string() }
         })
     }
 

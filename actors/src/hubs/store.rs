@@ -109,10 +109,10 @@ impl<T: Identified> Store<T> {
             }
             Observation::Undecodable(undecodable) => {
                 // As last seen: what can't be read is not gone.
-                if let Some(entry) = self.entries.get_mut(undecodable.uid()) {
+                if let Some(entry) = self.entries.get_mut(&undecodable.uid) {
                     entry.list = self.list;
                 }
-                warn!(object = undecodable.name(), error = undecodable.error, "can't understand an object");
+                warn!(object = undecodable.name, error = undecodable.error, "can't understand an object");
                 vec![]
             }
         }
