@@ -65,20 +65,19 @@ fn a_job_and_its_pods_say_which_pod_they_run_for() -> Result<()> {
 }
 
 #[test]
-fn a_hundred_annotations_on_a_ready_pod_start_none() -> Result<()> {
+fn a_hundred_new_annotations_and_labels_on_a_ready_pod_start_none() -> Result<()> {
     scenario(|ns| {
         ns.declare(on_ready_caches())?;
         ns.start(cache("busy").ready())?;
         ns.job_for("on-ready", "busy")?;
         // One command for a hundred updates: each item is applied for itself.
-        let annotated = |count: u32| {
-            json!({
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": "busy", "annotations": {"count": count.to_string()}},
-            })
+        let updated = |count: u32| {
+            let count = json!({"count": count.to_string()});
+            let metadata = json!({"name": "busy", "annotations": count, "labels": count});
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
         };
-        let updates = json!({"apiVersion": "v1", "kind": "List", "items": (1..=100).map(annotated).collect::<Vec<_>>()});
+        let updates =
+            json!({"apiVersion": "v1", "kind": "List", "items": (1..=100).map(updated).collect::<Vec<_>>()});
         ns.kubectl.run_with_input(&["apply", "--server-side", "--filename=-"], &updates.to_string())?;
         assert_eq!(annotation(&ns.kubectl.get(&["pod", "busy"])?, "count"), "100");
         assert_eq!(ns.runs_after_a_sentinel("on-ready", CACHE)?, ["busy"]);
