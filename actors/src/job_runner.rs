@@ -165,7 +165,7 @@ async fn make(cluster: Cluster, declared: Arc<Declared>, run: Run) -> Made {
         Ok(job) => job,
         Err(error) => return Made::Refused(Refusal::Template(error)),
     };
-    let error = match cluster.create_job(&declared.namespace, &run.job, &job).await {
+    let error = match cluster.create_job(&declared.namespace, &run.job, job).await {
         Ok(job) => return Made::Now(job),
         Err(error) => error,
     };

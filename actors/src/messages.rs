@@ -16,6 +16,12 @@ use extendedjob_decide::{
     status::{Settled, Trouble},
 };
 
+/// Operator → hubs: a term has begun. List anew, before anyone is told anything: what an API server
+/// said to a standby may be older than what the last leader did.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Refresh;
+
 /// Operator → Supervisor: the ExtendedJob as it is now.
 #[derive(Message)]
 #[rtype(result = "()")]

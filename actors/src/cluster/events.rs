@@ -54,6 +54,9 @@ impl super::Cluster {
             uid: Some(declared.uid.clone()),
             ..ObjectReference::default()
         };
+        if self.term.number().is_none() {
+            return;
+        }
         if let Err(error) = self.events.0.publish(&event, &about).await {
             let (namespace, name) = (&declared.namespace, &declared.name);
             warn!(%namespace, %name, reason, %error, "can't publish an Event");

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{CALL_TIMEOUT, Cluster, Fault, meta::Meta};
+use super::{Cluster, Fault, REQUEST_TIMEOUT, meta::Meta};
 
 /// Objects per page of a list: small enough that a page is cheap to hold.
 const PAGE: u32 = 500;
@@ -180,9 +180,9 @@ impl<T> Watch<T> {
         params.label_selector = self.source.label.map(str::to_owned);
         params.continue_token = page;
         let request = Request::new(self.source.path).list(&params).map_err(Fault::request)?;
-        let list: List = timeout(CALL_TIMEOUT, self.client.request(request))
+        let list: List = timeout(REQUEST_TIMEOUT, self.client.request(request))
             .await
-            .map_err(|_| Fault::NoAnswer(CALL_TIMEOUT))??;
+            .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
         if first {
             self.ready.push_back(Observation::RelistBegun);
         }
@@ -204,9 +204,9 @@ impl<T> Watch<T> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.label_selector = self.source.label.map(str::to_owned);
         let request = Request::new(self.source.path).watch(&params, &version).map_err(Fault::request)?;
-        let events = timeout(CALL_TIMEOUT, self.client.request_events::<Raw>(request))
+        let events = timeout(REQUEST_TIMEOUT, self.client.request_events::<Raw>(request))
             .await
-            .map_err(|_| Fault::NoAnswer(CALL_TIMEOUT))??;
+            .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
         self.state = State::Watching { version, events: events.boxed() };
         Ok(())
     }

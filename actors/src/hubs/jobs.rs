@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, AsyncContext, Context, Handler, StreamHandler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
 use extendedjob_decide::job::Job;
 
 use super::{Change, Store};
@@ -10,13 +10,14 @@ use crate::{
     Readiness,
     cluster::{Cluster, jobs, watch::Observation},
     lifeline::{Lifeline, stops_when_told},
-    messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, SubscribeJobs},
+    messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, Refresh, SubscribeJobs},
 };
 
 /// Keeps all Jobs that bear our label.
 pub(crate) struct JobHub {
     cluster: Cluster,
     readiness: Readiness,
+    watching: Option<SpawnHandle>,
     store: Store<Job>,
     subscribers: HashMap<String, JobSubscriber>,
     _lifeline: Lifeline<&'static str>,
@@ -24,7 +25,14 @@ pub(crate) struct JobHub {
 
 impl JobHub {
     pub(crate) fn new(cluster: Cluster, readiness: Readiness, lifeline: Lifeline<&'static str>) -> Self {
-        Self { cluster, readiness, store: Store::default(), subscribers: HashMap::new(), _lifeline: lifeline }
+        Self {
+            cluster,
+            readiness,
+            watching: None,
+            store: Store::default(),
+            subscribers: HashMap::new(),
+            _lifeline: lifeline,
+        }
     }
 
     fn tell_all(&self, owner: &str, subscriber: &JobSubscriber) {
@@ -43,7 +51,17 @@ impl Actor for JobHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.add_stream(self.cluster.watch(jobs::SOURCE));
+        self.watching = Some(ctx.add_stream(self.cluster.watch(jobs::SOURCE)));
+    }
+}
+
+impl Handler<Refresh> for JobHub {
+    type Result = ();
+
+    fn handle(&mut self, _: Refresh, ctx: &mut Self::Context) {
+        self.watching.take().map(|watching| ctx.cancel_future(watching));
+        self.store.refresh();
+        self.watching = Some(ctx.add_stream(self.cluster.watch(jobs::SOURCE)));
     }
 }
 

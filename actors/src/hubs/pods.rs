@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, AsyncContext, Context, Handler, StreamHandler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
 use extendedjob_decide::{pod::Pod, selector::IndexTerms};
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::{
     Readiness,
     cluster::{Cluster, pods, watch::Observation},
     lifeline::{Lifeline, stops_when_told},
-    messages::{PodMoved, PodsAtFirst, SubscribePods},
+    messages::{PodMoved, PodsAtFirst, Refresh, SubscribePods},
 };
 
 /// A pod that came and went while an ExtendedJob was being learnt of is remembered this long.
@@ -26,6 +26,7 @@ const GONE_REMEMBERED: Duration = Duration::from_secs(60);
 pub(crate) struct PodHub {
     cluster: Cluster,
     readiness: Readiness,
+    watching: Option<SpawnHandle>,
     store: Store<Pod>,
     gone: VecDeque<(Instant, Arc<Pod>)>,
     subscriptions: HashMap<u64, SubscribePods>,
@@ -80,6 +81,7 @@ impl PodHub {
         Self {
             cluster,
             readiness,
+            watching: None,
             store: Store::default(),
             gone: VecDeque::new(),
             subscriptions: HashMap::new(),
@@ -141,7 +143,17 @@ impl Actor for PodHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.add_stream(self.cluster.watch(pods::SOURCE));
+        self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE)));
+    }
+}
+
+impl Handler<Refresh> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, _: Refresh, ctx: &mut Self::Context) {
+        self.watching.take().map(|watching| ctx.cancel_future(watching));
+        self.store.refresh();
+        self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE)));
     }
 }
 

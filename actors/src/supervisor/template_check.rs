@@ -47,7 +47,7 @@ impl Supervisor {
             Err(error) => return self.template_checked(Template::Invalid(error.to_string()), ctx),
         };
         let (cluster, namespace) = (self.around.cluster.clone(), self.declared.namespace.clone());
-        let question = async move { cluster.try_job(&namespace, &run.job, &job).await };
+        let question = async move { cluster.try_job(&namespace, &run.job, job).await };
         ctx.spawn(question.into_actor(self).map(move |answer, supervisor, ctx| {
             if supervisor.check.asked == asked {
                 supervisor.template_answered(answer, ctx);
