@@ -91,7 +91,8 @@ fn what_happened_while_no_operator_ran_is_made_up_for() -> Result<()> {
         drop(stopped);
 
         for extended_job in ["on-ready", "created-meanwhile"] {
-            ns.jobs_until(extended_job, 2)?;
+            ns.job_for(extended_job, "new")?;
+            ns.job_for(extended_job, "turns-ready")?;
             assert_eq!(ns.runs_after_a_sentinel(extended_job, ("app", "any"))?, ["new", "turns-ready"]);
         }
         Ok(())
