@@ -41,11 +41,11 @@ impl Demo {
 }
 
 fn demonstrate(target: &Target, steps: &mut Steps) -> Result<()> {
-    steps.take(&format!("bring up {target}"), || target.up())?;
+    steps.take(&format!("{target} is up"), || target.up())?;
     let image =
-        steps.take("build the operator's image", || install::provide_image(target, Profile::Release))?;
-    steps.take("install the operator", || install::apply(target, &image))?;
-    steps.take("make an empty namespace", || make_namespace(target))?;
+        steps.take("the operator's image is at hand", || install::provide_image(target, Profile::Release))?;
+    steps.take("the operator is installed", || install::apply(target, &image))?;
+    steps.take("there is an empty namespace", || make_namespace(target))?;
     let events = Events::follow(target, NAMESPACE)?;
     let result = run_sample(target, steps);
     events.end();
@@ -83,8 +83,8 @@ fn run_sample(target: &Target, steps: &mut Steps) -> Result<()> {
     let ejob = format!("extendedjob/{NAME}");
     let secret = format!("secret/{SECRET}");
     let written = format!("--for=jsonpath={{.data.{}}}", KEY.replace('.', "\\."));
-    steps.take("apply the ExtendedJob", || kubectl(&["apply", "-f", SAMPLE]))?;
-    steps.take("create the pod that it waits for", || kubectl(&["apply", "-f", POD]))?;
+    steps.take("the ExtendedJob is applied", || kubectl(&["apply", "-f", SAMPLE]))?;
+    steps.take("the pod that it waits for is created", || kubectl(&["apply", "-f", POD]))?;
     steps.take("the pod becomes ready", || {
         kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", "-f", POD])
     })?;

@@ -15,7 +15,13 @@ const OPERATOR: [&[&str]; 5] = [
 /// What else there is; not asked of someone's cluster, where it would drown the rest.
 const CLUSTER: [&[&str]; 2] = [
     &["get", "nodes,pods", "--all-namespaces", "--output=wide"],
-    &["get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"],
+    &[
+        "get",
+        "events",
+        "--all-namespaces",
+        "--field-selector=type=Warning",
+        "--sort-by=.metadata.creationTimestamp",
+    ],
 ];
 
 /// Prints it.

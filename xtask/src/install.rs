@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cargo::{OPERATOR, Profile};
 use crate::target::{Target, Which};
-use crate::{image, process};
+use crate::{dump, image, process};
 
 /// The namespace of the operator, and the name of its Deployment, as in deploy/operator.yaml.
 pub(crate) const NAMESPACE: &str = "extendedjob-operator";
@@ -42,7 +42,7 @@ impl Install {
         let target = self.which.target("demo")?;
         target.up()?;
         let image = provide_image(&target, self.profile)?;
-        apply(&target, &image)?;
+        apply(&target, &image).inspect_err(|_| dump::dump(&target))?;
         println!("\n{image} runs in {target}, namespace {NAMESPACE}, from {}.", MANIFESTS.join(", "));
         println!("To use it:          {}", target.shell_setup());
         println!("Its log:            kubectl logs --namespace {NAMESPACE} deployment/{NAMESPACE} --follow");
@@ -75,7 +75,7 @@ pub(crate) fn apply(target: &Target, image: &str) -> Result<()> {
     }
     let crd = "customresourcedefinition/extendedjobs.fissile.cloudfoundry.org";
     process::run(target.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", crd]))?;
-    rollout(target).inspect_err(|_| explain(target))
+    rollout(target)
 }
 
 /// The text of a manifest, with this image in it.
@@ -96,15 +96,6 @@ fn rollout(target: &Target) -> Result<()> {
     let args = ["rollout", "status", "--namespace", NAMESPACE, "--timeout=120s", &deployment];
     process::run(target.kubectl().args(args)).context("the operator did not become ready")
 }
-
-/// Shows what the cluster has to say about an operator that did not become ready.
-fn explain(target: &Target) {
-    target.show(&["describe", "pods", "--namespace", NAMESPACE]);
-    target.show(&["logs", "--namespace", NAMESPACE, "--selector", SELECTOR, "--tail=40"]);
-}
-
-/// The label of the operator's pods.
-const SELECTOR: &str = "app.kubernetes.io/name=extendedjob-operator";
 
 #[cfg(test)]
 mod tests {

@@ -53,16 +53,16 @@ impl Which {
 }
 
 impl Target {
-    /// Makes the local cluster, or finds it running; does nothing about one that exists.
+    /// Makes the local cluster, or finds it running; one that exists must answer.
     pub(crate) fn up(&self) -> Result<()> {
-        if let Self::Local(_, name) = self {
-            Cluster::up(&Options {
-                name: name.clone(),
-                apiserver_feature_gates: Vec::new(),
-                kubelet_feature_gates: Vec::new(),
-            })?;
+        match self {
+            Self::Local(_, name) => {
+                Cluster::up(&Options { name: name.clone(), ..Options::default() }).map(drop)
+            }
+            Self::Existing { .. } => {
+                process::output(self.kubectl().args(["get", "--raw", "/readyz"])).map(drop)
+            }
         }
-        Ok(())
     }
 
     /// A kubectl that talks to this cluster and no other.

@@ -55,17 +55,16 @@ impl Test {
 
     /// What needs a cluster, each step only if the one before it went well.
     fn on_cluster(&self, target: &Target, report: &mut Report) {
-        let up = format!("bring up {target}");
         let tested = report
-            .step(&up, || target.up())
+            .step(&format!("{target} is up"), || target.up())
             .and_then(|()| report.step("operator image", || install::provide_image(target, Profile::Dev)))
-            .and_then(|image| report.step("install", || install::apply(target, &image)))
+            .and_then(|image| report.step("operator installed", || install::apply(target, &image)))
             .and_then(|()| report.tests("end-to-end tests", || end_to_end(target, &self.filter)));
         if tested.is_none() {
             dump::dump(target);
         }
         if let (Target::Local(cluster, _), false) = (target, self.keep) {
-            report.step(&format!("remove {target}"), || cluster.down());
+            report.step(&format!("{target} is gone"), || cluster.down());
         }
     }
 }
