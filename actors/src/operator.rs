@@ -139,7 +139,7 @@ impl Handler<Leads> for Operator {
     fn handle(&mut self, leads: Leads, ctx: &mut Self::Context) {
         self.leads = leads == Leads::Yes;
         // Whoever supervised in an earlier term knows too little of what came after it.
-        self.supervisors = Children::default();
+        self.supervisors.let_all_go();
         if !self.leads {
             return;
         }

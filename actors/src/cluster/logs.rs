@@ -54,6 +54,7 @@ impl Cluster {
             let (pod, container) = name();
             LogError::Read(pod, container, error)
         };
+        let _turn = self.logs.acquire().await.map_err(|_| open_error(Fault::NotLeading))?;
         let params = LogParams { container: Some(container.to_owned()), ..LogParams::default() };
         let request = Request::new(format!("/api/v1/namespaces/{namespace}/pods"))
             .logs(pod, &params)

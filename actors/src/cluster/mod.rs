@@ -36,7 +36,10 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Creates in flight over the whole operator: enough to keep an API server busy, and few enough
 /// that a burst of pods locks out no one else's ExtendedJob.
-const CREATES_IN_FLIGHT: usize = 32;
+const CREATES_IN_FLIGHT: usize = 64;
+
+/// Logs that are read at a time: each may take a mebibyte.
+const LOGS_IN_FLIGHT: usize = 8;
 
 /// The cluster, as seen by the operator's account.
 #[derive(Clone)]
@@ -44,6 +47,7 @@ pub struct Cluster {
     client: Client,
     term: Term,
     creates: Arc<Semaphore>,
+    logs: Arc<Semaphore>,
     /// Held for reading by each write that is under way, and for writing by a shutdown.
     writes: Arc<RwLock<()>>,
     events: events::Recorder,
@@ -60,7 +64,8 @@ impl Cluster {
     pub fn new(client: Client) -> Self {
         let events = events::Recorder::new(&client);
         let creates = Arc::new(Semaphore::new(CREATES_IN_FLIGHT));
-        Self { client, term: Term::default(), creates, writes: Arc::default(), events }
+        let logs = Arc::new(Semaphore::new(LOGS_IN_FLIGHT));
+        Self { client, term: Term::default(), creates, logs, writes: Arc::default(), events }
     }
 
     /// The time in office of whoever uses this.

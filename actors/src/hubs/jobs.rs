@@ -19,7 +19,7 @@ pub(crate) struct JobHub {
     readiness: Readiness,
     watching: Option<SpawnHandle>,
     store: Store<Job>,
-    subscribers: HashMap<String, JobSubscriber>,
+    subscriptions: HashMap<String, SubscribeJobs>,
     _lifeline: Lifeline<&'static str>,
 }
 
@@ -30,19 +30,24 @@ impl JobHub {
             readiness,
             watching: None,
             store: Store::default(),
-            subscribers: HashMap::new(),
+            subscriptions: HashMap::new(),
             _lifeline: lifeline,
         }
     }
 
-    fn tell_all(&self, owner: &str, subscriber: &JobSubscriber) {
-        let owned = self.store.objects().filter(|job| job.owner.as_deref() == Some(owner));
-        subscriber.at_first.do_send(JobsAtFirst(owned.cloned().collect()));
+    fn tell_all(&self, subscription: &SubscribeJobs) {
+        let owned = self.store.objects().filter(|job| is_of(job, subscription));
+        subscription.subscriber.at_first.do_send(JobsAtFirst(owned.cloned().collect()));
     }
 
     fn subscriber(&self, job: &Job) -> Option<&JobSubscriber> {
-        self.subscribers.get(job.owner.as_deref()?).filter(|_| self.store.is_complete())
+        let subscription = self.subscriptions.get(job.owner.as_deref()?)?;
+        (self.store.is_complete() && is_of(job, subscription)).then_some(&subscription.subscriber)
     }
+}
+
+fn is_of(job: &Job, subscription: &SubscribeJobs) -> bool {
+    job.owner.as_ref() == Some(&subscription.owner) && job.namespace == subscription.namespace
 }
 
 stops_when_told!(JobHub);
@@ -82,7 +87,7 @@ impl StreamHandler<Observation<Job>> for JobHub {
                 }
                 Change::Complete => {
                     self.readiness.first_list_complete("jobs");
-                    self.subscribers.iter().for_each(|(owner, subscriber)| self.tell_all(owner, subscriber));
+                    self.subscriptions.values().for_each(|subscription| self.tell_all(subscription));
                 }
             }
         }
@@ -93,11 +98,10 @@ impl Handler<SubscribeJobs> for JobHub {
     type Result = ();
 
     fn handle(&mut self, subscription: SubscribeJobs, _: &mut Self::Context) {
-        let SubscribeJobs { owner, subscriber } = subscription;
-        self.subscribers.retain(|_, subscriber| subscriber.seen.connected());
+        self.subscriptions.retain(|_, subscription| subscription.subscriber.seen.connected());
         if self.store.is_complete() {
-            self.tell_all(&owner, &subscriber);
+            self.tell_all(&subscription);
         }
-        self.subscribers.insert(owner, subscriber);
+        self.subscriptions.insert(subscription.owner.clone(), subscription);
     }
 }

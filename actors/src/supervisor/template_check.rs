@@ -2,6 +2,7 @@
 //! schema can't see is better said at once than when a pod turns ready.
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{fault::Class, job, retry::Backoff, run::Run, status::Template};
 use jiff::Timestamp;
 use tracing::warn;
@@ -75,7 +76,7 @@ impl Supervisor {
     fn template_checked(&mut self, template: Template, ctx: &mut Context<Self>) {
         self.check.in_flight = false;
         if let Template::Invalid(message) = &template {
-            self.warn("InvalidTemplate", message.clone(), ctx);
+            self.warn(reasons::INVALID_TEMPLATE, None, message.clone(), ctx);
         }
         self.template = template;
         self.start_waiting(ctx);
