@@ -139,7 +139,7 @@ impl Supervisor {
         self.start_runner(&job, ctx);
     }
 
-    /// Starts the runner of a run that has none, unless its template can't become a Job.
+    /// Starts the runner of a run that has none, unless no Job may be made.
     fn start_runner(&mut self, job: &str, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
         let run = runs.waiting.get(job).cloned();
@@ -151,7 +151,7 @@ impl Supervisor {
         let creates = Arc::clone(&self.creates);
         let (me, id) = (ctx.address(), ChildId::JobRunner(job.to_owned()));
         match run {
-            Some(_) if self.is_stalled() => {}
+            Some(_) if self.is_held() => {}
             Some(run) => {
                 self.runners.start(job.to_owned(), |generation| {
                     let lifeline = Lifeline::new(id, generation, me.clone().recipient());
@@ -249,9 +249,11 @@ impl Supervisor {
         unsettled.iter().for_each(|job| self.write_output(job, ctx));
     }
 
-    /// Whether only an edit can make a Job possible.
-    fn is_stalled(&self) -> bool {
-        matches!(self.template, Template::Invalid(_)) || !self.problems.is_empty()
+    /// Whether no Job may be made at present: only an edit can help, or the first word on a new
+    /// template is about to come. Where that fails to come, Jobs are made all the same.
+    fn is_held(&self) -> bool {
+        let stalled = matches!(self.template, Template::Invalid(_)) || !self.problems.is_empty();
+        stalled || self.check.is_in_flight()
     }
 
     /// The ExtendedJob is being deleted: no run starts any more. Those under way go with it.
