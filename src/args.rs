@@ -22,6 +22,14 @@ pub(crate) struct Args {
     #[arg(long, env = "EXTENDEDJOB_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
 
+    /// The namespace of the Lease by which operators agree on who leads; without it, their own
+    #[arg(long, env = "EXTENDEDJOB_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub(crate) lease_namespace: Option<String>,
+
+    /// The name of that Lease
+    #[arg(long, env = "EXTENDEDJOB_LEASE_NAME", value_name = "NAME", default_value = "extendedjob-operator")]
+    pub(crate) lease_name: String,
+
     /// How to write the log, to standard error
     #[arg(long, env = "EXTENDEDJOB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

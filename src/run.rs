@@ -1,8 +1,10 @@
 //! Wires the operator together, and runs it until a signal.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use actix::Actor as _;
 use anyhow::{Context as _, bail};
-use extendedjob_actors::{Cluster, Operator, Readiness, Stop};
+use extendedjob_actors::{Candidacy, Cluster, Operator, Readiness, Stop};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -11,7 +13,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{args::Args, http};
 
@@ -19,11 +21,16 @@ use crate::{args::Args, http};
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let config = config(&args).await.context("can't find out how to reach the cluster")?;
     info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, "the operator starts");
+    let candidacy = Candidacy {
+        namespace: args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone()),
+        name: args.lease_name.clone(),
+        identity: identity(),
+    };
     let cluster = Cluster::new(Client::try_from(config).context("can't set up a client for the cluster")?);
 
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();
-    let operator = Operator::new(cluster.clone(), readiness.clone(), alive).start();
+    let operator = Operator::new(cluster.clone(), candidacy.clone(), readiness.clone(), alive).start();
 
     let mut terminate = signal(SignalKind::terminate()).context("can't listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen to SIGINT")?;
@@ -33,10 +40,22 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         _ = ended => bail!("an actor that everything rests on has fallen"),
         served = http::serve(args.listen, readiness) => served?,
     }
-    info!("asked to stop, waiting for creates in flight");
-    cluster.drain().await;
-    operator.do_send(Stop);
+    info!("asked to stop, waiting for the writes under way");
+    let quiet = cluster.quiet().await;
+    operator.send(Stop).await.context("the operator has ended by itself")?;
+    match quiet {
+        Some(quiet) => cluster.resign(&candidacy, quiet).await,
+        None => warn!("some writes were not answered in time; a standby takes over when the Lease ends"),
+    }
     Ok(())
+}
+
+/// Tells this process from all others that ever ran: a container that is started again has the name
+/// of the one before it.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "operator".to_owned());
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{host}_{:x}-{:x}", std::process::id(), since.as_nanos())
 }
 
 /// Inside a cluster the pod's service account, unless a kubeconfig or a context is named.

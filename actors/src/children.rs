@@ -85,6 +85,11 @@ where
         self.by_id.remove(id);
     }
 
+    /// Lets all children go.
+    pub(crate) fn let_all_go(&mut self) {
+        self.by_id.clear();
+    }
+
     /// A life has ended. `None` if it had been let go or replaced, so that there is nothing to
     /// mend.
     pub(crate) fn ended(&mut self, id: &Id, generation: u64, now: Timestamp) -> Option<Fall> {

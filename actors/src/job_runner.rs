@@ -17,6 +17,7 @@ use extendedjob_decide::{
     status::Trouble,
 };
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::{
@@ -26,12 +27,18 @@ use crate::{
     supervisor::Supervisor,
 };
 
+/// So many failures in a row are no hiccup: about eight seconds, with the delays between them.
+const LASTING: u32 = 5;
+
 /// The runner of one Job.
 pub(crate) struct JobRunner {
     cluster: Cluster,
     supervisor: Addr<Supervisor>,
     declared: Arc<Declared>,
+    /// The ExtendedJob's share of creates in flight.
+    creates: Arc<Semaphore>,
     stage: Stage,
+    failures: u32,
     backoff: Backoff,
     _lifeline: Lifeline<ChildId>,
 }
@@ -76,29 +83,43 @@ impl JobRunner {
         run: Run,
         declared: Arc<Declared>,
         cluster: Cluster,
+        creates: Arc<Semaphore>,
         supervisor: Addr<Supervisor>,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
         let stage = Stage::Making { run, attempt: 0, heard: None };
-        Self { cluster, supervisor, declared, stage, backoff: Backoff::default(), _lifeline: lifeline }
+        Self::new(stage, declared, cluster, creates, supervisor, lifeline)
     }
 
     /// A runner for a Job that is there.
     pub(crate) fn following(
         declared: Arc<Declared>,
         cluster: Cluster,
+        creates: Arc<Semaphore>,
         supervisor: Addr<Supervisor>,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
-        let stage = Stage::Following;
-        Self { cluster, supervisor, declared, stage, backoff: Backoff::default(), _lifeline: lifeline }
+        Self::new(Stage::Following, declared, cluster, creates, supervisor, lifeline)
+    }
+
+    fn new(
+        stage: Stage,
+        declared: Arc<Declared>,
+        cluster: Cluster,
+        creates: Arc<Semaphore>,
+        supervisor: Addr<Supervisor>,
+        lifeline: Lifeline<ChildId>,
+    ) -> Self {
+        let backoff = Backoff::default();
+        Self { cluster, supervisor, declared, creates, stage, failures: 0, backoff, _lifeline: lifeline }
     }
 
     fn make(&mut self, ctx: &mut Context<Self>) {
         let Stage::Making { run, attempt, .. } = &mut self.stage else { return };
         *attempt += 1;
         let attempt = *attempt;
-        let making = make(self.cluster.clone(), Arc::clone(&self.declared), run.clone());
+        let making =
+            make(self.cluster.clone(), Arc::clone(&self.creates), Arc::clone(&self.declared), run.clone());
         ctx.spawn(making.into_actor(self).map(move |made, runner, ctx| runner.made(attempt, made, ctx)));
     }
 
@@ -108,10 +129,16 @@ impl JobRunner {
             Made::Now(job) => (job, true),
             Made::Before(job) => (job, false),
             Made::Refused(_) if of != *attempt => return,
-            Made::Refused(refusal) => {
-                let job = run.job.clone();
-                return self.hindered(of, job, &refusal, ctx);
-            }
+            Made::Refused(refusal) => match heard {
+                // The answer was lost, but the Job was made.
+                Some(Heard::Seen(job) | Heard::Gone(job)) if run.is_job(&self.declared, job) => {
+                    (Job::clone(job), true)
+                }
+                _ => {
+                    let job = run.job.clone();
+                    return self.hindered(of, job, &refusal, ctx);
+                }
+            },
         };
         let (namespace, name) = (&self.declared.namespace, &self.declared.name);
         info!(%namespace, %name, job = job.name, because = run.because(), made_now, "run started");
@@ -129,6 +156,7 @@ impl JobRunner {
             return ctx.stop();
         }
         let delay = self.backoff.after_failure(Timestamp::now());
+        self.failures += 1;
         let error = refusal.to_string();
         warn!(
             namespace = self.declared.namespace,
@@ -138,7 +166,7 @@ impl JobRunner {
             ?delay,
             "no Job yet"
         );
-        if let Some(reason) = refusal.reason() {
+        if let Some(reason) = refusal.reason(self.failures) {
             self.supervisor.do_send(RunHindered { job, trouble: Trouble { reason, message: error } });
         }
         ctx.notify_later(Retry { attempt }, delay);
@@ -160,12 +188,13 @@ impl JobRunner {
     }
 }
 
-async fn make(cluster: Cluster, declared: Arc<Declared>, run: Run) -> Made {
+async fn make(cluster: Cluster, creates: Arc<Semaphore>, declared: Arc<Declared>, run: Run) -> Made {
+    let _turn = creates.acquire().await;
     let job = match job::build(&declared, &run) {
         Ok(job) => job,
         Err(error) => return Made::Refused(Refusal::Template(error)),
     };
-    let error = match cluster.create_job(&declared.namespace, &run.job, &job).await {
+    let error = match cluster.create_job(&declared.namespace, &run.job, job).await {
         Ok(job) => return Made::Now(job),
         Err(error) => error,
     };
@@ -192,16 +221,17 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// The word for the user's condition; `None` for a failure that passes by itself.
-    fn reason(&self) -> Option<&'static str> {
+    /// The word for the user's condition; `None` for a failure that may well be over at the next
+    /// try.
+    fn reason(&self, failures: u32) -> Option<&'static str> {
         match self {
             Self::Template(_) => Some(reasons::INVALID_TEMPLATE),
             Self::NameTaken => Some(reasons::JOB_NAME_TAKEN),
             Self::Api(error) => match error.fault().class() {
                 Class::Invalid => Some(reasons::INVALID_TEMPLATE),
                 Class::Quota => Some(reasons::QUOTA_EXCEEDED),
-                Class::Refused => Some(reasons::JOB_REFUSED),
-                _ => None,
+                Class::Refused | Class::Senseless => Some(reasons::JOB_REFUSED),
+                _ => (failures >= LASTING).then_some(reasons::JOB_REFUSED),
             },
         }
     }

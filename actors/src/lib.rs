@@ -14,6 +14,7 @@
 
 mod children;
 mod cluster;
+mod elector;
 mod hubs;
 mod job_runner;
 mod lifeline;
@@ -23,6 +24,6 @@ mod output_writer;
 mod supervisor;
 mod trigger_watcher;
 
-pub use cluster::Cluster;
+pub use cluster::{Candidacy, Cluster};
 pub use messages::Stop;
 pub use operator::{Operator, Readiness};

@@ -10,11 +10,17 @@ use extendedjob_api::{StreamOutput, Target};
 use extendedjob_decide::{
     declared::Declared,
     job::{End, Job},
-    pod::Pod,
+    pod::{Pod, Position},
     run::Run,
     selector::Selector,
     status::{Settled, Trouble},
 };
+
+/// Operator → hubs: a term has begun. List anew, before anyone is told anything: what an API server
+/// said to a standby may be older than what the last leader did.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Refresh;
 
 /// Operator → Supervisor: the ExtendedJob as it is now.
 #[derive(Message)]
@@ -42,7 +48,17 @@ pub(crate) struct PodSubscriber {
 /// that are gone.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct PodsAtFirst(pub(crate) Vec<Arc<Pod>>);
+pub(crate) struct PodsAtFirst {
+    pub(crate) pods: Vec<Arc<Pod>>,
+    /// What has been seen so far; every later [`PodMoved`] comes after it.
+    pub(crate) position: Position,
+}
+
+/// TriggerWatcher → Supervisor: all up to here has been looked at, and fired where it counts. A
+/// watcher that takes over starts from there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Sighted(pub(crate) Position);
 
 /// PodHub → TriggerWatcher: a pod that it may be about appeared, or its labels or readiness
 /// changed.
@@ -64,6 +80,8 @@ pub(crate) struct Fire(pub(crate) Run);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct SubscribeJobs {
+    /// The ExtendedJob's namespace: a Job elsewhere that names its UID is none of its Jobs.
+    pub(crate) namespace: String,
     pub(crate) owner: String,
     pub(crate) subscriber: JobSubscriber,
 }

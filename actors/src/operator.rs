@@ -1,4 +1,5 @@
-//! The root: watches ExtendedJobs, and owns the hubs and one Supervisor for each ExtendedJob.
+//! The root: watches ExtendedJobs, and owns the hubs, the Elector, and, while it leads, one
+//! Supervisor for each ExtendedJob. A standby keeps its hubs warm, and writes nothing.
 //!
 //! A Supervisor that falls is started anew and takes down no one else's. A hub that falls takes
 //! the whole operator with it: everything rests on it, and everything is rebuilt at a start.
@@ -8,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
 use extendedjob_decide::declared::Declared;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -16,10 +17,11 @@ use tracing::{error, info};
 
 use crate::{
     children::Children,
-    cluster::{Cluster, extendedjobs, watch::Observation},
+    cluster::{Candidacy, Cluster, extendedjobs, watch::Observation},
+    elector::{Elector, Leads},
     hubs::{Change, JobHub, PodHub, Store},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::Edited,
+    messages::{Edited, Refresh},
     supervisor::{Supervisor, Surroundings},
 };
 
@@ -47,12 +49,22 @@ impl Readiness {
 pub struct Operator {
     cluster: Cluster,
     readiness: Readiness,
-    around: Option<Surroundings>,
-    hubs: (Children<&'static str, PodHub>, Children<&'static str, JobHub>),
+    candidacy: Candidacy,
+    foundation: Option<Foundation>,
+    watching: Option<SpawnHandle>,
     store: Store<Declared>,
+    leads: bool,
     supervisors: Children<String, Supervisor>,
     /// Dropped when this actor ends, however it ends.
     _alive: oneshot::Sender<()>,
+}
+
+/// What everything rests on: one that falls takes the operator with it.
+struct Foundation {
+    around: Surroundings,
+    _pods: Children<(), PodHub>,
+    _jobs: Children<(), JobHub>,
+    _elector: Children<(), Elector>,
 }
 
 #[derive(actix::Message)]
@@ -62,20 +74,28 @@ struct Revive(String);
 impl Operator {
     /// An operator for the whole cluster. `alive` is closed when it has ended.
     #[must_use]
-    pub fn new(cluster: Cluster, readiness: Readiness, alive: oneshot::Sender<()>) -> Self {
+    pub fn new(
+        cluster: Cluster,
+        candidacy: Candidacy,
+        readiness: Readiness,
+        alive: oneshot::Sender<()>,
+    ) -> Self {
         Self {
             cluster,
             readiness,
-            around: None,
-            hubs: (Children::default(), Children::default()),
+            candidacy,
+            foundation: None,
+            watching: None,
             store: Store::default(),
+            leads: false,
             supervisors: Children::default(),
             _alive: alive,
         }
     }
 
     fn supervise(&mut self, declared: &Arc<Declared>, ctx: &mut Context<Self>) {
-        let Some(around) = self.around.clone() else { return };
+        let Some(Foundation { around, .. }) = &self.foundation else { return };
+        let around = around.clone();
         let uid = declared.uid.clone();
         let parent = ctx.address().recipient();
         self.supervisors.start(uid.clone(), |generation| {
@@ -92,16 +112,44 @@ impl Actor for Operator {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let (cluster, readiness, me) = (&self.cluster, &self.readiness, ctx.address());
-        let pods = self.hubs.0.start("pods", |generation| {
-            let lifeline = Lifeline::new("pods", generation, me.clone().recipient());
-            PodHub::new(cluster.clone(), readiness.clone(), lifeline).start()
+        let lifeline = |name, generation| Lifeline::new(name, generation, me.clone().recipient());
+        let (mut pods, mut jobs, mut elector) =
+            (Children::default(), Children::default(), Children::default());
+        let around = Surroundings {
+            cluster: cluster.clone(),
+            pods: pods.start((), |generation| {
+                PodHub::new(cluster.clone(), readiness.clone(), lifeline("pods", generation)).start()
+            }),
+            jobs: jobs.start((), |generation| {
+                JobHub::new(cluster.clone(), readiness.clone(), lifeline("jobs", generation)).start()
+            }),
+        };
+        elector.start((), |generation| {
+            let (operator, lifeline) = (me.clone().recipient(), lifeline("elector", generation));
+            Elector::new(cluster.clone(), self.candidacy.clone(), operator, lifeline).start()
         });
-        let jobs = self.hubs.1.start("jobs", |generation| {
-            let lifeline = Lifeline::new("jobs", generation, me.clone().recipient());
-            JobHub::new(cluster.clone(), readiness.clone(), lifeline).start()
-        });
-        self.around = Some(Surroundings { cluster: cluster.clone(), pods, jobs });
-        ctx.add_stream(self.cluster.watch(extendedjobs::SOURCE));
+        self.foundation = Some(Foundation { around, _pods: pods, _jobs: jobs, _elector: elector });
+        self.watching = Some(ctx.add_stream(self.cluster.watch(extendedjobs::SOURCE)));
+    }
+}
+
+impl Handler<Leads> for Operator {
+    type Result = ();
+
+    fn handle(&mut self, leads: Leads, ctx: &mut Self::Context) {
+        self.leads = leads == Leads::Yes;
+        // Whoever supervised in an earlier term knows too little of what came after it.
+        self.supervisors.let_all_go();
+        if !self.leads {
+            return;
+        }
+        if let Some(Foundation { around, .. }) = &self.foundation {
+            around.pods.do_send(Refresh);
+            around.jobs.do_send(Refresh);
+        }
+        self.watching.take().map(|watching| ctx.cancel_future(watching));
+        self.store.refresh();
+        self.watching = Some(ctx.add_stream(self.cluster.watch(extendedjobs::SOURCE)));
     }
 }
 
@@ -109,6 +157,8 @@ impl StreamHandler<Observation<Declared>> for Operator {
     fn handle(&mut self, observation: Observation<Declared>, ctx: &mut Self::Context) {
         for change in self.store.take(observation, |declared, _| declared) {
             match change {
+                // Taken up when the list is complete.
+                Change::Set { .. } if !self.leads || !self.store.is_complete() => {}
                 Change::Set { after, .. } => match self.supervisors.get(&after.uid) {
                     Some(supervisor) => supervisor.do_send(Edited(after)),
                     // One that lies fallen is started with what the store holds then.
@@ -116,7 +166,11 @@ impl StreamHandler<Observation<Declared>> for Operator {
                     None => self.supervise(&after, ctx),
                 },
                 Change::Removed(declared) => self.supervisors.let_go(&declared.uid),
-                Change::Complete => self.readiness.first_list_complete("extendedjobs"),
+                Change::Complete => {
+                    self.readiness.first_list_complete("extendedjobs");
+                    let known: Vec<_> = self.store.objects().filter(|_| self.leads).cloned().collect();
+                    known.iter().for_each(|declared| self.supervise(declared, ctx));
+                }
             }
         }
     }
@@ -149,7 +203,7 @@ impl Handler<ChildEnded<&'static str>> for Operator {
     type Result = ();
 
     fn handle(&mut self, ended: ChildEnded<&'static str>, ctx: &mut Self::Context) {
-        error!(hub = ended.id, panicked = ended.panicked, "hub fell, the operator starts anew");
+        error!(actor = ended.id, panicked = ended.panicked, "what everything rests on fell");
         ctx.stop();
     }
 }

@@ -3,16 +3,15 @@
 //! Duty: each wish is answered by [`OutputSettled`], and tried until then. One writer per target
 //! keeps the order, and lets a restart judge all earlier Jobs by one read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::{OutputResult, OutputStatus, Stream, Target, conditions::reasons};
 use extendedjob_decide::{
     fault::Class,
-    output::{self, Attempt, Present, Verdict},
+    output::{self, Attempt, Present, Record, Verdict},
     retry::Backoff,
     status::{Settled, Trouble},
-    tail::Kept,
 };
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -29,27 +28,51 @@ const CONFLICTS: usize = 10;
 
 /// The writer of one target.
 pub(crate) struct OutputWriter {
-    cluster: Cluster,
-    target: Target,
-    /// `namespace/name` of the ExtendedJob.
-    extended_job: String,
+    desk: Desk,
     supervisor: Addr<Supervisor>,
-    /// Wishes by the name of their Job.
-    open: BTreeMap<String, WriteOutput>,
-    busy: bool,
+    /// Wishes not tried yet, and those of which trying again may help.
+    queue: Queue,
+    state: State,
     backoff: Backoff,
     _lifeline: Lifeline<ChildId>,
 }
 
+/// Open wishes by the order of their attempts, so that a later output is written last.
+type Queue = BTreeMap<(Timestamp, String), WriteOutput>;
+
+enum State {
+    /// Nothing to do.
+    Idle,
+    /// One wish is being tried.
+    Busy,
+    /// Some wishes have failed; the next round comes after a delay.
+    Pausing,
+}
+
+/// What is needed to try a wish.
+#[derive(Clone)]
+struct Desk {
+    cluster: Cluster,
+    target: Target,
+    /// `namespace/name` of the ExtendedJob.
+    extended_job: String,
+}
+
+/// Try the first wish behind this one; `None` begins a round.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct Work;
+struct Work {
+    behind: Option<(Timestamp, String)>,
+    /// The target as last read in this round; one read serves all wishes that need no write.
+    present: Option<Option<Present>>,
+    failed: bool,
+}
 
-/// What became of one wish in one round.
+/// What became of a wish.
 struct Tried {
-    job: String,
     settled: Settled,
     done: bool,
+    present: Option<Option<Present>>,
 }
 
 impl OutputWriter {
@@ -62,54 +85,61 @@ impl OutputWriter {
         lifeline: Lifeline<ChildId>,
     ) -> Self {
         Self {
-            cluster,
-            target,
-            extended_job,
+            desk: Desk { cluster, target, extended_job },
             supervisor,
-            open: BTreeMap::new(),
-            busy: false,
+            queue: Queue::new(),
+            state: State::Idle,
             backoff: Backoff::default(),
             _lifeline: lifeline,
         }
     }
 
-    fn work(&mut self, ctx: &mut Context<Self>) {
-        if self.busy || self.open.is_empty() {
-            return;
-        }
-        self.busy = true;
-        let round = Round {
-            cluster: self.cluster.clone(),
-            target: self.target.clone(),
-            extended_job: self.extended_job.clone(),
-            wishes: self.open.values().cloned().collect(),
+    /// Tries the next wish of this round, or ends the round.
+    fn work(&mut self, Work { behind, present, failed }: Work, ctx: &mut Context<Self>) {
+        let next = match &behind {
+            Some(behind) => self.queue.range((Bound::Excluded(behind), Bound::Unbounded)).next(),
+            None => self.queue.iter().next(),
         };
-        ctx.spawn(round.run().into_actor(self).map(Self::round_over));
+        let Some((place, wish)) = next else { return self.round_over(failed, ctx) };
+        self.state = State::Busy;
+        let (desk, place, wish) = (self.desk.clone(), place.clone(), wish.clone());
+        let trying = async move { desk.try_wish(&wish, present).await };
+        ctx.spawn(trying.into_actor(self).map(move |tried, writer, ctx| {
+            let failed = failed || !tried.done;
+            let present = writer.tried(&place, tried);
+            writer.work(Work { behind: Some(place), present, failed }, ctx);
+        }));
     }
 
-    fn round_over(tried: Vec<Tried>, writer: &mut Self, ctx: &mut Context<Self>) {
-        writer.busy = false;
-        let mut again = false;
-        for Tried { job, settled, done } in tried {
-            if done {
-                writer.open.remove(&job);
-            }
-            again |= !done;
-            let (target, trouble) = (&writer.target, settled.trouble.as_ref());
-            match trouble {
-                None => info!(extended_job = writer.extended_job, %target, job, "output settled"),
-                Some(Trouble { reason, message }) => {
-                    warn!(extended_job = writer.extended_job, %target, job, reason, message, "output not written");
-                }
-            }
-            writer.supervisor.do_send(OutputSettled { job, settled, done });
+    /// Tells what became of a wish.
+    fn tried(&mut self, place: &(Timestamp, String), tried: Tried) -> Option<Option<Present>> {
+        let Tried { settled, done, present } = tried;
+        if done {
+            self.queue.remove(place);
         }
-        if again {
-            let delay = writer.backoff.after_failure(Timestamp::now());
-            ctx.notify_later(Work, delay);
-        } else {
-            writer.backoff.reset();
-            writer.work(ctx);
+        let (job, Desk { target, extended_job, .. }) = (place.1.clone(), &self.desk);
+        match &settled.trouble {
+            None => info!(extended_job, %target, job, "output settled"),
+            Some(Trouble { reason, message }) => {
+                warn!(extended_job, %target, job, reason, message, "output not written");
+            }
+        }
+        self.supervisor.do_send(OutputSettled { job, settled, done });
+        present
+    }
+
+    fn round_over(&mut self, failed: bool, ctx: &mut Context<Self>) {
+        let next_round = Work { behind: None, present: None, failed: false };
+        if failed {
+            self.state = State::Pausing;
+            ctx.notify_later(next_round, self.backoff.after_failure(Timestamp::now()));
+            return;
+        }
+        self.state = State::Idle;
+        self.backoff.reset();
+        // What came in meanwhile, and belongs before what this round was at.
+        if !self.queue.is_empty() {
+            self.work(next_round, ctx);
         }
     }
 }
@@ -123,8 +153,8 @@ impl Actor for OutputWriter {
 impl Handler<Work> for OutputWriter {
     type Result = ();
 
-    fn handle(&mut self, _: Work, ctx: &mut Self::Context) {
-        self.work(ctx);
+    fn handle(&mut self, work: Work, ctx: &mut Self::Context) {
+        self.work(work, ctx);
     }
 }
 
@@ -132,20 +162,17 @@ impl Handler<WriteOutput> for OutputWriter {
     type Result = ();
 
     fn handle(&mut self, wish: WriteOutput, ctx: &mut Self::Context) {
-        self.open.insert(wish.job.name.clone(), wish);
-        self.work(ctx);
+        let attempt = self.desk.attempt(&wish);
+        let idle = matches!(self.state, State::Idle);
+        self.queue.insert((attempt.ended, attempt.job), wish);
+        // Else the round under way, or the next one, comes to it.
+        if idle {
+            self.work(Work { behind: None, present: None, failed: false }, ctx);
+        }
     }
 }
 
-/// One pass over all open wishes.
-struct Round {
-    cluster: Cluster,
-    target: Target,
-    extended_job: String,
-    wishes: Vec<WriteOutput>,
-}
-
-/// Why a wish can't be fulfilled in this round.
+/// Why a wish can't be fulfilled now.
 enum Obstacle {
     /// Someone else wrote the target in between: read and decide anew.
     Conflict,
@@ -153,54 +180,29 @@ enum Obstacle {
     Trouble { trouble: Trouble, retry: bool },
 }
 
-impl Round {
-    async fn run(self) -> Vec<Tried> {
-        let mut wishes: Vec<(Attempt, &WriteOutput)> =
-            self.wishes.iter().map(|wish| (self.attempt(wish), wish)).collect();
-        wishes.sort_by(|(a, _), (b, _)| a.order().cmp(&b.order()));
-        let mut present = None;
-        let mut tried = vec![];
-        for (attempt, wish) in wishes {
-            let mut result = self.fulfil(&attempt, wish, &mut present).await;
-            // Each conflict means that someone else has got on: decide anew on what is there now.
-            for _ in 0..CONFLICTS {
-                if !matches!(result, Err(Obstacle::Conflict)) {
-                    break;
-                }
-                present = None;
-                result = self.fulfil(&attempt, wish, &mut present).await;
+impl Desk {
+    async fn try_wish(&self, wish: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
+        let attempt = self.attempt(wish);
+        let mut result = self.fulfil(&attempt, wish, &mut present).await;
+        // Each conflict means that someone else has got on: decide anew on what is there now.
+        for _ in 0..CONFLICTS {
+            if !matches!(result, Err(Obstacle::Conflict)) {
+                break;
             }
-            let (settled, done) = self.settle(result, present.as_ref().and_then(Option::as_ref));
-            if done && let Err(error) = self.cluster.mark_settled(&wish.job).await {
-                // The next operator judges it again, and finds it done.
-                warn!(extended_job = self.extended_job, %error, "settled output not marked");
-            }
-            tried.push(Tried { job: attempt.job, settled, done });
+            present = None;
+            result = self.fulfil(&attempt, wish, &mut present).await;
         }
-        tried
-    }
-
-    /// What to tell of a wish, and whether that is the last word.
-    fn settle(
-        &self,
-        result: Result<Vec<OutputStatus>, Obstacle>,
-        present: Option<&Present>,
-    ) -> (Settled, bool) {
-        match result {
-            Ok(outputs) => {
-                let exists = outputs.iter().find(|output| output.result == OutputResult::KeyExists);
-                let trouble = exists.map(|output| self.key_exists(&output.key, present));
-                (Settled { outputs, trouble }, true)
-            }
+        let (settled, done) = match result {
+            Ok(settled) => (settled, true),
             Err(Obstacle::Conflict) => {
                 let message = format!("{} is written by others all the time", self.target);
-                let trouble = Trouble { reason: reasons::WRITE_FAILED, message };
-                (Settled { outputs: vec![], trouble: Some(trouble) }, false)
+                (Settled { outputs: vec![], trouble: Some(failed(message)) }, false)
             }
             Err(Obstacle::Trouble { trouble, retry }) => {
                 (Settled { outputs: vec![], trouble: Some(trouble) }, !retry)
             }
-        }
+        };
+        Tried { settled, done, present }
     }
 
     fn attempt(&self, wish: &WriteOutput) -> Attempt {
@@ -220,72 +222,75 @@ impl Round {
         attempt: &Attempt,
         wish: &WriteOutput,
         present: &mut Option<Option<Present>>,
-    ) -> Result<Vec<OutputStatus>, Obstacle> {
+    ) -> Result<Settled, Obstacle> {
+        let mut settled = Settled::default();
         if !attempt.succeeded && !wish.wish.write_on_failure {
-            return Ok(vec![]);
+            return Ok(settled);
         }
         let now = match present {
             Some(present) => present,
             None => present.insert(self.cluster.target(&self.target).await.map_err(obstacle)?),
         };
-        let keys: Vec<String> = wish.job.containers.iter().map(|container| output::key(container)).collect();
-        let mut outputs = vec![];
-        let mut to_read = vec![];
-        for (container, key) in wish.job.containers.iter().zip(&keys) {
-            match output::judge(now.as_ref(), key, attempt, wish.wish.overwrite) {
-                Verdict::Write => to_read.push((container, key)),
+        let mut to_write = vec![];
+        for container in &wish.job.containers {
+            let key = output::key(container);
+            match output::judge(now.as_ref(), &key, attempt, wish.wish.overwrite) {
+                Verdict::Write => to_write.push((container.as_str(), key)),
                 Verdict::Done(record) => {
-                    outputs.push(self.told(key, record.bytes_seen, record.bytes_kept, OutputResult::Written));
+                    let (seen, kept) = (record.bytes_seen, record.bytes_kept);
+                    settled.outputs.push(self.told(&key, seen, kept, OutputResult::Written));
                 }
-                Verdict::Superseded(_) => {}
-                Verdict::KeyExists(_) => outputs.push(self.told(key, 0, 0, OutputResult::KeyExists)),
+                Verdict::Superseded => {}
+                Verdict::KeyExists(record) => {
+                    settled.outputs.push(self.told(&key, 0, 0, OutputResult::KeyExists));
+                    settled.trouble.get_or_insert_with(|| self.key_exists(&key, record.as_ref()));
+                }
                 Verdict::Immutable => return Err(self.immutable()),
             }
         }
-        if to_read.is_empty() {
-            return Ok(outputs);
+        if to_write.is_empty() {
+            return Ok(settled);
         }
+        let keys: Vec<String> = to_write.iter().map(|(_, key)| key.clone()).collect();
         let limit = output::room(now.as_ref(), &keys).ok_or_else(|| self.full())?;
-        let pod = self.pod(attempt, wish).await?;
+        let Some(pod) = self.pod(attempt, wish).await? else {
+            settled.outputs.extend(keys.iter().map(|key| self.told(key, 0, 0, OutputResult::Lost)));
+            settled.trouble = Some(lost(format!("no pod of Job {} is left to read it of", attempt.job)));
+            return Ok(settled);
+        };
         let mut writes = vec![];
-        for (container, key) in to_read {
-            let kept = self.read(wish, &pod, container, limit).await?;
-            outputs.push(self.told(key, kept.seen, kept.bytes.len() as u64, OutputResult::Written));
-            let record = attempt.record(&kept);
-            writes.push((key.clone(), kept, record));
+        for (container, key) in to_write {
+            match self.cluster.log(&wish.job.namespace, &pod.name, container, limit).await {
+                Ok(kept) => {
+                    let length = kept.bytes.len() as u64;
+                    settled.outputs.push(self.told(&key, kept.seen, length, OutputResult::Written));
+                    let record = attempt.record(&kept);
+                    writes.push((key, kept, record));
+                }
+                // The pod is gone, or the container never started. The others' output is written.
+                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => {
+                    settled.outputs.push(self.told(&key, 0, 0, OutputResult::Lost));
+                    settled.trouble.get_or_insert_with(|| lost(error.to_string()));
+                }
+                Err(error) => {
+                    return Err(Obstacle::Trouble { trouble: failed(error.to_string()), retry: true });
+                }
+            }
         }
-        let body = output::body(self.target.kind, &writes);
-        *now = Some(self.cluster.write_target(&self.target, now.as_ref(), body).await.map_err(obstacle)?);
-        Ok(outputs)
+        if !writes.is_empty() {
+            let body = output::body(self.target.kind, &writes);
+            let written = self.cluster.write_target(&self.target, now.as_ref(), body).await;
+            *now = Some(written.map_err(obstacle)?);
+        }
+        Ok(settled)
     }
 
-    /// The pod of the Job's last attempt.
-    async fn pod(&self, attempt: &Attempt, wish: &WriteOutput) -> Result<EndedPod, Obstacle> {
-        let pods = self.cluster.ended_pods(&wish.job).await.map_err(|error| Obstacle::Trouble {
-            trouble: Trouble { reason: reasons::WRITE_FAILED, message: error.to_string() },
-            retry: true,
-        })?;
-        pods.into_iter()
-            .rfind(|pod| pod.succeeded == attempt.succeeded)
-            .ok_or_else(|| lost(format!("no pod of Job {} is left to read the output of", attempt.job)))
-    }
-
-    async fn read(
-        &self,
-        wish: &WriteOutput,
-        pod: &EndedPod,
-        container: &str,
-        limit: usize,
-    ) -> Result<Kept, Obstacle> {
-        self.cluster.log(&wish.job.namespace, &pod.name, container, limit).await.map_err(|error| match error
-            .class()
-        {
-            Class::NotFound | Class::Senseless => lost(error.to_string()),
-            _ => Obstacle::Trouble {
-                trouble: Trouble { reason: reasons::WRITE_FAILED, message: error.to_string() },
-                retry: true,
-            },
-        })
+    /// The pod of the Job's last attempt; `None` if it is gone.
+    async fn pod(&self, attempt: &Attempt, wish: &WriteOutput) -> Result<Option<EndedPod>, Obstacle> {
+        match self.cluster.ended_pods(&wish.job).await {
+            Ok(pods) => Ok(pods.into_iter().rfind(|pod| pod.succeeded == attempt.succeeded)),
+            Err(error) => Err(Obstacle::Trouble { trouble: failed(error.to_string()), retry: true }),
+        }
     }
 
     fn told(&self, key: &str, seen: u64, kept: u64, result: OutputResult) -> OutputStatus {
@@ -299,8 +304,8 @@ impl Round {
         }
     }
 
-    fn key_exists(&self, key: &str, present: Option<&Present>) -> Trouble {
-        let writer = match present.and_then(|present| present.record(key)) {
+    fn key_exists(&self, key: &str, record: Option<&Record>) -> Trouble {
+        let writer = match record {
             Some(record) => format!("ExtendedJob {} with Job {}", record.extended_job, record.job),
             None => "someone else".to_owned(),
         };
@@ -323,8 +328,12 @@ impl Round {
     }
 }
 
-fn lost(message: String) -> Obstacle {
-    Obstacle::Trouble { trouble: Trouble { reason: reasons::OUTPUT_LOST, message }, retry: false }
+fn lost(message: String) -> Trouble {
+    Trouble { reason: reasons::OUTPUT_LOST, message }
+}
+
+fn failed(message: String) -> Trouble {
+    Trouble { reason: reasons::WRITE_FAILED, message }
 }
 
 fn obstacle(error: TargetError) -> Obstacle {

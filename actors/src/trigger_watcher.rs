@@ -1,14 +1,15 @@
 //! Watches the pods of one ExtendedJob, and says which transitions count.
 //!
-//! Duty: each transition that counts is fired at least once under its key. A watcher that starts
-//! anew fires again what the stamps say; the supervisor knows the runs that it already has.
+//! Duty: each transition that counts is fired at least once under its key. A watcher that takes
+//! over from one that fell fires again what came after the first one's start; the supervisor knows
+//! the runs that it already has.
 
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use extendedjob_decide::{
     declared::Declared,
-    pod::Pod,
+    pod::{Pod, Position},
     run::Run,
     transition::{Transition, Trigger},
 };
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use crate::{
     hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
-    messages::{ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, SubscribePods},
+    messages::{ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Sighted, SubscribePods},
     supervisor::Supervisor,
 };
 
@@ -25,17 +26,26 @@ use crate::{
 pub(crate) struct TriggerWatcher {
     pub(crate) declared: Arc<Declared>,
     pub(crate) trigger: Trigger,
-    /// From when on the stamps of pods that are there at first count: the ExtendedJob's creation, or
-    /// the last edit of the trigger, which takes the pods as they are.
-    pub(crate) since: Timestamp,
+    pub(crate) sight: Sight,
     pub(crate) pods: Addr<PodHub>,
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) _lifeline: Lifeline<ChildId>,
 }
 
+/// What counts of the pods that are there at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// What the stamps say, against the creation of the ExtendedJob.
+    Stamps(Timestamp),
+    /// Nothing: an edit of the trigger takes the pods as they are.
+    Baseline,
+    /// What was seen after this: another watcher looked at the rest.
+    After(Position),
+}
+
 impl TriggerWatcher {
-    fn fire(&self, pod: &Arc<Pod>, transition: Option<Transition>) {
-        if let Some(transition) = transition {
+    fn fire(&self, pod: &Arc<Pod>, transitions: impl IntoIterator<Item = Transition>) {
+        for transition in transitions {
             let run = Run::for_transition(&self.declared, Arc::clone(pod), transition);
             self.supervisor.do_send(Fire(run));
         }
@@ -61,9 +71,18 @@ impl Actor for TriggerWatcher {
 impl Handler<PodsAtFirst> for TriggerWatcher {
     type Result = ();
 
-    fn handle(&mut self, PodsAtFirst(pods): PodsAtFirst, _: &mut Self::Context) {
+    fn handle(&mut self, PodsAtFirst { pods, position }: PodsAtFirst, _: &mut Self::Context) {
         for pod in &pods {
-            self.fire(pod, self.trigger.at_first_sight(pod, self.since));
+            let transitions = match self.sight {
+                Sight::Stamps(since) => self.trigger.at_first_sight(pod, since),
+                Sight::Baseline => vec![],
+                Sight::After(position) => self.trigger.after(position, pod),
+            };
+            self.fire(pod, transitions);
+        }
+        // What a watcher before this one has missed lies behind its own start, not behind ours.
+        if !matches!(self.sight, Sight::After(_)) {
+            self.supervisor.do_send(Sighted(position));
         }
     }
 }

@@ -29,6 +29,10 @@ pub const AFFECTED_POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-lab
 /// Annotation: the whole key of the transition that a Job stands for.
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 
+/// Annotation on a Job: the `leaseTransitions` of the Lease under which it was created. An admission policy
+/// refuses the operator's create of a Job of an earlier term.
+pub const TERM: &str = "fissile.cloudfoundry.org/term";
+
 /// Annotation on an ended Job: what became of its output is told, and nothing of it is still to be written.
 pub const OUTPUT_SETTLED: &str = "fissile.cloudfoundry.org/output-settled";
 

@@ -42,23 +42,24 @@ pub struct Answer<'a> {
 /// <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#http-status-codes>).
 #[must_use]
 pub fn classify(answer: Answer<'_>) -> Class {
+    // A policy or webhook is no fault of the object, and may change; it answers with any code.
+    let by_admission = ["admission webhook", "ValidatingAdmissionPolicy"];
+    if matches!(answer.code, Some(400..500)) && by_admission.iter().any(|who| answer.message.contains(who)) {
+        return Class::Refused;
+    }
     match answer.code {
         Some(404) => Class::NotFound,
         Some(409) if answer.reason == "AlreadyExists" => Class::AlreadyExists,
         Some(409) => Class::Conflict,
         Some(410) => Class::Expired,
-        // 400 is also what a proxy or an API server in trouble says; only a body that could not
-        // be decoded is the user's to mend.
-        // The default code of a ValidatingAdmissionPolicy's refusal is 422, too: a policy is not the
-        // template's fault, and may go.
-        Some(422) if answer.message.contains("ValidatingAdmissionPolicy") => Class::Refused,
-        Some(422) => Class::Invalid,
+        Some(413 | 422) => Class::Invalid,
+        // 400 is also what an API server says that can't serve a request; only a body that could
+        // not be decoded is the user's to mend.
         Some(400) if answer.message.contains("strict decoding error") => Class::Invalid,
         Some(400) if answer.message.contains("cannot be handled as a Job") => Class::Invalid,
-        Some(413) => Class::Invalid,
+        Some(400) => Class::Senseless,
         Some(403) if answer.causes.iter().any(|cause| cause == "NamespaceTerminating") => Class::Terminating,
         Some(403) if answer.message.contains("exceeded quota") => Class::Quota,
-        Some(400) => Class::Senseless,
         Some(401 | 403 | 405) => Class::Refused,
         _ => Class::Transient,
     }
@@ -79,6 +80,8 @@ mod tests {
             (410, "Expired", "", Class::Expired),
             (422, "Invalid", "Job.batch \"j\" is invalid", Class::Invalid),
             (422, "Invalid", "ValidatingAdmissionPolicy 'p' denied request", Class::Refused),
+            (400, "BadRequest", "admission webhook \"w\" denied the request: no", Class::Refused),
+            (422, "Invalid", "admission webhook \"w\" denied the request: no", Class::Refused),
             (400, "BadRequest", "strict decoding error: unknown field \"spec.x\"", Class::Invalid),
             (400, "BadRequest", "the server could not understand", Class::Senseless),
             (403, "Forbidden", "jobs.batch is forbidden: exceeded quota: q", Class::Quota),

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{declared::Declared, run::Run};
 
+/// Labels and annotations that begin so are ours.
+const OURS: &str = "fissile.cloudfoundry.org/";
+
 /// A Job of ours, slimmed to what decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Job {
@@ -63,8 +66,9 @@ pub enum BuildError {
 
 /// The `batch/v1` Job for a run, made from the template as the user wrote it.
 ///
-/// As in CronJob, only labels and annotations of `template.metadata` are used. Where the user
-/// sets a label or annotation of ours, ours stands: the operator finds its Jobs by them.
+/// As in CronJob, only labels and annotations of `template.metadata` are used. Labels and
+/// annotations of ours that the template bears, such as when it was copied from a Job, are taken
+/// out: the operator knows its Jobs by them.
 /// `ttlSecondsAfterFinished` is withheld: a Job that vanishes before its run is recorded would be
 /// made again.
 pub fn build(declared: &Declared, run: &Run) -> Result<Value, BuildError> {
@@ -89,6 +93,9 @@ pub fn build(declared: &Declared, run: &Run) -> Result<Value, BuildError> {
         }
     }
     mark(&mut metadata, declared, run);
+    if declared.spec.output.is_none() {
+        metadata["annotations"][names::OUTPUT_SETTLED] = json!("true");
+    }
     metadata.insert("name".to_owned(), json!(run.job));
     metadata.insert("namespace".to_owned(), json!(declared.namespace));
     metadata.insert("ownerReferences".to_owned(), owner_references(declared));
@@ -106,13 +113,13 @@ fn mark(metadata: &mut Map<String, Value>, declared: &Declared, run: &Run) {
 }
 
 fn put_all(metadata: &mut Map<String, Value>, part: &str, pairs: Vec<(&'static str, String)>) {
-    let part = metadata.entry(part).or_insert_with(|| json!({}));
-    if !part.is_object() {
-        *part = json!({});
-    }
-    for (key, value) in pairs {
-        part[key] = Value::String(value);
-    }
+    let mut all = match metadata.remove(part) {
+        Some(Value::Object(given)) => given,
+        _ => Map::new(),
+    };
+    all.retain(|key, _| key != names::AFFECTED_POD_LABEL && !key.starts_with(OURS));
+    all.extend(pairs.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))));
+    metadata.insert(part.to_owned(), Value::Object(all));
 }
 
 fn owner_references(declared: &Declared) -> Value {
@@ -179,6 +186,28 @@ mod tests {
             assert_eq!(metadata["annotations"][names::TRANSITION], run.reason.key());
         }
         assert!(pods["labels"]["a"].is_null());
+    }
+
+    #[test]
+    fn what_a_template_copied_from_a_job_bears_of_ours_is_taken_out() {
+        let copied = json!({ names::OUTPUT_SETTLED: "true", names::AFFECTED_POD_UID: "another", "a": "b" });
+        let mut declared = with_template(json!({
+            "metadata": { "annotations": copied },
+            "spec": { "template": { "metadata": { "annotations": copied } } },
+        }));
+        declared.spec.output = serde_json::from_value(json!({ "stdout": { "configRef": "c" } })).unwrap();
+        let job = build(&declared, &Run::once(&declared)).unwrap();
+        for metadata in [&job["metadata"], &job["spec"]["template"]["metadata"]] {
+            let annotations = metadata["annotations"].as_object().unwrap();
+            assert_eq!(annotations.keys().collect::<Vec<_>>(), ["a", names::TRANSITION]);
+        }
+    }
+
+    #[test]
+    fn where_no_output_is_wanted_none_is_still_to_be_written() {
+        let declared = with_template(json!({ "spec": { "template": {} } }));
+        let job = build(&declared, &run(&declared)).unwrap();
+        assert_eq!(job["metadata"]["annotations"][names::OUTPUT_SETTLED], "true");
     }
 
     #[test]

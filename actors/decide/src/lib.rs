@@ -12,6 +12,7 @@ pub mod declared;
 pub mod fault;
 pub mod identity;
 pub mod job;
+pub mod lease;
 pub mod output;
 pub mod pod;
 pub mod retry;

@@ -132,7 +132,7 @@ pub enum Verdict {
     /// This very attempt stands there: a write before a crash.
     Done(Record),
     /// The output of an attempt that ended later stands there.
-    Superseded(Record),
+    Superseded,
     /// The key is there and stays; who wrote it, if that was an ExtendedJob.
     KeyExists(Option<Record>),
     /// The object can't be changed by anyone.
@@ -152,7 +152,7 @@ pub fn judge(present: Option<&Present>, key: &str, attempt: &Attempt, overwrite:
             return Verdict::Done(record.clone());
         }
         if overwrite && record.order() > attempt.order() {
-            return Verdict::Superseded(record.clone());
+            return Verdict::Superseded;
         }
     }
     // Without `overwrite` a Job's success still replaces what its own failed attempt left, or
@@ -168,8 +168,8 @@ pub fn judge(present: Option<&Present>, key: &str, attempt: &Attempt, overwrite:
     }
 }
 
-/// How many bytes each of `keys` may have beside what else the target holds; `None` when it is
-/// full.
+/// How many bytes each of `keys`, which are about to be written, may have beside what else the
+/// target holds; `None` when it is full.
 #[must_use]
 pub fn room(present: Option<&Present>, keys: &[String]) -> Option<usize> {
     let others = present.map_or(0, |present| {
@@ -295,9 +295,9 @@ mod tests {
     fn with_overwrite_the_later_attempt_stands() {
         let present = written_by(&attempt("b", 5));
         assert_eq!(judge(Some(&present), "k", &attempt("a", 6), true), Verdict::Write);
-        assert!(matches!(judge(Some(&present), "k", &attempt("a", 4), true), Verdict::Superseded(_)));
+        assert_eq!(judge(Some(&present), "k", &attempt("a", 4), true), Verdict::Superseded);
         // In one second the Job's name decides, the same way each time.
-        assert!(matches!(judge(Some(&present), "k", &attempt("a", 5), true), Verdict::Superseded(_)));
+        assert_eq!(judge(Some(&present), "k", &attempt("a", 5), true), Verdict::Superseded);
         assert_eq!(judge(Some(&present), "k", &attempt("c", 5), true), Verdict::Write);
     }
 

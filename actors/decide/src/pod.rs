@@ -88,19 +88,25 @@ pub struct Edge {
     pub to: Readiness,
     /// How many edges of this pod to the same status and time came before.
     pub n: u32,
+    /// The position in what the operator saw of all pods, see [`Position`].
+    pub seen: Position,
 }
+
+/// Counts what the operator has seen of pods since its start, so that "before" and "after" can be
+/// told without any clock.
+pub type Position = u64;
 
 impl Pod {
     /// This pod as seen for the first time: its present readiness is its only known edge.
     #[must_use]
-    pub fn first_seen(mut self) -> Self {
-        self.edges = vec![Edge { to: self.ready, n: 0 }];
+    pub fn first_seen(mut self, seen: Position) -> Self {
+        self.edges = vec![Edge { to: self.ready, n: 0, seen }];
         self
     }
 
     /// This pod as a later observation of `before`: the edges go on.
     #[must_use]
-    pub fn following(mut self, before: &Self) -> Self {
+    pub fn following(mut self, before: &Self, seen: Position) -> Self {
         self.edges.clone_from(&before.edges);
         if self.ready != before.ready {
             // The newest of equal edges says how many there were; the others may go.
@@ -108,15 +114,9 @@ impl Pod {
             let n = alike.map_or(0, |index| self.edges.remove(index).n + 1);
             let surplus = (self.edges.len() + 1).saturating_sub(EDGES_KEPT);
             self.edges.drain(..surplus);
-            self.edges.push(Edge { to: self.ready, n });
+            self.edges.push(Edge { to: self.ready, n, seen });
         }
         self
-    }
-
-    /// How many edges with the status and time of the present one came before it.
-    #[must_use]
-    pub fn earlier_like_present(&self) -> u32 {
-        self.edges.last().map_or(0, |edge| edge.n)
     }
 }
 
@@ -127,25 +127,25 @@ mod tests {
 
     #[test]
     fn an_update_that_leaves_readiness_alone_is_no_edge() {
-        let first = pod().ready(at(1)).first_seen();
-        let later = pod().ready(at(1)).labelled("a", "b").following(&first);
+        let first = pod().ready(at(1)).first_seen(0);
+        let later = pod().ready(at(1)).labelled("a", "b").following(&first, 1);
         assert_eq!(later.edges.len(), 1);
     }
 
     #[test]
     fn a_cached_true_written_back_is_counted_apart() {
-        let first = pod().ready(at(1)).first_seen();
-        let lost = pod().not_ready(Status::Unknown, at(2)).following(&first);
-        let back = pod().ready(at(1)).following(&lost);
-        assert_eq!(first.earlier_like_present(), 0);
-        assert_eq!(back.earlier_like_present(), 1);
+        let first = pod().ready(at(1)).first_seen(0);
+        let lost = pod().not_ready(Status::Unknown, at(2)).following(&first, 1);
+        let back = pod().ready(at(1)).following(&lost, 2);
+        let count = |pod: &Pod| pod.edges.last().map(|edge| edge.n);
+        assert_eq!((count(&first), count(&back)), (Some(0), Some(1)));
     }
 
     #[test]
     fn only_the_last_edges_are_kept() {
-        let mut known = pod().ready(at(0)).first_seen();
+        let mut known = pod().ready(at(0)).first_seen(0);
         for second in 1..100 {
-            known = pod().ready(at(second)).following(&known);
+            known = pod().ready(at(second)).following(&known, 1);
         }
         assert_eq!(known.edges.len(), EDGES_KEPT);
         assert_eq!(known.edges.last().map(|edge| edge.to), Some(known.ready));

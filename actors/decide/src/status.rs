@@ -364,6 +364,13 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
         message: message.to_owned(),
     };
     let run = last_run?;
+    if run.result == Some(RunResult::Deleted) {
+        return Some(written(
+            "False",
+            reasons::OUTPUT_LOST,
+            "the Job was deleted before its output was read",
+        ));
+    }
     let Some(settled) = last.and_then(|run| run.output.as_ref()) else {
         let told = &view.declared.status;
         let same_run = told.last_run.as_ref().is_some_and(|told| told.job == run.job);
@@ -574,6 +581,8 @@ mod tests {
     fn output_is_told_for_the_last_run() {
         let settled = |trouble| Some(Settled { outputs: vec![], trouble });
         let key_exists = Trouble { reason: reasons::KEY_EXISTS, message: String::new() };
+        let deleted = derived(&with_output(), &Template::Valid, &runs(&[("a", run(1, Stage::Deleted))]));
+        assert!(words(&deleted).contains(&"OutputWritten=False/OutputLost".to_owned()));
         let table = [
             (None, "OutputWritten=Unknown/OutputPending"),
             (settled(None), "OutputWritten=True/NothingToWrite"),

@@ -10,7 +10,7 @@ use extendedjob_api::{Triggers, When};
 use jiff::Timestamp;
 
 use crate::{
-    pod::{Pod, Readiness, Status},
+    pod::{Edge, Pod, Position, Readiness, Status},
     selector::Selector,
 };
 
@@ -35,20 +35,29 @@ impl Trigger {
         !pod.ours && self.selector.matches(&pod.labels)
     }
 
-    /// The transition of a pod in the first list under an ExtendedJob created at `since`.
+    /// The transitions of a pod in the first list under an ExtendedJob created at `since`.
     ///
-    /// Counts when the pod, or its readiness, is at or after the ExtendedJob; both stamps have
-    /// whole seconds, and equal counts, so that one manifest with both works.
+    /// An edge counts when it, or the pod, is at or after the ExtendedJob; both stamps have whole
+    /// seconds, and equal counts, so that one manifest with both works.
     #[must_use]
-    pub fn at_first_sight(&self, pod: &Pod, since: Timestamp) -> Option<Transition> {
-        if !self.concerns(pod) {
-            return None;
-        }
+    pub fn at_first_sight(&self, pod: &Pod, since: Timestamp) -> Vec<Transition> {
         let recent = |stamp: Option<Timestamp>| stamp.is_some_and(|stamp| stamp >= since);
-        match self.when {
-            When::Ready => (pod.ready.is_ready() && (recent(pod.created) || recent(pod.ready.since)))
-                .then(|| Transition::to_present(self.when, pod)),
+        self.among(pod, |edge| recent(pod.created) || recent(edge.to.since))
+    }
+
+    /// The transitions of a pod that were seen after `position`, for a watcher that has to make up
+    /// for a gap.
+    #[must_use]
+    pub fn after(&self, position: Position, pod: &Pod) -> Vec<Transition> {
+        self.among(pod, |edge| edge.seen > position)
+    }
+
+    /// The remembered edges of a pod that are of our kind, and pass.
+    fn among(&self, pod: &Pod, passes: impl Fn(&Edge) -> bool) -> Vec<Transition> {
+        if !self.concerns(pod) {
+            return vec![];
         }
+        pod.edges.iter().filter(|edge| passes(edge)).filter_map(|edge| self.transition(edge)).collect()
     }
 
     /// The transition from `before` to `after`, two successive observations of one pod; no
@@ -62,11 +71,20 @@ impl Trigger {
             return None;
         }
         let earlier = before.map_or(Readiness::default(), |before| before.ready);
-        match self.when {
-            // True with another time is one `ready`: the dip between was not published.
-            When::Ready => (after.ready.is_ready() && earlier != after.ready)
-                .then(|| Transition::to_present(self.when, after)),
+        if earlier == after.ready {
+            return None;
         }
+        self.transition(after.edges.last()?)
+    }
+
+    /// What an edge is to this trigger. True with another time is one `ready`: the dip between was
+    /// not published.
+    fn transition(&self, edge: &Edge) -> Option<Transition> {
+        let counts = match self.when {
+            When::Ready => edge.to.is_ready(),
+        };
+        let Edge { to: Readiness { status, since }, n, .. } = *edge;
+        counts.then_some(Transition { when: self.when, status, time: since, n })
     }
 }
 
@@ -81,12 +99,6 @@ pub struct Transition {
     pub time: Option<Timestamp>,
     /// How many edges of this pod with this status and time came before.
     pub n: u32,
-}
-
-impl Transition {
-    fn to_present(when: When, pod: &Pod) -> Self {
-        Self { when, status: pod.ready.status, time: pod.ready.since, n: pod.earlier_like_present() }
-    }
 }
 
 impl fmt::Display for Transition {
@@ -133,50 +145,70 @@ mod tests {
             ("not ready", pod().created(at(20)), false),
         ];
         for (name, pod, expected) in table {
-            assert_eq!(ready().at_first_sight(&pod, at(10)).is_some(), expected, "{name}");
+            assert_eq!(ready().at_first_sight(&pod.first_seen(0), at(10)).len() == 1, expected, "{name}");
         }
     }
 
     #[test]
+    fn a_pod_that_was_ready_and_ended_before_we_looked_is_not_missed() {
+        let ready_once = pod().ready(at(11)).first_seen(1);
+        let ended = pod().not_ready(Status::False, at(12)).following(&ready_once, 2);
+        assert_eq!(ready().at_first_sight(&ended, at(10)).len(), 1);
+        assert_eq!(ready().at_first_sight(&ended, at(12)), []);
+    }
+
+    #[test]
+    fn a_watcher_that_was_away_makes_up_for_what_it_missed() {
+        let before = pod().ready(at(1)).first_seen(1);
+        let dip = pod().not_ready(Status::False, at(2)).following(&before, 2);
+        let after = pod().ready(at(1)).following(&dip, 3);
+        let keys: Vec<_> = ready().after(1, &after).iter().map(ToString::to_string).collect();
+        assert_eq!(keys, ["ready/True/2023-11-14T22:13:21Z/1"]);
+        assert_eq!(ready().after(3, &after), []);
+    }
+
+    #[test]
     fn a_seen_edge_counts_whatever_its_stamps_say() {
-        let before = pod().first_seen();
-        let after = pod().ready(at(-1000)).following(&before);
+        let before = pod().first_seen(0);
+        let after = pod().ready(at(-1000)).following(&before, 1);
         assert!(ready().between(Some(&before), &after).is_some());
     }
 
     #[test]
     fn updates_of_a_ready_pod_start_nothing() {
-        let before = pod().ready(at(1)).first_seen();
-        let after = pod().ready(at(1)).labelled("a", "b").following(&before);
+        let before = pod().ready(at(1)).first_seen(0);
+        let after = pod().ready(at(1)).labelled("a", "b").following(&before, 1);
         assert_eq!(ready().between(Some(&before), &after), None);
     }
 
     #[test]
     fn ready_with_another_time_is_one_ready() {
-        let before = pod().ready(at(1)).first_seen();
-        let after = pod().ready(at(2)).following(&before);
+        let before = pod().ready(at(1)).first_seen(0);
+        let after = pod().ready(at(2)).following(&before, 1);
         let key = ready().between(Some(&before), &after).map(|transition| transition.to_string());
         assert_eq!(key.as_deref(), Some("ready/True/2023-11-14T22:13:22Z/0"));
     }
 
     #[test]
     fn a_pod_that_appears_ready_while_we_watch_counts() {
-        assert!(ready().between(None, &pod().ready(at(1)).first_seen()).is_some());
+        assert!(ready().between(None, &pod().ready(at(1)).first_seen(0)).is_some());
     }
 
     #[test]
     fn gaining_or_losing_labels_is_no_transition() {
         let trigger = ready_of("tier", "cache");
-        let plain = pod().ready(at(1)).first_seen();
-        let labelled = pod().ready(at(1)).labelled("tier", "cache").following(&plain);
+        let plain = pod().ready(at(1)).first_seen(0);
+        let labelled = pod().ready(at(1)).labelled("tier", "cache").following(&plain, 1);
         assert_eq!(trigger.between(Some(&plain), &labelled), None);
         assert_eq!(trigger.between(Some(&labelled), &plain), None);
     }
 
     #[test]
     fn pods_of_our_own_jobs_trigger_nothing() {
-        assert_eq!(ready().at_first_sight(&pod().ours().ready(at(20)), at(10)), None);
-        assert_eq!(ready().between(None, &pod().ours().ready(at(20))), None);
+        let ours = pod().ours().ready(at(20)).first_seen(5);
+        assert_eq!(ready().at_first_sight(&ours, at(10)), []);
+        assert_eq!(ready().after(0, &ours), []);
+        assert_eq!(ready().between(None, &ours), None);
     }
 
     fn any_readiness() -> impl Strategy<Value = Readiness> {
@@ -196,8 +228,8 @@ mod tests {
                 let mut seen = pod();
                 seen.ready = state;
                 let seen = match &known {
-                    Some(before) => seen.following(before),
-                    None => seen.first_seen(),
+                    Some(before) => seen.following(before, 1),
+                    None => seen.first_seen(0),
                 };
                 let earlier = known.as_ref().map_or(Readiness::default(), |before| before.ready);
                 if state.is_ready() && state != earlier {

@@ -1,5 +1,7 @@
 //! Events on ExtendedJobs: what happened, for whoever runs `kubectl describe`.
 
+use std::sync::Arc;
+
 use extendedjob_api::names;
 use extendedjob_decide::{declared::Declared, text::shorten};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -7,15 +9,26 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder as KubeRecorder, Reporter},
 };
+use tokio::{sync::Semaphore, time::timeout};
 use tracing::warn;
 
-/// Publishes Events; equal ones are counted in one.
+use super::REQUEST_TIMEOUT;
+
+const API_VERSION: &str = "fissile.cloudfoundry.org/v1alpha1";
+
+/// Events in flight over the whole operator: in a burst they must not crowd out the Jobs.
+const IN_FLIGHT: usize = 4;
+
+/// Publishes Events; those that repeat are counted in one.
 #[derive(Clone)]
-pub(crate) struct Recorder(KubeRecorder);
+pub(crate) struct Recorder {
+    recorder: KubeRecorder,
+    turns: Arc<Semaphore>,
+}
 
 /// Whether an Event asks for someone's attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub(crate) enum Severity {
     /// All is well.
     Normal,
     /// Something is not as the user asked.
@@ -28,14 +41,24 @@ impl Recorder {
             controller: names::FIELD_MANAGER.to_owned(),
             instance: std::env::var("HOSTNAME").ok(),
         };
-        Self(KubeRecorder::new(client.clone(), reporter))
+        Self {
+            recorder: KubeRecorder::new(client.clone(), reporter),
+            turns: Arc::new(Semaphore::new(IN_FLIGHT)),
+        }
     }
 }
 
 impl super::Cluster {
-    /// Publishes an Event. One that can't be published is only logged: the status says what
-    /// matters.
-    pub async fn publish(&self, declared: &Declared, severity: Severity, reason: &str, note: String) {
+    /// Publishes an Event on an ExtendedJob, about one of its Jobs or all in all. One that can't be
+    /// published is only logged: the status says what matters.
+    pub(crate) async fn publish(
+        &self,
+        declared: &Declared,
+        severity: Severity,
+        reason: &str,
+        job: Option<String>,
+        note: String,
+    ) {
         let event = Event {
             type_: match severity {
                 Severity::Normal => EventType::Normal,
@@ -44,19 +67,35 @@ impl super::Cluster {
             reason: reason.to_owned(),
             note: Some(shorten(note)),
             action: "Run".to_owned(),
-            secondary: None,
+            // Events that are alike in all but the note are counted in one, with the first note:
+            // the Job keeps those of two runs apart.
+            secondary: job.map(|job| reference("batch/v1", "Job", &declared.namespace, job)),
         };
         let about = ObjectReference {
-            api_version: Some(format!("{}/v1alpha1", names::GROUP)),
-            kind: Some("ExtendedJob".to_owned()),
-            name: Some(declared.name.clone()),
-            namespace: Some(declared.namespace.clone()),
             uid: Some(declared.uid.clone()),
-            ..ObjectReference::default()
+            ..reference(API_VERSION, "ExtendedJob", &declared.namespace, declared.name.clone())
         };
-        if let Err(error) = self.events.0.publish(&event, &about).await {
-            let (namespace, name) = (&declared.namespace, &declared.name);
-            warn!(%namespace, %name, reason, %error, "can't publish an Event");
+        let Ok(_turn) = self.events.turns.acquire().await else { return };
+        if self.term.number().is_none() {
+            return;
         }
+        let published = timeout(REQUEST_TIMEOUT, self.events.recorder.publish(&event, &about)).await;
+        let error = match published {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        let (namespace, name) = (&declared.namespace, &declared.name);
+        warn!(%namespace, %name, reason, error, "can't publish an Event");
+    }
+}
+
+fn reference(api_version: &str, kind: &str, namespace: &str, name: String) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(api_version.to_owned()),
+        kind: Some(kind.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name),
+        ..ObjectReference::default()
     }
 }

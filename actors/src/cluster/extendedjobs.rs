@@ -83,7 +83,7 @@ impl Cluster {
             PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request = requests("apis/fissile.cloudfoundry.org/v1alpha1", &declared.namespace, "extendedjobs")
             .patch_subresource("status", &declared.name, &params, &Patch::Merge(&patch));
-        let patched: Patched = self.call(request).await.map_err(|source| ExtendedJobError::Status {
+        let patched: Patched = self.write(request).await.map_err(|source| ExtendedJobError::Status {
             name: format!("{}/{}", declared.namespace, declared.name),
             source,
         })?;

@@ -19,9 +19,12 @@ pub enum Fault {
     /// The answer is not what the API promises.
     #[error("can't understand the answer: {0}")]
     Undecodable(#[source] serde_json::Error),
-    /// The operator is about to end.
-    #[error("the operator is shutting down")]
-    ShuttingDown,
+    /// A watch was accepted, and ended before it said anything.
+    #[error("the watch was closed at once")]
+    ClosedAtOnce,
+    /// Another operator leads, or this one is about to end.
+    #[error("this operator does not lead")]
+    NotLeading,
 }
 
 impl From<kube::Error> for Fault {

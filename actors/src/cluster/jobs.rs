@@ -127,22 +127,32 @@ fn end(condition: &Condition) -> Option<End> {
 }
 
 impl Cluster {
-    /// Creates the Job; waits for its turn when many are being created.
-    pub async fn create_job(&self, namespace: &str, name: &str, job: &Value) -> Result<Job, JobError> {
+    /// Creates the Job, as one of this term; waits for its turn when many are being created.
+    pub async fn create_job(&self, namespace: &str, name: &str, mut job: Value) -> Result<Job, JobError> {
         let error = |fault| JobError::Create(format!("{namespace}/{name}"), fault);
-        let _turn = self.creates.acquire().await.map_err(|_| error(Fault::ShuttingDown))?;
+        let _turn = self.creates.acquire().await.map_err(|_| error(Fault::NotLeading))?;
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() };
+        self.sign(&mut job).map_err(error)?;
         let body = job.to_string().into_bytes();
         let created: Box<RawValue> =
-            self.call(requests(GROUP, namespace, RESOURCE).create(&params, body)).await.map_err(error)?;
+            self.write(requests(GROUP, namespace, RESOURCE).create(&params, body)).await.map_err(error)?;
         decode(created.get()).map_err(|source| error(Fault::Undecodable(source)))
+    }
+
+    /// Notes on a Job under which term it is made. The fence is on the API server's side: it
+    /// refuses a Job whose term has passed when it arrives.
+    fn sign(&self, job: &mut Value) -> Result<(), Fault> {
+        let term = self.term.number().ok_or(Fault::NotLeading)?;
+        job["metadata"]["annotations"][names::TERM] = json!(term.to_string());
+        Ok(())
     }
 
     /// Asks whether the Job could be created, with fields that the API server does not know
     /// refused, not dropped.
-    pub async fn try_job(&self, namespace: &str, name: &str, job: &Value) -> Result<(), JobError> {
+    pub async fn try_job(&self, namespace: &str, name: &str, mut job: Value) -> Result<(), JobError> {
         let error = |fault| JobError::DryRun(format!("{namespace}/{name}"), fault);
         let params = PostParams { dry_run: true, field_manager: Some(names::FIELD_MANAGER.into()) };
+        self.sign(&mut job).map_err(error)?;
         let request = requests(GROUP, namespace, RESOURCE)
             .create(&params, job.to_string().into_bytes())
             .map_err(|source| error(Fault::request(source)))?;
@@ -163,7 +173,7 @@ impl Cluster {
             json!({ "metadata": { "uid": job.uid, "annotations": { names::OUTPUT_SETTLED: "true" } } });
         let request =
             requests(GROUP, &job.namespace, RESOURCE).patch(&job.name, &params, &Patch::Merge(&mark));
-        self.call::<IgnoredAny>(request).await.map(|_| ()).map_err(error)
+        self.write::<IgnoredAny>(request).await.map(|_| ()).map_err(error)
     }
 
     /// The Job as it is now.

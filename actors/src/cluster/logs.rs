@@ -8,7 +8,7 @@ use futures::AsyncReadExt;
 use kube::core::{Request, subresource::LogParams};
 use tokio::time::{Duration, timeout};
 
-use super::{CALL_TIMEOUT, Cluster, Fault};
+use super::{Cluster, Fault, REQUEST_TIMEOUT};
 
 const CHUNK: usize = 16 * 1024;
 /// A log that stands still this long is taken for a broken connection.
@@ -54,13 +54,14 @@ impl Cluster {
             let (pod, container) = name();
             LogError::Read(pod, container, error)
         };
+        let _turn = self.logs.acquire().await.map_err(|_| open_error(Fault::NotLeading))?;
         let params = LogParams { container: Some(container.to_owned()), ..LogParams::default() };
         let request = Request::new(format!("/api/v1/namespaces/{namespace}/pods"))
             .logs(pod, &params)
             .map_err(|source| open_error(Fault::request(source)))?;
-        let log = timeout(CALL_TIMEOUT, self.client.request_stream(request))
+        let log = timeout(REQUEST_TIMEOUT, self.client.request_stream(request))
             .await
-            .map_err(|_| open_error(Fault::NoAnswer(CALL_TIMEOUT)))?
+            .map_err(|_| open_error(Fault::NoAnswer(REQUEST_TIMEOUT)))?
             .map_err(|source| open_error(source.into()))?;
         let mut log = std::pin::pin!(log);
         let mut tail = Tail::new(limit);

@@ -5,55 +5,98 @@ pub(crate) mod events;
 pub(crate) mod extendedjobs;
 mod fault;
 pub(crate) mod jobs;
+pub(crate) mod leases;
 pub(crate) mod logs;
 mod meta;
 pub(crate) mod pods;
 pub(crate) mod targets;
+mod term;
 pub(crate) mod watch;
 
 use std::{sync::Arc, time::Duration};
 
 use kube::{Client, core::Request};
 use serde::de::DeserializeOwned;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedRwLockWriteGuard, RwLock, Semaphore},
+    time::timeout,
+};
 use tracing::warn;
 
 pub(crate) use fault::Fault;
+pub use leases::Candidacy;
+use term::Term;
 
 /// A call that takes longer has failed as far as the operator is concerned; the same call is made
-/// again, and finds what the first one did.
-const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// again, and finds what the first one did. A leader's Lease outlives its last call.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a shutdown waits for answers; less than the kubelet waits for the operator.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Creates in flight over the whole operator: enough to keep an API server busy, and few enough
 /// that a burst of pods locks out no one else's ExtendedJob.
-const CREATES_IN_FLIGHT: usize = 32;
+const CREATES_IN_FLIGHT: usize = 64;
+
+/// Logs that are read at a time: each may take a mebibyte.
+const LOGS_IN_FLIGHT: usize = 8;
 
 /// The cluster, as seen by the operator's account.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    term: Term,
     creates: Arc<Semaphore>,
+    logs: Arc<Semaphore>,
+    /// Held for reading by each write that is under way, and for writing by a shutdown.
+    writes: Arc<RwLock<()>>,
     events: events::Recorder,
 }
 
+/// As long as it is held, no write begins.
+pub struct Quiet {
+    _writes: OwnedRwLockWriteGuard<()>,
+}
+
 impl Cluster {
-    /// Speaks through `client`.
+    /// Speaks through `client`. Writes nothing before it leads.
     #[must_use]
     pub fn new(client: Client) -> Self {
         let events = events::Recorder::new(&client);
-        Self { client, creates: Arc::new(Semaphore::new(CREATES_IN_FLIGHT)), events }
+        let creates = Arc::new(Semaphore::new(CREATES_IN_FLIGHT));
+        let logs = Arc::new(Semaphore::new(LOGS_IN_FLIGHT));
+        Self { client, term: Term::default(), creates, logs, writes: Arc::default(), events }
     }
 
-    /// Waits until the creates in flight are answered, and lets no more begin.
-    pub async fn drain(&self) {
-        let all = u32::try_from(CREATES_IN_FLIGHT).unwrap_or(u32::MAX);
-        if timeout(DRAIN_TIMEOUT, self.creates.acquire_many(all)).await.is_err() {
-            warn!("creates in flight were not answered in time; the next start finds what they did");
+    /// The time in office of whoever uses this.
+    pub(crate) fn term(&self) -> &Term {
+        &self.term
+    }
+
+    /// Waits until the writes under way are answered, and lets no more begin; `None` if some were
+    /// not answered in time.
+    pub async fn quiet(&self) -> Option<Quiet> {
+        let writes = timeout(DRAIN_TIMEOUT, Arc::clone(&self.writes).write_owned()).await;
+        writes.ok().map(|writes| Quiet { _writes: writes })
+    }
+
+    /// Gives the Lease back, so that a standby need not wait for its end.
+    pub async fn resign(&self, candidacy: &Candidacy, _: Quiet) {
+        self.term.end();
+        if let Err(error) = self.release_lease(candidacy).await {
+            warn!(%error, "the Lease was not released; a standby takes over when it ends");
         }
-        self.creates.close();
+    }
+
+    /// Sends a request that changes something, if this operator leads.
+    async fn write<T: DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, Fault> {
+        let _under_way = self.writes.read().await;
+        // Directly before the write: whoever was stopped in between may have been succeeded.
+        self.term.number().ok_or(Fault::NotLeading)?;
+        self.call(request).await
     }
 
     /// Sends a request whose answer is one JSON value.
@@ -62,9 +105,9 @@ impl Cluster {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Fault> {
         let request = request.map_err(Fault::request)?;
-        timeout(CALL_TIMEOUT, self.client.request(request))
+        timeout(REQUEST_TIMEOUT, self.client.request(request))
             .await
-            .map_err(|_| Fault::NoAnswer(CALL_TIMEOUT))?
+            .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))?
             .map_err(Fault::from)
     }
 }

@@ -80,7 +80,7 @@ impl Cluster {
         let answer: Box<RawValue> = if let Some(present) = present {
             body["metadata"]["resourceVersion"] = json!(present.resource_version);
             let params = PatchParams { field_manager, ..PatchParams::default() };
-            self.call(requests.patch(&target.name, &params, &Patch::Merge(&body)))
+            self.write(requests.patch(&target.name, &params, &Patch::Merge(&body)))
                 .await
                 .map_err(|fault| TargetError::Write(target.clone(), fault))?
         } else {
@@ -90,7 +90,7 @@ impl Cluster {
             body["metadata"]["name"] = json!(target.name);
             body["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": names::FIELD_MANAGER });
             let params = PostParams { field_manager, ..PostParams::default() };
-            self.call(requests.create(&params, body.to_string().into_bytes()))
+            self.write(requests.create(&params, body.to_string().into_bytes()))
                 .await
                 .map_err(|fault| TargetError::Create(target.clone(), fault))?
         };

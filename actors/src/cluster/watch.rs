@@ -19,10 +19,10 @@ use kube::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{CALL_TIMEOUT, Cluster, Fault, meta::Meta};
+use super::{Cluster, Fault, REQUEST_TIMEOUT, meta::Meta};
 
 /// Objects per page of a list: small enough that a page is cheap to hold.
 const PAGE: u32 = 500;
@@ -30,6 +30,9 @@ const PAGE: u32 = 500;
 const WATCH_SECONDS: u32 = 290;
 /// Silence after which a watch is taken for dead: bookmarks come about once a minute.
 const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
+
+/// A watch that lives shorter than this, and brings nothing, is opened again only after a delay.
+const SOUND_AFTER: Duration = Duration::from_secs(1);
 
 /// What a watch says.
 #[derive(Debug)]
@@ -100,8 +103,9 @@ enum State {
     Listing { page: Option<String> },
     /// Open a watch from this version on.
     Opening { version: String },
-    /// Take events; `version` is that of the last one.
-    Watching { version: String, events: Events },
+    /// Take events; `version` is that of the last one. `until_sound`: until then, a watch that ends
+    /// without an event is taken for refused.
+    Watching { version: String, events: Events, until_sound: Option<Instant> },
 }
 
 #[derive(Deserialize)]
@@ -155,11 +159,15 @@ impl<T> Watch<T> {
                 let version = version.clone();
                 self.open(version).await
             }
-            State::Watching { version, events } => match timeout(SILENCE, events.next()).await {
+            State::Watching { version, events, until_sound } => match timeout(SILENCE, events.next()).await {
                 Ok(Some(Ok(event))) => self.take(event),
                 Ok(Some(Err(error))) => {
                     self.state = State::Opening { version: version.clone() };
                     Err(error.into())
+                }
+                Ok(None) if until_sound.is_some_and(|until| Instant::now() < until) => {
+                    self.state = State::Opening { version: version.clone() };
+                    Err(Fault::ClosedAtOnce)
                 }
                 // The API server ends a watch after its time, and cuts off slow readers: the next
                 // one goes on from the same place.
@@ -180,9 +188,9 @@ impl<T> Watch<T> {
         params.label_selector = self.source.label.map(str::to_owned);
         params.continue_token = page;
         let request = Request::new(self.source.path).list(&params).map_err(Fault::request)?;
-        let list: List = timeout(CALL_TIMEOUT, self.client.request(request))
+        let list: List = timeout(REQUEST_TIMEOUT, self.client.request(request))
             .await
-            .map_err(|_| Fault::NoAnswer(CALL_TIMEOUT))??;
+            .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
         if first {
             self.ready.push_back(Observation::RelistBegun);
         }
@@ -204,10 +212,11 @@ impl<T> Watch<T> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.label_selector = self.source.label.map(str::to_owned);
         let request = Request::new(self.source.path).watch(&params, &version).map_err(Fault::request)?;
-        let events = timeout(CALL_TIMEOUT, self.client.request_events::<Raw>(request))
+        let events = timeout(REQUEST_TIMEOUT, self.client.request_events::<Raw>(request))
             .await
-            .map_err(|_| Fault::NoAnswer(CALL_TIMEOUT))??;
-        self.state = State::Watching { version, events: events.boxed() };
+            .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
+        let until_sound = Some(Instant::now() + SOUND_AFTER);
+        self.state = State::Watching { version, events: events.boxed(), until_sound };
         Ok(())
     }
 
@@ -235,8 +244,9 @@ impl<T> Watch<T> {
 
     /// An event has come through: go on from here, and take the connection for sound.
     fn advance(&mut self, to: String) {
-        if let State::Watching { version, .. } = &mut self.state {
+        if let State::Watching { version, until_sound, .. } = &mut self.state {
             *version = to;
+            *until_sound = None;
         }
         self.backoff.reset();
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, AsyncContext, Context, Handler, StreamHandler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
 use extendedjob_decide::job::Job;
 
 use super::{Change, Store};
@@ -10,31 +10,44 @@ use crate::{
     Readiness,
     cluster::{Cluster, jobs, watch::Observation},
     lifeline::{Lifeline, stops_when_told},
-    messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, SubscribeJobs},
+    messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, Refresh, SubscribeJobs},
 };
 
 /// Keeps all Jobs that bear our label.
 pub(crate) struct JobHub {
     cluster: Cluster,
     readiness: Readiness,
+    watching: Option<SpawnHandle>,
     store: Store<Job>,
-    subscribers: HashMap<String, JobSubscriber>,
+    subscriptions: HashMap<String, SubscribeJobs>,
     _lifeline: Lifeline<&'static str>,
 }
 
 impl JobHub {
     pub(crate) fn new(cluster: Cluster, readiness: Readiness, lifeline: Lifeline<&'static str>) -> Self {
-        Self { cluster, readiness, store: Store::default(), subscribers: HashMap::new(), _lifeline: lifeline }
+        Self {
+            cluster,
+            readiness,
+            watching: None,
+            store: Store::default(),
+            subscriptions: HashMap::new(),
+            _lifeline: lifeline,
+        }
     }
 
-    fn tell_all(&self, owner: &str, subscriber: &JobSubscriber) {
-        let owned = self.store.objects().filter(|job| job.owner.as_deref() == Some(owner));
-        subscriber.at_first.do_send(JobsAtFirst(owned.cloned().collect()));
+    fn tell_all(&self, subscription: &SubscribeJobs) {
+        let owned = self.store.objects().filter(|job| is_of(job, subscription));
+        subscription.subscriber.at_first.do_send(JobsAtFirst(owned.cloned().collect()));
     }
 
     fn subscriber(&self, job: &Job) -> Option<&JobSubscriber> {
-        self.subscribers.get(job.owner.as_deref()?).filter(|_| self.store.is_complete())
+        let subscription = self.subscriptions.get(job.owner.as_deref()?)?;
+        (self.store.is_complete() && is_of(job, subscription)).then_some(&subscription.subscriber)
     }
+}
+
+fn is_of(job: &Job, subscription: &SubscribeJobs) -> bool {
+    job.owner.as_ref() == Some(&subscription.owner) && job.namespace == subscription.namespace
 }
 
 stops_when_told!(JobHub);
@@ -43,7 +56,17 @@ impl Actor for JobHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.add_stream(self.cluster.watch(jobs::SOURCE));
+        self.watching = Some(ctx.add_stream(self.cluster.watch(jobs::SOURCE)));
+    }
+}
+
+impl Handler<Refresh> for JobHub {
+    type Result = ();
+
+    fn handle(&mut self, _: Refresh, ctx: &mut Self::Context) {
+        self.watching.take().map(|watching| ctx.cancel_future(watching));
+        self.store.refresh();
+        self.watching = Some(ctx.add_stream(self.cluster.watch(jobs::SOURCE)));
     }
 }
 
@@ -64,7 +87,7 @@ impl StreamHandler<Observation<Job>> for JobHub {
                 }
                 Change::Complete => {
                     self.readiness.first_list_complete("jobs");
-                    self.subscribers.iter().for_each(|(owner, subscriber)| self.tell_all(owner, subscriber));
+                    self.subscriptions.values().for_each(|subscription| self.tell_all(subscription));
                 }
             }
         }
@@ -75,11 +98,10 @@ impl Handler<SubscribeJobs> for JobHub {
     type Result = ();
 
     fn handle(&mut self, subscription: SubscribeJobs, _: &mut Self::Context) {
-        let SubscribeJobs { owner, subscriber } = subscription;
-        self.subscribers.retain(|_, subscriber| subscriber.seen.connected());
+        self.subscriptions.retain(|_, subscription| subscription.subscriber.seen.connected());
         if self.store.is_complete() {
-            self.tell_all(&owner, &subscriber);
+            self.tell_all(&subscription);
         }
-        self.subscribers.insert(owner, subscriber);
+        self.subscriptions.insert(subscription.owner.clone(), subscription);
     }
 }

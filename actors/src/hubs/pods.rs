@@ -2,13 +2,16 @@
 //! whose selectors it may concern.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
 
-use actix::{Actor, AsyncContext, Context, Handler, StreamHandler};
-use extendedjob_decide::{pod::Pod, selector::IndexTerms};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
+use extendedjob_decide::{
+    pod::{Pod, Position},
+    selector::IndexTerms,
+};
 use tokio::time::Instant;
 
 use super::{Change, Store};
@@ -16,7 +19,7 @@ use crate::{
     Readiness,
     cluster::{Cluster, pods, watch::Observation},
     lifeline::{Lifeline, stops_when_told},
-    messages::{PodMoved, PodsAtFirst, SubscribePods},
+    messages::{PodMoved, PodsAtFirst, Refresh, SubscribePods},
 };
 
 /// A pod that came and went while an ExtendedJob was being learnt of is remembered this long.
@@ -26,7 +29,9 @@ const GONE_REMEMBERED: Duration = Duration::from_secs(60);
 pub(crate) struct PodHub {
     cluster: Cluster,
     readiness: Readiness,
+    watching: Option<SpawnHandle>,
     store: Store<Pod>,
+    position: Position,
     gone: VecDeque<(Instant, Arc<Pod>)>,
     subscriptions: HashMap<u64, SubscribePods>,
     next_subscription: u64,
@@ -63,6 +68,10 @@ impl NamespaceIndex {
         });
     }
 
+    fn is_empty(&self) -> bool {
+        self.every.is_empty() && self.by_label.is_empty()
+    }
+
     /// The subscriptions that a pod may concern.
     fn concerned_by(&self, pod: &Pod) -> BTreeSet<u64> {
         let mut ids = self.every.clone();
@@ -80,7 +89,9 @@ impl PodHub {
         Self {
             cluster,
             readiness,
+            watching: None,
             store: Store::default(),
+            position: 0,
             gone: VecDeque::new(),
             subscriptions: HashMap::new(),
             next_subscription: 0,
@@ -89,36 +100,45 @@ impl PodHub {
         }
     }
 
-    fn deliver(&mut self, before: Option<Arc<Pod>>, after: Arc<Pod>) {
+    fn deliver(&self, before: Option<Arc<Pod>>, after: Arc<Pod>) {
         let Some(index) = self.index.get(&after.namespace) else { return };
         // By the present labels alone: a pod that has left the selector is of no more concern, and
         // one that enters comes with both states.
-        let mut closed = vec![];
         for id in index.concerned_by(&after) {
-            let Some(subscription) = self.subscriptions.get(&id) else { continue };
-            let moved = PodMoved { before: before.clone(), after: Arc::clone(&after) };
-            if subscription.subscriber.moved.connected() {
+            if let Some(subscription) = self.subscriptions.get(&id) {
+                let moved = PodMoved { before: before.clone(), after: Arc::clone(&after) };
                 subscription.subscriber.moved.do_send(moved);
-            } else {
-                closed.push(id);
             }
         }
-        closed.into_iter().for_each(|id| self.forget(id));
+    }
+
+    /// Forgets the subscriptions of watchers that have ended.
+    fn forget_ended(&mut self) {
+        let ended =
+            self.subscriptions.iter().filter(|(_, subscription)| !subscription.subscriber.moved.connected());
+        let ended: Vec<u64> = ended.map(|(id, _)| *id).collect();
+        ended.into_iter().for_each(|id| self.forget(id));
     }
 
     fn forget(&mut self, id: u64) {
         let Some(subscription) = self.subscriptions.remove(&id) else { return };
-        if let Some(index) = self.index.get_mut(&subscription.namespace) {
-            index.remove(id);
+        if let Entry::Occupied(mut index) = self.index.entry(subscription.namespace) {
+            index.get_mut().remove(id);
+            if index.get().is_empty() {
+                index.remove();
+            }
         }
     }
 
     fn tell_all(&self, subscription: &SubscribePods) {
-        let gone = self.gone.iter().map(|(_, pod)| pod);
+        let now = Instant::now();
+        let lately = self.gone.iter().filter(|(since, _)| now.duration_since(*since) <= GONE_REMEMBERED);
+        let gone = lately.map(|(_, pod)| pod);
         let matching = gone.chain(self.store.objects()).filter(|pod| {
             pod.namespace == subscription.namespace && subscription.selector.matches(&pod.labels)
         });
-        subscription.subscriber.at_first.do_send(PodsAtFirst(matching.cloned().collect()));
+        let pods = matching.cloned().collect();
+        subscription.subscriber.at_first.do_send(PodsAtFirst { pods, position: self.position });
     }
 
     fn remember(&mut self, pod: Arc<Pod>) {
@@ -141,15 +161,27 @@ impl Actor for PodHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.add_stream(self.cluster.watch(pods::SOURCE));
+        self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE)));
+    }
+}
+
+impl Handler<Refresh> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, _: Refresh, ctx: &mut Self::Context) {
+        self.watching.take().map(|watching| ctx.cancel_future(watching));
+        self.store.refresh();
+        self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE)));
     }
 }
 
 impl StreamHandler<Observation<Pod>> for PodHub {
     fn handle(&mut self, observation: Observation<Pod>, _: &mut Self::Context) {
+        self.position += 1;
+        let position = self.position;
         let succeed = |pod: Pod, before: Option<&Pod>| match before {
-            Some(before) => pod.following(before),
-            None => pod.first_seen(),
+            Some(before) => pod.following(before, position),
+            None => pod.first_seen(position),
         };
         for change in self.store.take(observation, succeed) {
             match change {
@@ -172,6 +204,7 @@ impl Handler<SubscribePods> for PodHub {
     type Result = ();
 
     fn handle(&mut self, subscription: SubscribePods, _: &mut Self::Context) {
+        self.forget_ended();
         if self.store.is_complete() {
             self.tell_all(&subscription);
         }

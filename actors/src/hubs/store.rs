@@ -38,7 +38,7 @@ pub(crate) enum Change<T> {
     Set { before: Option<Arc<T>>, after: Arc<T> },
     /// An object is no more.
     Removed(Arc<T>),
-    /// The first list is complete: all that there is, is known.
+    /// The first list, or the first after a refresh, is complete: all that there is, is known.
     Complete,
 }
 
@@ -62,9 +62,14 @@ impl<T> Default for Store<T> {
 }
 
 impl<T: Identified> Store<T> {
-    /// Whether a first list has been taken in.
+    /// Whether all that there is, is known.
     pub(crate) fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// What is kept may be out of date until another list has been taken in.
+    pub(crate) fn refresh(&mut self) {
+        self.complete = false;
     }
 
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<T>> {

@@ -7,15 +7,15 @@ use extendedjob_decide::{
     declared::Declared,
     status::{Gone, Stage, Template},
 };
-use jiff::{Timestamp, ToSpan};
 
 use super::{Revive, Runs, Supervisor, problems};
 use crate::{
     lifeline::ChildEnded,
     messages::{
         ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled, RunEnded,
-        RunForsaken, RunHindered, RunStarted, SubscribeJobs,
+        RunForsaken, RunHindered, RunStarted, Sighted, SubscribeJobs,
     },
+    trigger_watcher::Sight,
 };
 
 impl Actor for Supervisor {
@@ -28,7 +28,9 @@ impl Actor for Supervisor {
             seen: me.clone().recipient(),
             gone: me.recipient(),
         };
-        self.around.jobs.do_send(SubscribeJobs { owner: self.declared.uid.clone(), subscriber });
+        let Declared { namespace, uid, .. } = &*self.declared;
+        let (namespace, owner) = (namespace.clone(), uid.clone());
+        self.around.jobs.do_send(SubscribeJobs { namespace, owner, subscriber });
         self.check_template(ctx);
     }
 }
@@ -75,12 +77,15 @@ impl Handler<Edited> for Supervisor {
                 self.check_template(ctx);
             }
             if before.spec.triggers != self.declared.spec.triggers {
-                // Stamps have whole seconds: what is ready in this very second is of before.
-                self.baseline = Timestamp::now().checked_add(1.second()).unwrap_or(Timestamp::MAX);
+                self.sight = Sight::Baseline;
                 if self.runs.is_some() {
                     self.start_watcher(ctx);
                 }
             }
+            if before.spec.output != self.declared.spec.output {
+                self.redirect_output(ctx);
+            }
+            self.start_waiting(ctx);
             for runner in self.runners.all() {
                 runner.do_send(Edited(Arc::clone(&self.declared)));
             }
@@ -94,6 +99,14 @@ impl Handler<Fire> for Supervisor {
 
     fn handle(&mut self, Fire(run): Fire, ctx: &mut Self::Context) {
         self.take_up(run, ctx);
+    }
+}
+
+impl Handler<Sighted> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Sighted(position): Sighted, _: &mut Self::Context) {
+        self.sight = Sight::After(position);
     }
 }
 
@@ -139,7 +152,7 @@ impl Handler<RunStarted> for Supervisor {
         let because = runs.waiting.get(&job.name).map(extendedjob_decide::run::Run::because);
         runs.adopt(&self.declared, &job);
         if let (true, Some(because)) = (made_now, because) {
-            self.note("Started", format!("Started Job {}: {because}", job.name), ctx);
+            self.note("Started", &job.name, format!("Started Job {}: {because}", job.name), ctx);
         }
         self.report(ctx);
     }
@@ -153,7 +166,7 @@ impl Handler<RunHindered> for Supervisor {
         let stage = Stage::Waiting(Some(trouble.clone()));
         if state.stage != stage {
             state.stage = stage;
-            self.warn(trouble.reason, trouble.message, ctx);
+            self.warn(trouble.reason, None, trouble.message, ctx);
             self.report(ctx);
         }
     }
@@ -185,17 +198,18 @@ impl Handler<OutputSettled> for Supervisor {
 
     fn handle(&mut self, OutputSettled { job, settled, done }: OutputSettled, ctx: &mut Self::Context) {
         let Some(runs) = &mut self.runs else { return };
-        if done {
-            runs.unsettled.remove(&job);
+        if done && runs.unsettled.remove(&job) {
+            self.reporter.to_mark.extend(runs.jobs.get(&job).cloned());
         }
         let Some(state) = runs.states.get_mut(&job) else { return };
         if state.output.as_ref() == Some(&settled) {
-            return;
+            return self.report(ctx);
         }
         let trouble = settled.trouble.clone();
         state.output = Some(settled);
         if let Some(trouble) = trouble {
-            self.warn(trouble.reason, format!("Output of Job {job}: {}", trouble.message), ctx);
+            let note = format!("Output of Job {job}: {}", trouble.message);
+            self.warn(trouble.reason, Some(&job), note, ctx);
         }
         self.report(ctx);
     }

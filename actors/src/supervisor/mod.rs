@@ -22,6 +22,7 @@ use extendedjob_decide::{
     transition::Trigger,
 };
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tracing::error;
 
 use self::{reporter::Reporter, template_check::TemplateCheck};
@@ -33,7 +34,7 @@ use crate::{
     lifeline::{ChildEnded, Lifeline, stops_when_told},
     messages::{ChildId, JobSeen, WriteOutput},
     output_writer::OutputWriter,
-    trigger_watcher::TriggerWatcher,
+    trigger_watcher::{Sight, TriggerWatcher},
 };
 
 /// What a Supervisor is given by the Operator.
@@ -44,14 +45,19 @@ pub(crate) struct Surroundings {
     pub(crate) jobs: Addr<JobHub>,
 }
 
+/// Creates in flight of one ExtendedJob: less than all, so that one whose creates hang, such as in a
+/// webhook, leaves room for the others.
+const SHARE_OF_CREATES: usize = 16;
+
 /// See the module.
 pub(crate) struct Supervisor {
     around: Surroundings,
     declared: Arc<Declared>,
     /// Rules of the schema that the spec breaks: it was stored under an older one.
     problems: Vec<String>,
-    /// From when on pods' stamps count at first sight.
-    baseline: Timestamp,
+    /// What counts of the pods that the next watcher finds.
+    sight: Sight,
+    creates: Arc<Semaphore>,
     template: Template,
     /// `None` until the hub has told all Jobs: nothing may start before that.
     runs: Option<Runs>,
@@ -106,7 +112,8 @@ impl Supervisor {
         Self {
             around,
             problems: problems(&declared),
-            baseline: declared.created,
+            sight: Sight::Stamps(declared.created),
+            creates: Arc::new(Semaphore::new(SHARE_OF_CREATES)),
             declared,
             template,
             runs: None,
@@ -130,10 +137,9 @@ impl Supervisor {
         runs.states.insert(job.clone(), state);
         runs.waiting.insert(job.clone(), run);
         self.start_runner(&job, ctx);
-        self.report(ctx);
     }
 
-    /// Starts the runner of a run that has none, unless its template can't become a Job.
+    /// Starts the runner of a run that has none, unless no Job may be made.
     fn start_runner(&mut self, job: &str, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
         let run = runs.waiting.get(job).cloned();
@@ -142,19 +148,20 @@ impl Supervisor {
             return;
         }
         let (declared, cluster) = (Arc::clone(&self.declared), self.around.cluster.clone());
+        let creates = Arc::clone(&self.creates);
         let (me, id) = (ctx.address(), ChildId::JobRunner(job.to_owned()));
         match run {
-            Some(_) if self.is_stalled() => {}
+            Some(_) if self.is_held() => {}
             Some(run) => {
                 self.runners.start(job.to_owned(), |generation| {
                     let lifeline = Lifeline::new(id, generation, me.clone().recipient());
-                    JobRunner::making(run, declared, cluster, me, lifeline).start()
+                    JobRunner::making(run, declared, cluster, creates, me, lifeline).start()
                 });
             }
             None if under_way => {
                 let runner = self.runners.start(job.to_owned(), |generation| {
                     let lifeline = Lifeline::new(id, generation, me.clone().recipient());
-                    JobRunner::following(declared, cluster, me, lifeline).start()
+                    JobRunner::following(declared, cluster, creates, me, lifeline).start()
                 });
                 if let Some(job) = runs.jobs.get(job) {
                     runner.do_send(JobSeen(Arc::clone(job)));
@@ -174,10 +181,10 @@ impl Supervisor {
     fn start_watcher(&mut self, ctx: &mut Context<Self>) {
         let Some(triggers) = &self.declared.spec.triggers else { return };
         let (trigger, me) = (Trigger::new(triggers), ctx.address());
-        let (declared, pods, since) = (Arc::clone(&self.declared), self.around.pods.clone(), self.baseline);
+        let (declared, pods, sight) = (Arc::clone(&self.declared), self.around.pods.clone(), self.sight);
         self.watcher.start((), |generation| {
             let lifeline = Lifeline::new(ChildId::TriggerWatcher, generation, me.clone().recipient());
-            TriggerWatcher { declared, trigger, since, pods, supervisor: me, _lifeline: lifeline }.start()
+            TriggerWatcher { declared, trigger, sight, pods, supervisor: me, _lifeline: lifeline }.start()
         });
     }
 
@@ -189,17 +196,25 @@ impl Supervisor {
         let about = job.pod_name.as_ref().map_or_else(String::new, |pod| format!(" for pod {pod}"));
         match &state.stage {
             Stage::Deleted => {
-                let note = format!("Job {}{about} was deleted before it ended", job.name);
-                self.warn(reasons::DELETED, note, ctx);
+                let note =
+                    format!("Job {}{about} was deleted before it ended, and its output with it", job.name);
+                self.warn(reasons::DELETED, Some(&job.name), note, ctx);
             }
             Stage::Ended { failure: Some(failure), .. } => {
                 let note = format!("Job {}{about} failed: {}: {}", job.name, failure.reason, failure.message);
-                self.warn(reasons::JOB_FAILED, note, ctx);
+                self.warn(reasons::JOB_FAILED, Some(&job.name), note, ctx);
             }
             _ => {}
         }
         self.write_output(job, ctx);
         self.report(ctx);
+    }
+
+    /// The output of the ExtendedJob goes elsewhere now, or is written by other rules: so does what
+    /// has not been written yet.
+    fn redirect_output(&mut self, ctx: &mut Context<Self>) {
+        self.writers.let_all_go();
+        self.write_unsettled(ctx);
     }
 
     /// Sends an ended run's output on its way, if any is wished.
@@ -234,9 +249,11 @@ impl Supervisor {
         unsettled.iter().for_each(|job| self.write_output(job, ctx));
     }
 
-    /// Whether only an edit can make a Job possible.
-    fn is_stalled(&self) -> bool {
-        matches!(self.template, Template::Invalid(_)) || !self.problems.is_empty()
+    /// Whether no Job may be made at present: only an edit can help, or the first word on a new
+    /// template is about to come. Where that fails to come, Jobs are made all the same.
+    fn is_held(&self) -> bool {
+        let stalled = matches!(self.template, Template::Invalid(_)) || !self.problems.is_empty();
+        stalled || self.check.is_in_flight()
     }
 
     /// The ExtendedJob is being deleted: no run starts any more. Those under way go with it.

@@ -10,6 +10,7 @@ use extendedjob_api::ExtendedJobStatus;
 use extendedjob_decide::{
     declared::Declared,
     fault::Class,
+    job::Job,
     retry::Backoff,
     status::{self, View},
 };
@@ -27,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Reporter {
     state: State,
     backoff: Backoff,
+    /// Jobs whose output has settled. That is noted on them only when it has been told: the next
+    /// operator tells nothing of a Job that bears the note.
+    pub(super) to_mark: Vec<Arc<Job>>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +38,8 @@ enum State {
     /// All is told.
     #[default]
     Idle,
-    /// A write is on its way.
-    Writing {
-        /// Something has changed since it was sent.
-        more: bool,
-    },
+    /// A write is on its way. What changes meanwhile is told after the pause.
+    Writing,
     /// The next write comes after a pause.
     Pausing,
 }
@@ -50,10 +51,8 @@ struct PauseOver;
 impl Supervisor {
     /// Makes the status tell what is known, if it does not yet.
     pub(super) fn report(&mut self, ctx: &mut Context<Self>) {
-        match &mut self.reporter.state {
-            State::Idle => self.write_status(ctx),
-            State::Writing { more } => *more = true,
-            State::Pausing => {}
+        if self.reporter.state == State::Idle {
+            self.write_status(ctx);
         }
     }
 
@@ -67,68 +66,102 @@ impl Supervisor {
             runs: &runs.states,
             gone: runs.gone,
         };
-        let status = status::derive(view, Timestamp::now());
-        if status == self.declared.status || self.declared.deleting {
+        if self.declared.deleting {
             return;
         }
-        self.reporter.state = State::Writing { more: false };
+        let status = status::derive(view, Timestamp::now());
+        let told = std::mem::take(&mut self.reporter.to_mark);
+        if status == self.declared.status {
+            return self.mark(told, ctx);
+        }
+        self.reporter.state = State::Writing;
         let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
         let write = async move {
             let version = cluster.write_status(&declared, &status).await;
             (version, status)
         };
-        ctx.spawn(write.into_actor(self).map(|(version, status), supervisor, ctx| {
-            supervisor.status_written(version, status, ctx);
+        let sent = Arc::clone(&self.declared);
+        ctx.spawn(write.into_actor(self).map(move |(version, status), supervisor, ctx| {
+            supervisor.status_written(&sent, version, status, told, ctx);
         }));
     }
 
     fn status_written(
         &mut self,
+        sent: &Arc<Declared>,
         version: Result<String, ExtendedJobError>,
         status: ExtendedJobStatus,
+        told: Vec<Arc<Job>>,
         ctx: &mut Context<Self>,
     ) {
-        let more = self.reporter.state == State::Writing { more: true };
-        self.reporter.state = State::Idle;
-        let delay = match version {
+        let mut delay = PAUSE;
+        match version {
             Ok(resource_version) => {
                 self.reporter.backoff.reset();
-                self.declared =
-                    Arc::new(Declared { resource_version, status, ..Declared::clone(&self.declared) });
-                if !more {
-                    return;
+                self.mark(told, ctx);
+                // What the watch has told since is newer than this answer.
+                if Arc::ptr_eq(sent, &self.declared) {
+                    self.declared = Arc::new(Declared { resource_version, status, ..Declared::clone(sent) });
                 }
-                PAUSE
             }
             Err(error) => {
+                self.reporter.to_mark.extend(told);
                 let (namespace, name) = (&self.declared.namespace, &self.declared.name);
                 match error.fault().class() {
-                    // The watch is about to tell that it is deleted.
-                    Class::NotFound => return,
-                    // The watch is about to tell the version that is newer than ours.
-                    Class::Conflict => debug!(%namespace, %name, "status conflict"),
+                    // The watch tells the version that is newer than ours, or that it is deleted.
+                    Class::Conflict | Class::NotFound => {
+                        debug!(%namespace, %name, %error, "status not written")
+                    }
                     _ => warn!(%namespace, %name, %error, "status not written"),
                 }
-                self.reporter.backoff.after_failure(Timestamp::now())
+                delay = self.reporter.backoff.after_failure(Timestamp::now());
             }
-        };
+        }
         self.reporter.state = State::Pausing;
         ctx.notify_later(PauseOver, delay);
     }
 
-    /// Publishes an Event that all is well.
-    pub(super) fn note(&self, reason: &'static str, note: String, ctx: &mut Context<Self>) {
-        self.publish(Severity::Normal, reason, note, ctx);
+    /// Notes on Jobs that what became of their output has been told.
+    fn mark(&self, jobs: Vec<Arc<Job>>, ctx: &mut Context<Self>) {
+        for job in jobs {
+            let cluster = self.around.cluster.clone();
+            let marking = async move {
+                if let Err(error) = cluster.mark_settled(&job).await {
+                    // The next operator judges it again, and finds it done.
+                    debug!(%error, "settled output not marked");
+                }
+            };
+            ctx.spawn(marking.into_actor(self));
+        }
     }
 
-    /// Publishes an Event that something is not as the user asked.
-    pub(super) fn warn(&self, reason: &'static str, note: String, ctx: &mut Context<Self>) {
-        self.publish(Severity::Warning, reason, note, ctx);
+    /// Publishes an Event that all is well with a Job.
+    pub(super) fn note(&self, reason: &'static str, job: &str, note: String, ctx: &mut Context<Self>) {
+        self.publish(Severity::Normal, reason, Some(job), note, ctx);
     }
 
-    fn publish(&self, severity: Severity, reason: &'static str, note: String, ctx: &mut Context<Self>) {
+    /// Publishes an Event that something, with a Job or all in all, is not as the user asked.
+    pub(super) fn warn(
+        &self,
+        reason: &'static str,
+        job: Option<&str>,
+        note: String,
+        ctx: &mut Context<Self>,
+    ) {
+        self.publish(Severity::Warning, reason, job, note, ctx);
+    }
+
+    fn publish(
+        &self,
+        severity: Severity,
+        reason: &'static str,
+        job: Option<&str>,
+        note: String,
+        ctx: &mut Context<Self>,
+    ) {
         let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
-        let publishing = async move { cluster.publish(&declared, severity, reason, note).await };
+        let job = job.map(str::to_owned);
+        let publishing = async move { cluster.publish(&declared, severity, reason, job, note).await };
         ctx.spawn(publishing.into_actor(self));
     }
 }

@@ -2,6 +2,7 @@
 //! schema can't see is better said at once than when a pod turns ready.
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{fault::Class, job, retry::Backoff, run::Run, status::Template};
 use jiff::Timestamp;
 use tracing::warn;
@@ -47,7 +48,7 @@ impl Supervisor {
             Err(error) => return self.template_checked(Template::Invalid(error.to_string()), ctx),
         };
         let (cluster, namespace) = (self.around.cluster.clone(), self.declared.namespace.clone());
-        let question = async move { cluster.try_job(&namespace, &run.job, &job).await };
+        let question = async move { cluster.try_job(&namespace, &run.job, job).await };
         ctx.spawn(question.into_actor(self).map(move |answer, supervisor, ctx| {
             if supervisor.check.asked == asked {
                 supervisor.template_answered(answer, ctx);
@@ -75,7 +76,7 @@ impl Supervisor {
     fn template_checked(&mut self, template: Template, ctx: &mut Context<Self>) {
         self.check.in_flight = false;
         if let Template::Invalid(message) = &template {
-            self.warn("InvalidTemplate", message.clone(), ctx);
+            self.warn(reasons::INVALID_TEMPLATE, None, message.clone(), ctx);
         }
         self.template = template;
         self.start_waiting(ctx);

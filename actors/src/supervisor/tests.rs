@@ -17,7 +17,7 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{Supervisor, Surroundings};
@@ -166,6 +166,7 @@ impl Stage {
         let (sender, fallen) = unbounded_channel();
         let parent = Parent(sender).start();
         let cluster = Cluster::new(client);
+        cluster.term().hold(1, Instant::now() + PATIENCE * 10);
         let lifeline = |id| Lifeline::new(id, 1, parent.clone().recipient());
         let pods = PodHub::new(cluster.clone(), Readiness::default(), lifeline("pods")).start();
         let jobs = JobHub::new(cluster.clone(), Readiness::default(), lifeline("jobs")).start();

@@ -16,5 +16,7 @@ pub const POD_NODE: &str = "fissile.cloudfoundry.org/affected-pod-node";
 pub const POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-labels";
 /// The transition that started the Job.
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
+/// The operator's term in which the Job was made.
+pub const TERM: &str = "fissile.cloudfoundry.org/term";
 /// Where the operator is installed.
 pub const OPERATOR_NAMESPACE: &str = "extendedjob-operator";

@@ -38,14 +38,26 @@ impl Operator {
         self.kubectl.run(&["rollout", "status", "deployment", "--timeout=90s"]).map(drop)
     }
 
-    /// kill -9 where the node is within reach; elsewhere its pods are deleted without grace. Does not wait for
-    /// its return.
+    /// kill -9 of all its pods where the node is within reach; elsewhere they are deleted without grace. Does
+    /// not wait for their return.
     pub fn kill(&self) -> Result<()> {
+        let pods = self.kubectl.list(&["pods"])?;
+        self.kill_pods(&pods.iter().collect::<Vec<_>>())
+    }
+
+    /// The same of one pod.
+    pub fn kill_pod(&self, name: &str) -> Result<()> {
+        let pod = self.kubectl.get(&["pod", name])?;
+        self.kill_pods(&[&pod])
+    }
+
+    fn kill_pods(&self, pods: &[&Value]) -> Result<()> {
         let Some(cluster) = target::local_cluster()? else {
-            let all_at_once = ["delete", "pods", "--all", "--force", "--grace-period=0"];
-            return self.kubectl.run(&all_at_once).map(drop);
+            let names: Vec<&str> = pods.iter().map(|pod| crate::name(pod)).collect();
+            let without_grace = [&["delete", "pods", "--force", "--grace-period=0"], &names[..]].concat();
+            return self.kubectl.run(&without_grace).map(drop);
         };
-        let containers = containers(&self.kubectl.get(&["pods"])?);
+        let containers = containers(pods);
         ensure!(!containers.is_empty(), "no container of the operator is running");
         containers.iter().try_for_each(|container| cluster.signal_container(container, "KILL"))
     }
@@ -60,6 +72,21 @@ impl Operator {
         let none_left = |pods: &Value| pods["items"].as_array().filter(|pods| pods.is_empty()).map(drop);
         self.kubectl.until(&["pods"], "no pod of the operator", none_left)?;
         Ok(stopped)
+    }
+
+    /// The name of the pod that leads, as soon as one does.
+    pub fn leader(&self) -> Result<String> {
+        self.kubectl.until(&["lease", OPERATOR_NAMESPACE], "a leader", |lease| {
+            let identity = text(&lease["spec"]["holderIdentity"]);
+            // The name of the pod, and what tells one of its processes from the next.
+            identity.split_once('_').map(|(pod, _)| pod.to_owned())
+        })
+    }
+
+    /// The number of the present term: it rises with each change of leader.
+    pub fn term(&self) -> Result<i64> {
+        let lease = self.kubectl.get(&["lease", OPERATOR_NAMESPACE])?;
+        lease["spec"]["leaseTransitions"].as_i64().context("the Lease has no term")
     }
 
     /// All that its present pods have logged.
@@ -99,9 +126,9 @@ fn log(tail: &str) -> Result<String> {
 }
 
 /// The IDs of the containers that run.
-fn containers(pods: &Value) -> Vec<String> {
-    let pods = pods["items"].as_array().into_iter().flatten();
-    let statuses = pods.flat_map(|pod| pod["status"]["containerStatuses"].as_array().into_iter().flatten());
+fn containers(pods: &[&Value]) -> Vec<String> {
+    let statuses =
+        pods.iter().flat_map(|pod| pod["status"]["containerStatuses"].as_array().into_iter().flatten());
     let running = statuses.filter(|status| status["state"]["running"].is_object());
     running.map(|status| text(&status["containerID"]).to_owned()).collect()
 }

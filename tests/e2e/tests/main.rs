@@ -1,6 +1,7 @@
 //! What users of ExtendedJob rely on, each test named as the fact it proves.
 
 mod faults;
+mod leaders;
 mod lifecycle;
 mod names;
 mod once;

@@ -2,7 +2,7 @@
 //! may do that themselves.
 
 use anyhow::Result;
-use e2e::{ExtendedJob, Kubectl, Namespace, extended_job, scenario};
+use e2e::{ExtendedJob, Kubectl, Namespace, extended_job, names, scenario, uid};
 use serde_json::{Value, json};
 
 const CREATE: [&str; 2] = ["create", "--filename=-"];
@@ -97,5 +97,40 @@ fn an_edit_needs_the_rights_too_and_metadata_needs_none() -> Result<()> {
         let edit = r#"--patch={"spec":{"template":{"spec":{"backoffLimit":5}}}}"#;
         says(&alice.refusal(&["patch", "extendedjob", "print-keys", "--type=merge", edit], "")?, &["Jobs"]);
         Ok(())
+    })
+}
+
+#[test]
+fn who_may_create_jobs_may_not_pass_them_off_as_an_extended_jobs() -> Result<()> {
+    scenario(|ns| {
+        ns.declare(printing_keys())?;
+        let owner = ns.kubectl.get(&["extendedjob", "print-keys"])?;
+        let job = |owners: Value| {
+            json!({
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": {
+                    "generateName": "forged-",
+                    "labels": { names::OWNER: "print-keys" },
+                    "ownerReferences": owners,
+                },
+                "spec": {"template": {"spec": {
+                    "restartPolicy": "Never",
+                    "containers": [{"name": "main", "image": "busybox", "command": ["echo", "forged"]}],
+                }}},
+            })
+            .to_string()
+        };
+        let claim = json!([{
+            "apiVersion": "fissile.cloudfoundry.org/v1alpha1",
+            "kind": "ExtendedJob",
+            "name": "print-keys",
+            "uid": uid(&owner),
+            "controller": true,
+        }]);
+        ns.allow("mallory", &["create"], "jobs.batch")?;
+        let mallory = ns.kubectl.acting_as("mallory");
+        says(&mallory.refusal(&CREATE, &job(claim))?, &["extendedjobs/finalizers", "mallory"]);
+        mallory.run_with_input(&CREATE, &job(json!([]))).map(drop)
     })
 }

@@ -1,0 +1,174 @@
+//! Sees to it that one operator leads: holds the Lease, or stands by until it is free.
+//!
+//! Duty: a term is announced only when the Lease is ours, and is over before anyone else can take
+//! it. What protects each single write is [`Term`](crate::cluster), looked at directly before it.
+
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use extendedjob_decide::lease::{Lease, Memory, Step, Timing, Write};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::{
+    cluster::{Candidacy, Cluster, REQUEST_TIMEOUT, leases::LeaseError},
+    lifeline::{Lifeline, stops_when_told},
+};
+
+/// Safe with the time-out of requests, see [`Timing::is_safe`], which a test holds it to.
+const TIMING: Timing = Timing {
+    duration: Duration::from_secs(20),
+    renew_deadline: Duration::from_secs(10),
+    request_timeout: REQUEST_TIMEOUT,
+    period: Duration::from_secs(2),
+};
+
+/// Elector → Operator: whether it leads.
+#[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub(crate) enum Leads {
+    /// A term has begun. Nothing that was known before counts: someone else may have led.
+    Yes,
+    /// It is over: stop everything that writes.
+    No,
+}
+
+/// See the module.
+pub(crate) struct Elector {
+    cluster: Cluster,
+    candidacy: Candidacy,
+    operator: Recipient<Leads>,
+    start: Instant,
+    memory: Memory,
+    /// The Lease as this process wrote it last, while it leads.
+    held: Option<Lease>,
+    /// Who was seen to lead last, so that a change is logged once.
+    leader: Option<String>,
+    _lifeline: Lifeline<&'static str>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Tick;
+
+impl Elector {
+    pub(crate) fn new(
+        cluster: Cluster,
+        candidacy: Candidacy,
+        operator: Recipient<Leads>,
+        lifeline: Lifeline<&'static str>,
+    ) -> Self {
+        Self {
+            cluster,
+            candidacy,
+            operator,
+            start: Instant::now(),
+            memory: Memory::default(),
+            held: None,
+            leader: None,
+            _lifeline: lifeline,
+        }
+    }
+
+    /// Looks at the Lease, and does what is to be done about it.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
+        let looking = async move { cluster.lease(&candidacy).await };
+        ctx.spawn(looking.into_actor(self).map(|lease, elector, ctx| match lease {
+            Ok(lease) => elector.looked(lease, ctx),
+            Err(error) => elector.failed(&error, ctx),
+        }));
+    }
+
+    fn looked(&mut self, lease: Option<Lease>, ctx: &mut Context<Self>) {
+        let step = self.memory.step(&self.candidacy.identity, lease, self.start.elapsed(), TIMING);
+        let lease = match step {
+            Step::Stand(lease) => lease,
+            Step::Write(write) => return self.write(write, ctx),
+        };
+        self.resign("someone else holds the Lease");
+        if self.leader != lease.holder {
+            info!(leader = lease.holder, term = lease.transitions, "standing by");
+            self.leader = lease.holder;
+        }
+        ctx.notify_later(Tick, TIMING.period);
+    }
+
+    fn write(&mut self, write: Write, ctx: &mut Context<Self>) {
+        let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
+        let sent = Instant::now();
+        let writing = async move {
+            match write {
+                Write::Create(number) => cluster.create_lease(&candidacy, number, TIMING).await,
+                Write::Take(lease, number) => cluster.take_lease(&candidacy, &lease, number, TIMING).await,
+                Write::Renew(lease) => cluster.renew_lease(&candidacy, &lease).await,
+            }
+        };
+        ctx.spawn(writing.into_actor(self).map(move |lease, elector, ctx| match lease {
+            Ok(lease) => elector.holds(lease, sent, ctx),
+            // Someone was quicker, or edited the Lease: see who holds it now.
+            Err(error) if error.is_conflict() => elector.look(ctx),
+            Err(error) => elector.failed(&error, ctx),
+        }));
+    }
+
+    /// The Lease is ours; the write that says so was sent at `sent`.
+    fn holds(&mut self, lease: Lease, sent: Instant, ctx: &mut Context<Self>) {
+        self.cluster.term().hold(lease.transitions, sent + TIMING.renew_deadline);
+        if self.held.as_ref().map(|held| held.transitions) != Some(lease.transitions) {
+            info!(term = lease.transitions, identity = self.candidacy.identity, "leading");
+            self.leader = Some(self.candidacy.identity.clone());
+            self.operator.do_send(Leads::Yes);
+        }
+        self.held = Some(lease);
+        ctx.notify_later(Tick, TIMING.period);
+    }
+
+    fn failed(&mut self, error: &LeaseError, ctx: &mut Context<Self>) {
+        warn!(%error, "election");
+        // Only an answered renewal prolongs a term.
+        if self.cluster.term().number().is_none() {
+            self.resign("the Lease could not be renewed in time");
+        }
+        ctx.notify_later(Tick, TIMING.period);
+    }
+
+    fn resign(&mut self, because: &str) {
+        self.cluster.term().end();
+        if self.held.take().is_some() {
+            warn!(because, "no longer leading");
+            self.operator.do_send(Leads::No);
+        }
+    }
+}
+
+stops_when_told!(Elector);
+
+impl Actor for Elector {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+impl Handler<Tick> for Elector {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        match self.held.clone() {
+            Some(lease) => self.write(Write::Renew(lease), ctx),
+            None => self.look(ctx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_end_before_the_lease_does() {
+        assert!(TIMING.is_safe());
+    }
+}
