@@ -21,6 +21,8 @@ mod lifeline;
 mod messages;
 mod operator;
 mod output_writer;
+#[cfg(test)]
+mod stand_in;
 mod supervisor;
 mod trigger_watcher;
 

@@ -8,6 +8,7 @@
 //! pod → transition → run → Job → outcome → output → status
 //! ```
 
+mod conditions;
 pub mod declared;
 pub mod fault;
 pub mod identity;

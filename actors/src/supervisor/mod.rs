@@ -238,7 +238,7 @@ impl Supervisor {
         let id = ChildId::OutputWriter(target.clone());
         self.writers.start(target.clone(), |generation| {
             let lifeline = Lifeline::new(id, generation, me.clone().recipient());
-            OutputWriter::new(cluster, target, extended_job, me, lifeline).start()
+            OutputWriter::new(cluster, target, extended_job, me.recipient(), lifeline).start()
         })
     }
 

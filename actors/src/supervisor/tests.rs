@@ -1,7 +1,4 @@
-//! Children that panic: noticed, started anew, and nothing lost meanwhile.
-//!
-//! The API server is a stand-in that answers creates: a real one can't be told to leave one
-//! without an answer.
+//! What a Supervisor does when children panic, and when answers come late.
 
 use std::time::Duration;
 
@@ -11,12 +8,15 @@ use extendedjob_decide::{
     job::Job,
     pod::{Pod, Readiness as PodReadiness, Status},
 };
-use http::{Method, Request, Response};
+use http::Method;
 use jiff::Timestamp;
-use kube::{Client, client::Body};
-use serde_json::{Value, json};
+use kube::Client;
+use serde_json::json;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
     time::{Instant, timeout},
 };
 
@@ -27,7 +27,8 @@ use crate::{
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
-    messages::ChildId,
+    messages::{ChildId, Edited},
+    stand_in::{Asked, Reply, StandIn},
     trigger_watcher::TriggerWatcher,
 };
 
@@ -112,46 +113,24 @@ impl Handler<ChildEnded<&'static str>> for Parent {
     fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
 }
 
-/// The names of Jobs whose creation was asked for, and how many of the first are left without an
-/// answer.
-struct ApiServer {
-    created: UnboundedReceiver<String>,
-    client: Client,
+/// Grants everything, but leaves the first so many creates without an answer.
+fn api_leaving_unanswered(mut unanswered: usize) -> StandIn {
+    StandIn::answering(move |asked| {
+        if asked.creates_job() && unanswered > 0 {
+            unanswered -= 1;
+            return Reply::Never;
+        }
+        match asked.method {
+            Method::POST => Reply::granted(asked),
+            _ => Reply::Never,
+        }
+    })
 }
 
-impl ApiServer {
-    fn leaving_unanswered(mut unanswered: usize) -> Self {
-        let (sender, created) = unbounded_channel();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let is_create = request.method() == Method::POST
-                && request.uri().path().ends_with("/jobs")
-                && !request.uri().query().is_some_and(|query| query.contains("dryRun"));
-            let answered = is_create && unanswered == 0;
-            if is_create {
-                unanswered = unanswered.saturating_sub(1);
-            }
-            let sender = sender.clone();
-            async move {
-                if is_create {
-                    let body = request.into_body().collect_bytes().await.unwrap();
-                    let mut job: Value = serde_json::from_slice(&body).unwrap();
-                    sender.send(job["metadata"]["name"].as_str().unwrap().to_owned()).unwrap();
-                    if answered {
-                        job["metadata"]["uid"] = json!("job-uid");
-                        return Ok::<_, std::io::Error>(Response::new(Body::from(
-                            job.to_string().into_bytes(),
-                        )));
-                    }
-                }
-                std::future::pending().await
-            }
-        });
-        Self { created, client: Client::new(service, "default") }
-    }
-
-    async fn next_create(&mut self) -> String {
-        timeout(PATIENCE, self.created.recv()).await.expect("a Job is asked for").unwrap()
-    }
+/// The name of the next Job that is asked for.
+async fn next_create(api: &mut StandIn) -> String {
+    let asked = api.next(Asked::creates_job).await;
+    asked.body["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
 /// Hubs that know of no pod and no Job, and one Supervisor.
@@ -217,18 +196,18 @@ fn declared() -> Declared {
 #[test]
 fn a_watcher_that_panics_is_started_anew_and_misses_no_transition() {
     System::new().block_on(async {
-        let mut api = ApiServer::leaving_unanswered(0);
+        let mut api = api_leaving_unanswered(0);
         let mut stage = Stage::set(api.client.clone());
         stage.pod_turns_ready("before");
-        let before = api.next_create().await;
+        let before = next_create(&mut api).await;
         stage.supervisor.send(Poison(ChildId::TriggerWatcher)).await.unwrap();
         stage.pod_turns_ready("meanwhile");
-        let meanwhile = api.next_create().await;
+        let meanwhile = next_create(&mut api).await;
         stage.pod_turns_ready("afterwards");
-        let afterwards = api.next_create().await;
+        let afterwards = next_create(&mut api).await;
         assert!(before != meanwhile && meanwhile != afterwards);
         // The new watcher has seen the first pod again; that run was known.
-        assert!(api.created.try_recv().is_err());
+        assert_eq!(api.count(Asked::creates_job), 0);
         assert!(stage.fallen.try_recv().is_err(), "the Supervisor went on");
     });
 }
@@ -236,13 +215,13 @@ fn a_watcher_that_panics_is_started_anew_and_misses_no_transition() {
 #[test]
 fn a_runner_that_panics_is_started_anew_and_asks_for_the_same_job() {
     System::new().block_on(async {
-        let mut api = ApiServer::leaving_unanswered(1);
+        let mut api = api_leaving_unanswered(1);
         let mut stage = Stage::set(api.client.clone());
         stage.pod_turns_ready("pod1");
-        let job = api.next_create().await;
+        let job = next_create(&mut api).await;
         stage.supervisor.send(Poison(ChildId::JobRunner(job.clone()))).await.unwrap();
         stage.pod_turns_ready("pod2");
-        let mut later = [api.next_create().await, api.next_create().await];
+        let mut later = [next_create(&mut api).await, next_create(&mut api).await];
         // The other pod's Job may come first: it does not wait for the fallen runner.
         later.sort_by_key(|name| *name != job);
         assert_eq!(later[0], job);
@@ -254,7 +233,7 @@ fn a_runner_that_panics_is_started_anew_and_asks_for_the_same_job() {
 #[test]
 fn a_parent_is_told_of_a_panic_and_children_end_with_it() {
     System::new().block_on(async {
-        let api = ApiServer::leaving_unanswered(0);
+        let api = api_leaving_unanswered(0);
         let mut stage = Stage::set(api.client.clone());
         stage.supervisor.do_send(Panic);
         let ended = timeout(PATIENCE, stage.fallen.recv()).await.unwrap().unwrap();
@@ -269,4 +248,29 @@ impl Handler<Panic> for Supervisor {
     fn handle(&mut self, _: Panic, _: &mut Self::Context) {
         panic!("a test wants it");
     }
+}
+
+#[test]
+fn an_edit_seen_before_the_answer_to_a_status_write_is_not_taken_back() {
+    System::new().block_on(async {
+        let (answer, moment) = oneshot::channel();
+        let mut moment = Some(moment);
+        let mut api = StandIn::answering(move |asked| match (asked.writes_status(), moment.take()) {
+            (true, Some(moment)) => {
+                Reply::When(moment, 200, json!({ "metadata": { "resourceVersion": "2" } }))
+            }
+            (_, kept) => {
+                moment = kept;
+                if asked.method == Method::POST { Reply::granted(asked) } else { Reply::Never }
+            }
+        });
+        let stage = Stage::set(api.client.clone());
+        let first = api.next(Asked::writes_status).await;
+        assert_eq!(first.body["metadata"]["resourceVersion"], "1");
+        let edited = Declared { resource_version: "3".into(), generation: 2, ..declared() };
+        stage.supervisor.send(Edited(edited.into())).await.unwrap();
+        answer.send(()).unwrap();
+        let second = api.next(Asked::writes_status).await;
+        assert_eq!(second.body["metadata"]["resourceVersion"], "3");
+    });
 }

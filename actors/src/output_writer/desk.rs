@@ -1,175 +1,35 @@
-//! Writes what ended Jobs of one ExtendedJob wrote to one ConfigMap or Secret.
-//!
-//! Duty: each wish is answered by [`OutputSettled`], and tried until then. One writer per target
-//! keeps the order, and lets a restart judge all earlier Jobs by one read.
+//! Tries one wish: read the target, decide, read the logs, write.
 
-use std::{collections::BTreeMap, ops::Bound};
-
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::{OutputResult, OutputStatus, Stream, Target, conditions::reasons};
 use extendedjob_decide::{
     fault::Class,
     output::{self, Attempt, Present, Record, Verdict},
-    retry::Backoff,
     status::{Settled, Trouble},
 };
-use jiff::Timestamp;
-use tracing::{info, warn};
 
 use crate::{
     cluster::{Cluster, pods::EndedPod, targets::TargetError},
-    lifeline::{Lifeline, stops_when_told},
-    messages::{ChildId, OutputSettled, WriteOutput},
-    supervisor::Supervisor,
+    messages::WriteOutput,
 };
 
 /// How often a write that others got ahead of is decided anew at once.
 const CONFLICTS: usize = 10;
 
-/// The writer of one target.
-pub(crate) struct OutputWriter {
-    desk: Desk,
-    supervisor: Addr<Supervisor>,
-    /// Wishes not tried yet, and those of which trying again may help.
-    queue: Queue,
-    state: State,
-    backoff: Backoff,
-    _lifeline: Lifeline<ChildId>,
-}
-
-/// Open wishes by the order of their attempts, so that a later output is written last.
-type Queue = BTreeMap<(Timestamp, String), WriteOutput>;
-
-enum State {
-    /// Nothing to do.
-    Idle,
-    /// One wish is being tried.
-    Busy,
-    /// Some wishes have failed; the next round comes after a delay.
-    Pausing,
-}
-
 /// What is needed to try a wish.
 #[derive(Clone)]
-struct Desk {
-    cluster: Cluster,
-    target: Target,
+pub(super) struct Desk {
+    pub(super) cluster: Cluster,
+    pub(super) target: Target,
     /// `namespace/name` of the ExtendedJob.
-    extended_job: String,
-}
-
-/// Try the first wish behind this one; `None` begins a round.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Work {
-    behind: Option<(Timestamp, String)>,
-    /// The target as last read in this round; one read serves all wishes that need no write.
-    present: Option<Option<Present>>,
-    failed: bool,
+    pub(super) extended_job: String,
 }
 
 /// What became of a wish.
-struct Tried {
-    settled: Settled,
-    done: bool,
-    present: Option<Option<Present>>,
-}
-
-impl OutputWriter {
-    /// A writer for `target`, on behalf of `extended_job` (`namespace/name`).
-    pub(crate) fn new(
-        cluster: Cluster,
-        target: Target,
-        extended_job: String,
-        supervisor: Addr<Supervisor>,
-        lifeline: Lifeline<ChildId>,
-    ) -> Self {
-        Self {
-            desk: Desk { cluster, target, extended_job },
-            supervisor,
-            queue: Queue::new(),
-            state: State::Idle,
-            backoff: Backoff::default(),
-            _lifeline: lifeline,
-        }
-    }
-
-    /// Tries the next wish of this round, or ends the round.
-    fn work(&mut self, Work { behind, present, failed }: Work, ctx: &mut Context<Self>) {
-        let next = match &behind {
-            Some(behind) => self.queue.range((Bound::Excluded(behind), Bound::Unbounded)).next(),
-            None => self.queue.iter().next(),
-        };
-        let Some((place, wish)) = next else { return self.round_over(failed, ctx) };
-        self.state = State::Busy;
-        let (desk, place, wish) = (self.desk.clone(), place.clone(), wish.clone());
-        let trying = async move { desk.try_wish(&wish, present).await };
-        ctx.spawn(trying.into_actor(self).map(move |tried, writer, ctx| {
-            let failed = failed || !tried.done;
-            let present = writer.tried(&place, tried);
-            writer.work(Work { behind: Some(place), present, failed }, ctx);
-        }));
-    }
-
-    /// Tells what became of a wish.
-    fn tried(&mut self, place: &(Timestamp, String), tried: Tried) -> Option<Option<Present>> {
-        let Tried { settled, done, present } = tried;
-        if done {
-            self.queue.remove(place);
-        }
-        let (job, Desk { target, extended_job, .. }) = (place.1.clone(), &self.desk);
-        match &settled.trouble {
-            None => info!(extended_job, %target, job, "output settled"),
-            Some(Trouble { reason, message }) => {
-                warn!(extended_job, %target, job, reason, message, "output not written");
-            }
-        }
-        self.supervisor.do_send(OutputSettled { job, settled, done });
-        present
-    }
-
-    fn round_over(&mut self, failed: bool, ctx: &mut Context<Self>) {
-        let next_round = Work { behind: None, present: None, failed: false };
-        if failed {
-            self.state = State::Pausing;
-            ctx.notify_later(next_round, self.backoff.after_failure(Timestamp::now()));
-            return;
-        }
-        self.state = State::Idle;
-        self.backoff.reset();
-        // What came in meanwhile, and belongs before what this round was at.
-        if !self.queue.is_empty() {
-            self.work(next_round, ctx);
-        }
-    }
-}
-
-stops_when_told!(OutputWriter);
-
-impl Actor for OutputWriter {
-    type Context = Context<Self>;
-}
-
-impl Handler<Work> for OutputWriter {
-    type Result = ();
-
-    fn handle(&mut self, work: Work, ctx: &mut Self::Context) {
-        self.work(work, ctx);
-    }
-}
-
-impl Handler<WriteOutput> for OutputWriter {
-    type Result = ();
-
-    fn handle(&mut self, wish: WriteOutput, ctx: &mut Self::Context) {
-        let attempt = self.desk.attempt(&wish);
-        let idle = matches!(self.state, State::Idle);
-        self.queue.insert((attempt.ended, attempt.job), wish);
-        // Else the round under way, or the next one, comes to it.
-        if idle {
-            self.work(Work { behind: None, present: None, failed: false }, ctx);
-        }
-    }
+pub(super) struct Tried {
+    pub(super) settled: Settled,
+    pub(super) done: bool,
+    /// The target as last read.
+    pub(super) present: Option<Option<Present>>,
 }
 
 /// Why a wish can't be fulfilled now.
@@ -181,7 +41,7 @@ enum Obstacle {
 }
 
 impl Desk {
-    async fn try_wish(&self, wish: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
+    pub(super) async fn try_wish(&self, wish: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
         let attempt = self.attempt(wish);
         let mut result = self.fulfil(&attempt, wish, &mut present).await;
         // Each conflict means that someone else has got on: decide anew on what is there now.
@@ -205,7 +65,7 @@ impl Desk {
         Tried { settled, done, present }
     }
 
-    fn attempt(&self, wish: &WriteOutput) -> Attempt {
+    pub(super) fn attempt(&self, wish: &WriteOutput) -> Attempt {
         Attempt {
             extended_job: self.extended_job.clone(),
             job: wish.job.name.clone(),

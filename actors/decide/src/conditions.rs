@@ -1,0 +1,191 @@
+//! The conditions of an ExtendedJob: what it does, what stands in its way, how its last run went.
+
+use extendedjob_api::{
+    Mode, OutputResult, RunResult, RunStatus,
+    conditions::{self, reasons},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::{
+    declared::Declared,
+    status::{RunState, Stage, Template, Trouble, View},
+    text::shorten,
+};
+
+/// All conditions, in the order in which they are shown; see [`status::derive`](crate::status::derive).
+pub(crate) fn derive(view: View<'_>, last_run: Option<&RunStatus>, now: Timestamp) -> Vec<Condition> {
+    let hindrance = hindrance(view);
+    let last = last_run.and_then(|told| view.runs.get(&told.job));
+    let mut all = vec![ready(view, hindrance.as_ref(), last_run, last)];
+    all.extend(progress(view, hindrance.as_ref()));
+    all.extend(outcome(last_run, last));
+    if view.declared.spec.output.is_some() {
+        all.extend(output_written(view, last_run, last));
+    }
+    all.into_iter().map(|word| word.since(&view.declared.status.conditions, view.declared, now)).collect()
+}
+
+/// A condition before its time and generation are known.
+struct Word {
+    r#type: &'static str,
+    status: String,
+    reason: String,
+    message: String,
+}
+
+fn word(r#type: &'static str, holds: bool, reason: &str, message: impl Into<String>) -> Word {
+    let status = if holds { "True" } else { "False" };
+    Word { r#type, status: status.into(), reason: reason.into(), message: message.into() }
+}
+
+impl Word {
+    /// The whole condition; its time is that of the last change of status.
+    fn since(self, told: &[Condition], declared: &Declared, now: Timestamp) -> Condition {
+        let same = told.iter().find(|told| told.type_ == self.r#type && told.status == self.status);
+        // Whole seconds, as the API server stores them: else an unchanged condition would differ.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        Condition {
+            type_: self.r#type.to_owned(),
+            status: self.status,
+            reason: self.reason,
+            message: shorten(self.message),
+            observed_generation: Some(declared.generation),
+            last_transition_time: same.map_or(Time(now), |same| same.last_transition_time.clone()),
+        }
+    }
+}
+
+/// What keeps runs from starting, the gravest first.
+fn hindrance(view: View<'_>) -> Option<Trouble> {
+    if !view.problems.is_empty() {
+        return Some(Trouble { reason: reasons::INVALID_SPEC, message: view.problems.join("; ") });
+    }
+    if let Template::Invalid(message) = view.template {
+        return Some(Trouble { reason: reasons::INVALID_TEMPLATE, message: message.clone() });
+    }
+    let waiting: Vec<&RunState> =
+        view.runs.values().filter(|run| matches!(run.stage, Stage::Waiting(_))).collect();
+    let trouble = waiting.iter().find_map(|run| match &run.stage {
+        Stage::Waiting(trouble) => trouble.as_ref(),
+        _ => None,
+    })?;
+    let runs =
+        if waiting.len() == 1 { "1 run waits".to_owned() } else { format!("{} runs wait", waiting.len()) };
+    Some(Trouble { reason: trouble.reason, message: format!("{runs}: {}", trouble.message) })
+}
+
+/// Whether only a person can go on from here.
+fn needs_someone(trouble: &Trouble) -> bool {
+    matches!(trouble.reason, reasons::INVALID_SPEC | reasons::INVALID_TEMPLATE | reasons::JOB_NAME_TAKEN)
+}
+
+fn ready(
+    view: View<'_>,
+    hindrance: Option<&Trouble>,
+    last_run: Option<&RunStatus>,
+    last: Option<&RunState>,
+) -> Word {
+    let ready = |holds, reason, message: String| word(conditions::READY, holds, reason, message);
+    if let Some(trouble) = hindrance {
+        return ready(false, trouble.reason, trouble.message.clone());
+    }
+    if view.declared.mode() == Some(Mode::Ready) {
+        return ready(true, reasons::WATCHING, "waits for pods that turn ready".to_owned());
+    }
+    match last_run.and_then(|run| run.result) {
+        None => ready(true, reasons::RUNNING, "the Job is about to be made".to_owned()),
+        Some(RunResult::Running) => ready(true, reasons::RUNNING, "the Job is under way".to_owned()),
+        Some(RunResult::Succeeded) => ready(true, reasons::SUCCEEDED, "the Job has succeeded".to_owned()),
+        Some(RunResult::Failed) => ready(false, reasons::JOB_FAILED, failure_message(last)),
+        Some(RunResult::Deleted) => ready(false, reasons::DELETED, DELETED.to_owned()),
+    }
+}
+
+const DELETED: &str = "the Job was deleted before it ended; the run is not made again";
+
+fn failure_message(run: Option<&RunState>) -> String {
+    match run.map(|run| &run.stage) {
+        Some(Stage::Ended { failure: Some(failure), .. }) => {
+            format!("{}: {}", failure.reason, failure.message)
+        }
+        _ => "the Job has failed".to_owned(),
+    }
+}
+
+/// Reconciling and Stalled, as kstatus reads them
+/// (<https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>).
+fn progress(view: View<'_>, hindrance: Option<&Trouble>) -> [Word; 2] {
+    let reconciling = |holds, reason, message: &str| word(conditions::RECONCILING, holds, reason, message);
+    let stalled = |holds, reason, message: &str| word(conditions::STALLED, holds, reason, message);
+    match hindrance {
+        Some(trouble) if needs_someone(trouble) => [
+            reconciling(false, trouble.reason, "waits for a correction"),
+            stalled(true, trouble.reason, &trouble.message),
+        ],
+        Some(trouble) => [
+            reconciling(true, reasons::IN_PROGRESS, &trouble.message),
+            stalled(false, reasons::NOT_STALLED, ""),
+        ],
+        None if *view.template == Template::Unchecked => [
+            reconciling(true, reasons::IN_PROGRESS, "the template is being checked"),
+            stalled(false, reasons::NOT_STALLED, ""),
+        ],
+        None => [reconciling(false, reasons::UP_TO_DATE, ""), stalled(false, reasons::NOT_STALLED, "")],
+    }
+}
+
+/// Complete and Failed of the last run, both False while one is under way.
+fn outcome(last_run: Option<&RunStatus>, last: Option<&RunState>) -> [Word; 2] {
+    let both = |complete, failed, reason, message: &str| {
+        [
+            word(conditions::COMPLETE, complete, reason, message),
+            word(conditions::FAILED, failed, reason, message),
+        ]
+    };
+    let Some(run) = last_run else { return both(false, false, reasons::NO_RUN, "") };
+    match run.result {
+        None | Some(RunResult::Running) => both(false, false, reasons::RUNNING, ""),
+        Some(RunResult::Succeeded) => both(true, false, reasons::SUCCEEDED, ""),
+        Some(RunResult::Failed) => both(false, true, reasons::JOB_FAILED, &failure_message(last)),
+        Some(RunResult::Deleted) => both(false, true, reasons::DELETED, DELETED),
+    }
+}
+
+/// Whether the last run's output is where it was asked to be. Of a run that an earlier operator
+/// told the end of, its words stay.
+fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&RunState>) -> Option<Word> {
+    let written = |status: &str, reason: &str, message: &str| Word {
+        r#type: conditions::OUTPUT_WRITTEN,
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    };
+    let run = last_run?;
+    if run.result == Some(RunResult::Deleted) {
+        return Some(written(
+            "False",
+            reasons::OUTPUT_LOST,
+            "the Job was deleted before its output was read",
+        ));
+    }
+    let Some(settled) = last.and_then(|run| run.output.as_ref()) else {
+        let told = &view.declared.status;
+        let same_run = told.last_run.as_ref().is_some_and(|told| told.job == run.job);
+        let told = told.conditions.iter().find(|told| same_run && told.type_ == conditions::OUTPUT_WRITTEN);
+        return Some(match told {
+            Some(told) => written(&told.status, &told.reason, &told.message),
+            None => written("Unknown", reasons::OUTPUT_PENDING, "the output has not been written yet"),
+        });
+    };
+    Some(match &settled.trouble {
+        Some(trouble) => written("False", trouble.reason, &trouble.message),
+        None if settled.outputs.iter().any(|output| output.result == OutputResult::Written) => {
+            let cut = settled.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen).count();
+            let message =
+                if cut == 0 { String::new() } else { format!("{cut} keys hold only the newest part") };
+            written("True", reasons::WRITTEN, &message)
+        }
+        None => written("True", reasons::NOTHING_TO_WRITE, "the run left nothing to write"),
+    })
+}

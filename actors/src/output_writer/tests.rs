@@ -1,0 +1,129 @@
+//! What a writer does when writes fail, and with many wishes at once.
+
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler, System};
+use extendedjob_api::{Output, Target, TargetKind};
+use extendedjob_decide::job::{End, Job};
+use http::Method;
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::time::{Instant, pause, sleep};
+
+use super::OutputWriter;
+use crate::{
+    cluster::Cluster,
+    lifeline::{ChildEnded, Lifeline},
+    messages::{ChildId, OutputSettled, WriteOutput},
+    stand_in::{Asked, Reply, StandIn},
+};
+
+/// Keeps what the writer tells.
+#[derive(Default)]
+struct Parent(Vec<(String, bool)>);
+
+impl Actor for Parent {
+    type Context = Context<Self>;
+}
+
+impl Handler<OutputSettled> for Parent {
+    type Result = ();
+
+    fn handle(&mut self, told: OutputSettled, _: &mut Self::Context) {
+        self.0.push((told.job, told.done));
+    }
+}
+
+impl Handler<ChildEnded<ChildId>> for Parent {
+    type Result = ();
+
+    fn handle(&mut self, _: ChildEnded<ChildId>, _: &mut Self::Context) {}
+}
+
+fn target() -> Target {
+    Target { kind: TargetKind::ConfigMap, namespace: "elsewhere".into(), name: "out".into() }
+}
+
+fn writer(api: &StandIn, parent: &Addr<Parent>) -> Addr<OutputWriter> {
+    let cluster = Cluster::new(api.client.clone());
+    cluster.term().hold(1, Instant::now() + Duration::from_secs(1_000_000));
+    let id = ChildId::OutputWriter(target());
+    let lifeline = Lifeline::new(id, 1, parent.clone().recipient());
+    OutputWriter::new(cluster, target(), "ns/ejob1".into(), parent.clone().recipient(), lifeline).start()
+}
+
+/// The wish of a Job that ended with success in this second.
+fn wish(job: &str, second: i64) -> WriteOutput {
+    let output = json!({ "stdout": { "configRef": "elsewhere/out", "overwrite": true } });
+    let output: Output = serde_json::from_value(output).unwrap();
+    let job = Job {
+        uid: format!("uid-{job}"),
+        name: job.into(),
+        namespace: "ns".into(),
+        containers: vec!["main".into()],
+        attempts: 1,
+        ..Job::default()
+    };
+    let end = End { time: Timestamp::from_second(second).ok(), failure: None };
+    WriteOutput { job: job.into(), end, wish: output.stdout.unwrap() }
+}
+
+/// A pod and its log for every Job, and a target whose create is answered by `create`.
+fn api(create: impl Fn(&Asked) -> Reply + Send + 'static) -> StandIn {
+    StandIn::answering(move |asked| {
+        if asked.path.ends_with("/log") {
+            Reply::Now(200, json!("printed"))
+        } else if asked.path.ends_with("/pods") {
+            let pod = json!({ "metadata": { "name": "p" }, "status": { "phase": "Succeeded" } });
+            Reply::Now(200, json!({ "items": [pod] }))
+        } else if asked.method == Method::GET {
+            Reply::refused(404, "NotFound")
+        } else {
+            create(asked)
+        }
+    })
+}
+
+#[test]
+fn wishes_that_wait_share_one_retry() {
+    System::new().block_on(async {
+        pause();
+        let mut api = api(|_| Reply::refused(404, "NotFound"));
+        let parent = Parent::default().start();
+        let writer = writer(&api, &parent);
+        for number in 0..50 {
+            writer.do_send(wish(&format!("job-{number:02}"), number));
+        }
+        sleep(Duration::from_secs(60)).await;
+        // A round reads the target once. In a minute the delays leave room for about eight; were
+        // there a retry for each wish, there would be hundreds.
+        let rounds =
+            api.count(|asked| asked.method == Method::GET && asked.path.ends_with("/configmaps/out"));
+        assert!((4..20).contains(&rounds), "{rounds} rounds");
+    });
+}
+
+#[test]
+fn outputs_are_written_in_the_order_in_which_attempts_ended() {
+    System::new().block_on(async {
+        let mut api = api(|asked| {
+            let mut object = asked.body.clone();
+            object["metadata"]["resourceVersion"] = json!("7");
+            Reply::Now(201, object)
+        });
+        let parent = Parent::default().start();
+        let writer = writer(&api, &parent);
+        for (job, second) in [("first", 1), ("third", 3), ("second", 2)] {
+            writer.do_send(wish(job, second));
+        }
+        let mut records = vec![];
+        for _ in 0..3 {
+            let asked = api.next(|asked| asked.body["metadata"]["annotations"].is_object()).await;
+            let record =
+                &asked.body["metadata"]["annotations"]["output.fissile.cloudfoundry.org/main.stdout"];
+            let record: serde_json::Value = serde_json::from_str(record.as_str().unwrap()).unwrap();
+            records.push(record["job"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(records, ["first", "second", "third"]);
+    });
+}
