@@ -4,13 +4,15 @@ use crate::install::NAMESPACE;
 use crate::target::Target;
 
 /// What the operator did, and what it thought of it.
-const OPERATOR: [&[&str]; 5] = [
+const OPERATOR: [&[&str]; 4] = [
     &["get", "extendedjobs", "--all-namespaces", "--output=wide"],
     &["get", "jobs,pods", "--all-namespaces", "--selector=fissile.cloudfoundry.org/extendedjob"],
     &["describe", "pods", "--namespace", NAMESPACE],
-    &["logs", "--namespace", NAMESPACE, "deployment/extendedjob-operator", "--tail=400"],
-    &["logs", "--namespace", NAMESPACE, "deployment/extendedjob-operator", "--tail=100", "--previous"],
+    &["logs", "--namespace", NAMESPACE, SELECTOR, "--prefix", "--tail=300"],
 ];
+
+/// The operator's pods: the one that leads, and those that stand by.
+const SELECTOR: &str = "--selector=app.kubernetes.io/name=extendedjob-operator";
 
 /// What else there is; not asked of someone's cluster, where it would drown the rest.
 const CLUSTER: [&[&str]; 2] = [

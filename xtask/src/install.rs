@@ -45,7 +45,9 @@ impl Install {
         apply(&target, &image).inspect_err(|_| dump::dump(&target))?;
         println!("\n{image} runs in {target}, namespace {NAMESPACE}, from {}.", MANIFESTS.join(", "));
         println!("To use it:          {}", target.shell_setup());
-        println!("Its log:            kubectl logs --namespace {NAMESPACE} deployment/{NAMESPACE} --follow");
+        println!(
+            "Its log:            kubectl logs -n {NAMESPACE} -l app.kubernetes.io/name={OPERATOR} --prefix -f"
+        );
         println!("To uninstall:       {UNINSTALL}");
         println!("                    (ExtendedJobs and their Jobs go with it; written outputs stay)");
         Ok(())
