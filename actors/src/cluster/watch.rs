@@ -28,8 +28,9 @@ use super::{Cluster, Fault, REQUEST_TIMEOUT, meta::Meta};
 const PAGE: u32 = 500;
 /// How long the API server keeps a watch open, in seconds.
 const WATCH_SECONDS: u32 = 290;
-/// Silence after which a watch is taken for dead: bookmarks come about once a minute.
-const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
+/// Silence after which a watch is taken for dead, such as after a firewall forgot the connection:
+/// bookmarks come about once a minute.
+const SILENCE: Duration = Duration::from_secs(150);
 
 /// A watch that lives shorter than this, and brings nothing, is opened again only after a delay.
 const SOUND_AFTER: Duration = Duration::from_secs(1);
