@@ -8,6 +8,7 @@
 //!
 //! `cargo xtask test` brings up a cluster, installs the operator and says in the environment where it is.
 
+mod audit;
 mod clock;
 mod dump;
 mod extended_jobs;

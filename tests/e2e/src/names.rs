@@ -18,5 +18,7 @@ pub const POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-labels";
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 /// The operator's term in which the Job was made.
 pub const TERM: &str = "fissile.cloudfoundry.org/term";
+/// The user that the operator is to the API server.
+pub const OPERATOR_ACCOUNT: &str = "system:serviceaccount:extendedjob-operator:extendedjob-operator";
 /// Where the operator is installed.
 pub const OPERATOR_NAMESPACE: &str = "extendedjob-operator";

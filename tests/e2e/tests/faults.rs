@@ -1,7 +1,7 @@
 //! What goes wrong around the operator, and to it.
 
 use anyhow::Result;
-use e2e::{LONG_AGO, Namespace, Operator, at, created, extended_job, pod, scenario, text};
+use e2e::{LONG_AGO, Namespace, Operator, at, created, extended_job, pod, scenario, template, text};
 use serde_json::{Value, json};
 
 fn forbid_jobs(ns: &Namespace) -> Result<()> {
@@ -70,6 +70,33 @@ fn a_restart_starts_nothing_anew() -> Result<()> {
         ns.jobs_until("on-ready", 2)?;
         operator.restart()?;
         assert_eq!(ns.runs_after_a_sentinel("on-ready", ("app", "any"))?, ["flaps", "flaps"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_restart_with_nothing_changed_writes_nothing() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        let elsewhere = ns.sibling("elsewhere")?;
+        ns.create(extended_job("done").once().running(template::script("echo done")).stdout_to("out"))?;
+        ns.create(extended_job("failed").once().running(template::script("exit 1")).stdout_to("out"))?;
+        ns.create(extended_job("busy").once())?;
+        ns.declare(extended_job("on-ready").on_ready())?;
+        ns.start(pod("p").ready())?;
+        ns.condition_of("done", "OutputWritten", "True")?;
+        ns.condition_of("failed", "Failed", "True")?;
+        for active in ["busy", "on-ready"] {
+            ns.extended_job_until(active, "a run", |seen| (seen["status"]["active"] == 1).then_some(()))?;
+        }
+        let before = operator.writes_in(&ns.name)?;
+        assert_ne!(before, Some(vec![]));
+
+        operator.restart()?;
+        elsewhere.create(extended_job("sentinel").once())?;
+        elsewhere.condition_of("sentinel", "Ready", "True")?;
+        elsewhere.jobs_until("sentinel", 1)?;
+        assert_eq!(operator.writes_in(&ns.name)?, before);
         Ok(())
     })
 }

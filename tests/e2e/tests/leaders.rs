@@ -4,8 +4,6 @@ use anyhow::Result;
 use e2e::{Operator, at, extended_job, names, pod, scenario};
 use serde_json::json;
 
-const ACCOUNT: &str = "system:serviceaccount:extendedjob-operator:extendedjob-operator";
-
 #[test]
 fn another_goes_on_where_a_killed_leader_was() -> Result<()> {
     scenario(|ns| {
@@ -62,7 +60,7 @@ fn a_create_of_a_past_term_is_refused_by_the_api_server() -> Result<()> {
             });
             (["create", "--dry-run=server", "--filename=-"], job.to_string())
         };
-        let as_operator = ns.kubectl.acting_as(ACCOUNT);
+        let as_operator = ns.kubectl.acting_as(names::OPERATOR_ACCOUNT);
         let present = operator.term()?;
         let (command, job) = create(present - 1);
         let refusal = as_operator.refusal(&command, &job)?;
