@@ -9,12 +9,13 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
+    build::{BuildError, build},
     declared::Declared,
     fault::Class,
-    job::{self, BuildError, Job},
+    job::Job,
     retry::Backoff,
     run::Run,
-    status::Trouble,
+    view::Trouble,
 };
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -190,7 +191,7 @@ impl JobRunner {
 
 async fn make(cluster: Cluster, creates: Arc<Semaphore>, declared: Arc<Declared>, run: Run) -> Made {
     let _turn = creates.acquire().await;
-    let job = match job::build(&declared, &run) {
+    let job = match build(&declared, &run) {
         Ok(job) => job,
         Err(error) => return Made::Refused(Refusal::Template(error)),
     };

@@ -13,7 +13,7 @@ use extendedjob_decide::{
     pod::{Pod, Position},
     run::Run,
     selector::Selector,
-    status::{Settled, Trouble},
+    view::{Settled, Trouble},
 };
 
 /// Operator → hubs: a term has begun. List anew, before anyone is told anything: what an API server

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::{
     declared::Declared,
-    status::{RunState, Stage, Template, Trouble, View},
     text::shorten,
+    view::{RunState, Stage, Template, Trouble, View},
 };
 
 /// All conditions, in the order in which they are shown; see [`status::derive`](crate::status::derive).

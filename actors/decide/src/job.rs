@@ -1,13 +1,6 @@
-//! The native Job of a run: how it is built from the template, and how it fares.
+//! What is known of a Job of ours, and how it ended.
 
-use extendedjob_api::names;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
-
-use crate::{declared::Declared, run::Run};
-
-/// Labels and annotations that begin so are ours.
-const OURS: &str = "fissile.cloudfoundry.org/";
 
 /// A Job of ours, slimmed to what decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +13,7 @@ pub struct Job {
     pub namespace: String,
     /// UID of the ExtendedJob that controls it.
     pub owner: Option<String>,
-    /// The key of its run, see [`names::TRANSITION`].
+    /// The key of its run, see [`extendedjob_api::names::TRANSITION`].
     pub key: Option<String>,
     /// UID of the affected pod.
     pub pod_uid: Option<String>,
@@ -34,7 +27,7 @@ pub struct Job {
     pub attempts: u32,
     /// How it ended, if it has.
     pub end: Option<End>,
-    /// Nothing of its output is still to be written, see [`names::OUTPUT_SETTLED`].
+    /// Nothing of its output is still to be written, see [`extendedjob_api::names::OUTPUT_SETTLED`].
     pub settled: bool,
 }
 
@@ -54,197 +47,4 @@ pub struct Failure {
     pub reason: String,
     /// A sentence for people.
     pub message: String,
-}
-
-/// Why no Job can be built from a template.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BuildError {
-    /// The template, or a part of it that must be a map, is something else.
-    #[error("spec.template{0} must be a map")]
-    NotAMap(&'static str),
-}
-
-/// The `batch/v1` Job for a run, made from the template as the user wrote it.
-///
-/// As in CronJob, only labels and annotations of `template.metadata` are used. Labels and
-/// annotations of ours that the template bears, such as when it was copied from a Job, are taken
-/// out: the operator knows its Jobs by them.
-/// `ttlSecondsAfterFinished` is withheld: a Job that vanishes before its run is recorded would be
-/// made again.
-pub fn build(declared: &Declared, run: &Run) -> Result<Value, BuildError> {
-    let template: Value = serde_json::from_str(declared.spec.template.get()).unwrap_or_default();
-    let mut template = into_map(template, "")?;
-    let mut spec = into_map(template.remove("spec").unwrap_or_default(), ".spec")?;
-    spec.remove("ttlSecondsAfterFinished");
-
-    let pod_template = spec.entry("template").or_insert_with(|| json!({}));
-    let pod_template = as_map(pod_template, ".spec.template")?;
-    let pod_metadata = pod_template.entry("metadata").or_insert_with(|| json!({}));
-    if pod_metadata.is_null() {
-        *pod_metadata = json!({});
-    }
-    mark(as_map(pod_metadata, ".spec.template.metadata")?, declared, run);
-
-    let given = template.remove("metadata").unwrap_or_default();
-    let mut metadata = Map::new();
-    for part in ["labels", "annotations"] {
-        if let Some(value) = given.get(part).filter(|value| value.is_object()) {
-            metadata.insert(part.to_owned(), value.clone());
-        }
-    }
-    mark(&mut metadata, declared, run);
-    if declared.spec.output.is_none() {
-        metadata["annotations"][names::OUTPUT_SETTLED] = json!("true");
-    }
-    metadata.insert("name".to_owned(), json!(run.job));
-    metadata.insert("namespace".to_owned(), json!(declared.namespace));
-    metadata.insert("ownerReferences".to_owned(), owner_references(declared));
-    Ok(json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec }))
-}
-
-/// Puts our labels and annotations on the metadata of a Job or of its pods.
-fn mark(metadata: &mut Map<String, Value>, declared: &Declared, run: &Run) {
-    let mut labels = vec![(names::EXTENDEDJOB_LABEL, names::label_value(&declared.name))];
-    if let Some(pod) = run.reason.pod() {
-        labels.push((names::AFFECTED_POD_LABEL, names::label_value(&pod.name)));
-    }
-    put_all(metadata, "labels", labels);
-    put_all(metadata, "annotations", run.annotations());
-}
-
-fn put_all(metadata: &mut Map<String, Value>, part: &str, pairs: Vec<(&'static str, String)>) {
-    let mut all = match metadata.remove(part) {
-        Some(Value::Object(given)) => given,
-        _ => Map::new(),
-    };
-    all.retain(|key, _| key != names::AFFECTED_POD_LABEL && !key.starts_with(OURS));
-    all.extend(pairs.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))));
-    metadata.insert(part.to_owned(), Value::Object(all));
-}
-
-fn owner_references(declared: &Declared) -> Value {
-    json!([{
-        "apiVersion": format!("{}/v1alpha1", names::GROUP),
-        "kind": "ExtendedJob",
-        "name": declared.name,
-        "uid": declared.uid,
-        "controller": true,
-        "blockOwnerDeletion": true,
-    }])
-}
-
-fn into_map(value: Value, path: &'static str) -> Result<Map<String, Value>, BuildError> {
-    match value {
-        Value::Object(map) => Ok(map),
-        _ => Err(BuildError::NotAMap(path)),
-    }
-}
-
-fn as_map<'a>(value: &'a mut Value, path: &'static str) -> Result<&'a mut Map<String, Value>, BuildError> {
-    value.as_object_mut().ok_or(BuildError::NotAMap(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::{
-        fixtures::{at, declared, pod},
-        pod::Status,
-        transition::Transition,
-    };
-
-    fn with_template(template: Value) -> Declared {
-        let spec = json!({ "triggers": { "when": "ready" }, "template": template }).to_string();
-        Declared { spec: serde_json::from_str(&spec).unwrap(), ..declared() }
-    }
-
-    fn run(declared: &Declared) -> Run {
-        let when = extendedjob_api::When::Ready;
-        let transition = Transition { when, status: Status::True, time: Some(at(1)), n: 0 };
-        Run::for_transition(declared, Arc::new(pod().labelled("tier", "cache")), transition)
-    }
-
-    #[test]
-    fn labels_and_annotations_reach_job_and_pods_and_ours_stand() {
-        let declared = with_template(json!({
-            "metadata": { "name": "ignored", "labels": { "a": "job", "affected-pod": "forged" } },
-            "spec": { "template": { "metadata": { "annotations": { "b": "pod" } }, "spec": {} } },
-        }));
-        let run = run(&declared);
-        let job = build(&declared, &run).unwrap();
-        let pods = &job["spec"]["template"]["metadata"];
-        assert_eq!(job["metadata"]["name"], run.job);
-        assert_eq!(job["metadata"]["labels"]["a"], "job");
-        assert_eq!(pods["annotations"]["b"], "pod");
-        for metadata in [&job["metadata"], pods] {
-            assert_eq!(metadata["labels"]["affected-pod"], "pod1");
-            assert_eq!(metadata["labels"][names::EXTENDEDJOB_LABEL], "ejob1");
-            assert_eq!(metadata["annotations"][names::AFFECTED_POD_NAME], "pod1");
-            assert_eq!(metadata["annotations"][names::AFFECTED_POD_LABELS], r#"{"tier":"cache"}"#);
-            assert_eq!(metadata["annotations"][names::TRANSITION], run.reason.key());
-        }
-        assert!(pods["labels"]["a"].is_null());
-    }
-
-    #[test]
-    fn what_a_template_copied_from_a_job_bears_of_ours_is_taken_out() {
-        let copied = json!({ names::OUTPUT_SETTLED: "true", names::AFFECTED_POD_UID: "another", "a": "b" });
-        let mut declared = with_template(json!({
-            "metadata": { "annotations": copied },
-            "spec": { "template": { "metadata": { "annotations": copied } } },
-        }));
-        declared.spec.output = serde_json::from_value(json!({ "stdout": { "configRef": "c" } })).unwrap();
-        let job = build(&declared, &Run::once(&declared)).unwrap();
-        for metadata in [&job["metadata"], &job["spec"]["template"]["metadata"]] {
-            let annotations = metadata["annotations"].as_object().unwrap();
-            assert_eq!(annotations.keys().collect::<Vec<_>>(), ["a", names::TRANSITION]);
-        }
-    }
-
-    #[test]
-    fn where_no_output_is_wanted_none_is_still_to_be_written() {
-        let declared = with_template(json!({ "spec": { "template": {} } }));
-        let job = build(&declared, &run(&declared)).unwrap();
-        assert_eq!(job["metadata"]["annotations"][names::OUTPUT_SETTLED], "true");
-    }
-
-    #[test]
-    fn the_rest_of_the_template_is_left_as_it_was_written() {
-        let pod_spec = json!({
-            "containers": [{ "name": "c", "resources": { "limits": { "cpu": 0.5 } }, "ports": [{ "containerPort": 80 }] }],
-            "aFieldOfALaterVersion": { "x": [1, "2"] },
-        });
-        let declared = with_template(json!({
-            "spec": { "backoffLimit": 4, "newer": true, "ttlSecondsAfterFinished": 5, "template": { "spec": pod_spec } },
-        }));
-        let job = build(&declared, &run(&declared)).unwrap();
-        assert_eq!(job["spec"]["template"]["spec"], pod_spec);
-        assert_eq!(job["spec"]["backoffLimit"], 4);
-        assert_eq!(job["spec"]["newer"], true);
-        assert_eq!(job["spec"].get("ttlSecondsAfterFinished"), None);
-    }
-
-    #[test]
-    fn the_job_is_owned_and_holds_its_owner_back() {
-        let declared = with_template(json!({ "spec": { "template": { "spec": {} } } }));
-        let job = build(&declared, &run(&declared)).unwrap();
-        let owner = &job["metadata"]["ownerReferences"][0];
-        assert_eq!(owner["uid"], declared.uid);
-        assert_eq!(owner["controller"], true);
-        assert_eq!(owner["blockOwnerDeletion"], true);
-    }
-
-    #[test]
-    fn a_template_that_is_no_map_is_named() {
-        for (template, path) in [
-            (json!({ "spec": null }), ".spec"),
-            (json!({ "spec": { "template": 1 } }), ".spec.template"),
-            (json!([]), ""),
-        ] {
-            let declared = with_template(template);
-            assert_eq!(build(&declared, &run(&declared)), Err(BuildError::NotAMap(path)));
-        }
-    }
 }

@@ -8,6 +8,7 @@
 //! pod → transition → run → Job → outcome → output → status
 //! ```
 
+pub mod build;
 mod conditions;
 pub mod declared;
 pub mod fault;
@@ -23,6 +24,7 @@ pub mod status;
 pub mod tail;
 pub mod text;
 pub mod transition;
+pub mod view;
 
 #[cfg(test)]
 mod fixtures;

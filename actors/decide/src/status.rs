@@ -2,143 +2,14 @@
 //!
 //! Derived, not edited step by step: whatever was missed or seen twice, the next status is right.
 
-use std::collections::BTreeMap;
-
-use extendedjob_api::{
-    Cause, ExtendedJobStatus, OutputStatus, RunResult, RunStatus, Streams,
-    conditions::{RECONCILING, STALLED},
-};
+use extendedjob_api::{ExtendedJobStatus, RunResult, RunStatus, Streams};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     conditions,
-    declared::Declared,
-    job::{End, Failure},
+    view::{Stage, View, count},
 };
-
-/// Something that stands in the way, for people and programs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// One of [`extendedjob_api::conditions::reasons`].
-    pub reason: &'static str,
-    /// What is wrong, and what to do about it.
-    pub message: String,
-}
-
-/// How far a run is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It has no Job yet; what it waits for, if known.
-    Waiting(Option<Trouble>),
-    /// Its Job is under way.
-    Active,
-    /// Its Job ended.
-    Ended {
-        /// When.
-        time: Option<Timestamp>,
-        /// `None`: with success.
-        failure: Option<Failure>,
-    },
-    /// Someone deleted its Job before it ended.
-    Deleted,
-}
-
-impl Stage {
-    /// The stage of a run whose Job ended.
-    #[must_use]
-    pub fn of(end: &End) -> Self {
-        Self::Ended { time: end.time, failure: end.failure.clone() }
-    }
-}
-
-/// What is known of one run.
-#[derive(Clone, Debug)]
-pub struct RunState {
-    /// Why it was started.
-    pub cause: Cause,
-    /// When its Job was created.
-    pub created: Option<Timestamp>,
-    /// How far it is.
-    pub stage: Stage,
-    /// What became of its output; `None` while that is open.
-    pub output: Option<Settled>,
-}
-
-/// What became of a run's output.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Key by key.
-    pub outputs: Vec<OutputStatus>,
-    /// Why not all of it is where it should be.
-    pub trouble: Option<Trouble>,
-}
-
-/// What the API server says of the template.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Template {
-    /// Not asked, or no answer yet.
-    #[default]
-    Unchecked,
-    /// A Job can be made of it.
-    Valid,
-    /// It is wrong, in the API server's words.
-    Invalid(String),
-}
-
-impl Template {
-    /// What an earlier operator told of the present generation's template. A start with nothing
-    /// changed asks nothing, unless the answer was not a good one.
-    #[must_use]
-    pub fn told(declared: &Declared) -> Self {
-        let status = &declared.status;
-        let told = |r#type: &str, value: &str| {
-            status.conditions.iter().any(|condition| condition.type_ == r#type && condition.status == value)
-        };
-        let settled = told(RECONCILING, "False") && told(STALLED, "False");
-        if settled && status.observed_generation == Some(declared.generation) {
-            Self::Valid
-        } else {
-            Self::Unchecked
-        }
-    }
-}
-
-/// Ended runs whose Jobs are gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gone {
-    /// How many of them succeeded.
-    pub succeeded: i64,
-    /// How many of them failed.
-    pub failed: i64,
-}
-
-impl Gone {
-    /// What an earlier operator counted beyond the Jobs that are still there.
-    #[must_use]
-    pub fn beyond(status: &ExtendedJobStatus, runs: &BTreeMap<String, RunState>) -> Self {
-        let present = count(runs);
-        Self {
-            succeeded: (status.succeeded - present.succeeded).max(0),
-            failed: (status.failed - present.failed).max(0),
-        }
-    }
-}
-
-/// All that a status is derived from.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// The ExtendedJob.
-    pub declared: &'a Declared,
-    /// Rules of the schema that the spec breaks.
-    pub problems: &'a [String],
-    /// The API server's word on the template.
-    pub template: &'a Template,
-    /// The runs, by the name of their Job.
-    pub runs: &'a BTreeMap<String, RunState>,
-    /// Ended runs whose Jobs are gone.
-    pub gone: Gone,
-}
 
 /// The status to show at `now`. Equal to `declared.status` when there is nothing new to say.
 #[must_use]
@@ -154,25 +25,6 @@ pub fn derive(view: View<'_>, now: Timestamp) -> ExtendedJobStatus {
         conditions: conditions::derive(view, last_run.as_ref(), now),
         last_run,
     }
-}
-
-struct Counts {
-    active: i64,
-    succeeded: i64,
-    failed: i64,
-}
-
-fn count(runs: &BTreeMap<String, RunState>) -> Counts {
-    let mut counts = Counts { active: 0, succeeded: 0, failed: 0 };
-    for run in runs.values() {
-        match &run.stage {
-            Stage::Waiting(_) => {}
-            Stage::Active => counts.active += 1,
-            Stage::Ended { failure: None, .. } => counts.succeeded += 1,
-            Stage::Ended { .. } | Stage::Deleted => counts.failed += 1,
-        }
-    }
-    counts
 }
 
 /// The run that was started last. One whose Job has gone since stays as it was told.
@@ -218,14 +70,21 @@ fn last_run(view: View<'_>) -> Option<RunStatus> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use extendedjob_api::{
-        CauseType,
+        Cause, CauseType,
         conditions::{self, reasons},
     };
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
     use super::*;
-    use crate::fixtures::{at, declared};
+    use crate::{
+        declared::Declared,
+        fixtures::{at, declared},
+        job::Failure,
+        view::{Gone, RunState, Settled, Template, Trouble},
+    };
 
     fn run(second: i64, stage: Stage) -> RunState {
         let cause = Cause { r#type: CauseType::Ready, pod: Some("pod1".into()), time: None };

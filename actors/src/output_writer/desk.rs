@@ -4,7 +4,7 @@ use extendedjob_api::{OutputResult, OutputStatus, Stream, Target, conditions::re
 use extendedjob_decide::{
     fault::Class,
     output::{self, Attempt, Present, Record, Verdict},
-    status::{Settled, Trouble},
+    view::{Settled, Trouble},
 };
 
 use crate::{

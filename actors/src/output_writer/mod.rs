@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use extendedjob_api::Target;
-use extendedjob_decide::{output::Present, retry::Backoff, status::Trouble};
+use extendedjob_decide::{output::Present, retry::Backoff, view::Trouble};
 use jiff::Timestamp;
 use tracing::{info, warn};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Handler};
 use extendedjob_decide::{
     declared::Declared,
-    status::{Gone, Stage, Template},
+    view::{Gone, Stage, Template},
 };
 
 use super::{Revive, Runs, Supervisor, problems};

@@ -18,8 +18,8 @@ use extendedjob_decide::{
     declared::Declared,
     job::{End, Job},
     run::{self, Run},
-    status::{Gone, RunState, Stage, Template},
     transition::Trigger,
+    view::{Gone, RunState, Stage, Template},
 };
 use jiff::Timestamp;
 use tokio::sync::Semaphore;

@@ -7,13 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::ExtendedJobStatus;
-use extendedjob_decide::{
-    declared::Declared,
-    fault::Class,
-    job::Job,
-    retry::Backoff,
-    status::{self, View},
-};
+use extendedjob_decide::{declared::Declared, fault::Class, job::Job, retry::Backoff, status, view::View};
 use jiff::Timestamp;
 use tracing::{debug, warn};
 

@@ -3,7 +3,7 @@
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
-use extendedjob_decide::{fault::Class, job, retry::Backoff, run::Run, status::Template};
+use extendedjob_decide::{build::build, fault::Class, retry::Backoff, run::Run, view::Template};
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -43,7 +43,7 @@ impl Supervisor {
         self.check.in_flight = true;
         let asked = self.check.asked;
         let run = Run::once(&self.declared);
-        let job = match job::build(&self.declared, &run) {
+        let job = match build(&self.declared, &run) {
             Ok(job) => job,
             Err(error) => return self.template_checked(Template::Invalid(error.to_string()), ctx),
         };
