@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     build::{BuildError, build},
@@ -24,8 +24,7 @@ use tracing::{info, warn};
 use crate::{
     cluster::{Cluster, jobs::JobError},
     lifeline::{Lifeline, stops_when_told},
-    messages::{ChildId, Edited, JobGone, JobSeen, RunEnded, RunForsaken, RunHindered, RunStarted},
-    supervisor::Supervisor,
+    messages::{ChildId, Edited, JobGone, JobSeen, RunNews},
 };
 
 /// So many failures in a row are no hiccup: about eight seconds, with the delays between them.
@@ -34,7 +33,7 @@ const LASTING: u32 = 5;
 /// The runner of one Job.
 pub(crate) struct JobRunner {
     cluster: Cluster,
-    supervisor: Addr<Supervisor>,
+    supervisor: Recipient<RunNews>,
     declared: Arc<Declared>,
     /// The ExtendedJob's share of creates in flight.
     creates: Arc<Semaphore>,
@@ -79,38 +78,17 @@ struct Retry {
 }
 
 impl JobRunner {
-    /// A runner that makes the Job of `run`.
-    pub(crate) fn making(
-        run: Run,
+    /// A runner that makes the Job of `run`, or if there is none to make, follows the one that is
+    /// there.
+    pub(crate) fn new(
+        run: Option<Run>,
         declared: Arc<Declared>,
         cluster: Cluster,
         creates: Arc<Semaphore>,
-        supervisor: Addr<Supervisor>,
+        supervisor: Recipient<RunNews>,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
-        let stage = Stage::Making { run, attempt: 0, heard: None };
-        Self::new(stage, declared, cluster, creates, supervisor, lifeline)
-    }
-
-    /// A runner for a Job that is there.
-    pub(crate) fn following(
-        declared: Arc<Declared>,
-        cluster: Cluster,
-        creates: Arc<Semaphore>,
-        supervisor: Addr<Supervisor>,
-        lifeline: Lifeline<ChildId>,
-    ) -> Self {
-        Self::new(Stage::Following, declared, cluster, creates, supervisor, lifeline)
-    }
-
-    fn new(
-        stage: Stage,
-        declared: Arc<Declared>,
-        cluster: Cluster,
-        creates: Arc<Semaphore>,
-        supervisor: Addr<Supervisor>,
-        lifeline: Lifeline<ChildId>,
-    ) -> Self {
+        let stage = run.map_or(Stage::Following, |run| Stage::Making { run, attempt: 0, heard: None });
         let backoff = Backoff::default();
         Self { cluster, supervisor, declared, creates, stage, failures: 0, backoff, _lifeline: lifeline }
     }
@@ -146,14 +124,14 @@ impl JobRunner {
         let job = Arc::new(job);
         let heard = heard.take().unwrap_or_else(|| Heard::Seen(Arc::clone(&job)));
         self.stage = Stage::Following;
-        self.supervisor.do_send(RunStarted { job, made_now });
+        self.supervisor.do_send(RunNews::Started { job, made_now });
         self.hear(heard, ctx);
     }
 
     /// Says what stands in the way, and tries again later.
     fn hindered(&mut self, attempt: u64, job: String, refusal: &Refusal, ctx: &mut Context<Self>) {
         if matches!(refusal, Refusal::Api(error) if error.fault().class() == Class::Terminating) {
-            self.supervisor.do_send(RunForsaken { job });
+            self.supervisor.do_send(RunNews::Forsaken { job });
             return ctx.stop();
         }
         let delay = self.backoff.after_failure(Timestamp::now());
@@ -168,7 +146,7 @@ impl JobRunner {
             "no Job yet"
         );
         if let Some(reason) = refusal.reason(self.failures) {
-            self.supervisor.do_send(RunHindered { job, trouble: Trouble { reason, message: error } });
+            self.supervisor.do_send(RunNews::Hindered { job, trouble: Trouble { reason, message: error } });
         }
         ctx.notify_later(Retry { attempt }, delay);
     }
@@ -183,7 +161,7 @@ impl JobRunner {
             Heard::Gone(job) => (job, true),
         };
         if job.end.is_some() || gone {
-            self.supervisor.do_send(RunEnded { end: job.end.clone(), job });
+            self.supervisor.do_send(RunNews::Ended { end: job.end.clone(), job });
             ctx.stop();
         }
     }

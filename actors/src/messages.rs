@@ -109,37 +109,22 @@ pub(crate) struct JobSeen(pub(crate) Arc<Job>);
 #[rtype(result = "()")]
 pub(crate) struct JobGone(pub(crate) Arc<Job>);
 
-/// JobRunner → Supervisor: the run has its Job.
+/// JobRunner → Supervisor: how far its run is.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct RunStarted {
-    pub(crate) job: Arc<Job>,
-    /// Whether this create made it; else it was there, made by an earlier try.
-    pub(crate) made_now: bool,
-}
-
-/// JobRunner → Supervisor: the Job can't be made at present; it is tried again.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct RunHindered {
-    pub(crate) job: String,
-    pub(crate) trouble: Trouble,
-}
-
-/// JobRunner → Supervisor: nothing can be created in this namespace ever again.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct RunForsaken {
-    pub(crate) job: String,
-}
-
-/// JobRunner → Supervisor: the run is over. The last word of a runner.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct RunEnded {
-    pub(crate) job: Arc<Job>,
-    /// `None`: someone deleted the Job before it ended.
-    pub(crate) end: Option<End>,
+pub(crate) enum RunNews {
+    /// The run has its Job.
+    Started {
+        job: Arc<Job>,
+        /// Whether this create made it; else it was there, made by an earlier try.
+        made_now: bool,
+    },
+    /// The Job of this name can't be made at present; it is tried again.
+    Hindered { job: String, trouble: Trouble },
+    /// The Job of this name never will be: its namespace is about to go.
+    Forsaken { job: String },
+    /// The run is over; the last word of a runner. Without an end someone deleted the Job.
+    Ended { job: Arc<Job>, end: Option<End> },
 }
 
 /// Supervisor → OutputWriter: store what this ended Job wrote.

@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
 use extendedjob_decide::declared::Declared;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use crate::{
     children::Children,
     cluster::{Candidacy, Cluster, extendedjobs, watch::Observation},
     elector::{Elector, Leads},
-    hubs::{Change, JobHub, PodHub, Store},
+    hubs::{Change, JobHub, PodHub, Watched},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
     messages::{Edited, Refresh},
     supervisor::{Supervisor, Surroundings},
@@ -51,8 +51,7 @@ pub struct Operator {
     readiness: Readiness,
     candidacy: Candidacy,
     foundation: Option<Foundation>,
-    watching: Option<SpawnHandle>,
-    store: Store<Declared>,
+    declared: Watched<Declared>,
     leads: bool,
     supervisors: Children<String, Supervisor>,
     /// Dropped when this actor ends, however it ends.
@@ -81,12 +80,11 @@ impl Operator {
         alive: oneshot::Sender<()>,
     ) -> Self {
         Self {
+            declared: Watched::new(cluster.clone(), extendedjobs::SOURCE),
             cluster,
             readiness,
             candidacy,
             foundation: None,
-            watching: None,
-            store: Store::default(),
             leads: false,
             supervisors: Children::default(),
             _alive: alive,
@@ -129,7 +127,7 @@ impl Actor for Operator {
             Elector::new(cluster.clone(), self.candidacy.clone(), operator, lifeline).start()
         });
         self.foundation = Some(Foundation { around, _pods: pods, _jobs: jobs, _elector: elector });
-        self.watching = Some(ctx.add_stream(self.cluster.watch(extendedjobs::SOURCE)));
+        self.declared.list(ctx);
     }
 }
 
@@ -147,18 +145,16 @@ impl Handler<Leads> for Operator {
             around.pods.do_send(Refresh);
             around.jobs.do_send(Refresh);
         }
-        self.watching.take().map(|watching| ctx.cancel_future(watching));
-        self.store.refresh();
-        self.watching = Some(ctx.add_stream(self.cluster.watch(extendedjobs::SOURCE)));
+        self.declared.list(ctx);
     }
 }
 
 impl StreamHandler<Observation<Declared>> for Operator {
     fn handle(&mut self, observation: Observation<Declared>, ctx: &mut Self::Context) {
-        for change in self.store.take(observation, |declared, _| declared) {
+        for change in self.declared.store.take(observation, |declared, _| declared) {
             match change {
                 // Taken up when the list is complete.
-                Change::Set { .. } if !self.leads || !self.store.is_complete() => {}
+                Change::Set { .. } if !self.leads || !self.declared.store.is_complete() => {}
                 Change::Set { after, .. } => match self.supervisors.get(&after.uid) {
                     Some(supervisor) => supervisor.do_send(Edited(after)),
                     // One that lies fallen is started with what the store holds then.
@@ -168,7 +164,8 @@ impl StreamHandler<Observation<Declared>> for Operator {
                 Change::Removed(declared) => self.supervisors.let_go(&declared.uid),
                 Change::Complete => {
                     self.readiness.first_list_complete("extendedjobs");
-                    let known: Vec<_> = self.store.objects().filter(|_| self.leads).cloned().collect();
+                    let known: Vec<_> =
+                        self.declared.store.objects().filter(|_| self.leads).cloned().collect();
                     known.iter().for_each(|declared| self.supervise(declared, ctx));
                 }
             }
@@ -191,7 +188,7 @@ impl Handler<Revive> for Operator {
     type Result = ();
 
     fn handle(&mut self, Revive(uid): Revive, ctx: &mut Self::Context) {
-        if let Some(declared) = self.store.get(&uid).cloned()
+        if let Some(declared) = self.declared.store.get(&uid).cloned()
             && self.supervisors.is_fallen(&uid)
         {
             self.supervise(&declared, ctx);

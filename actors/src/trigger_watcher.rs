@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
 use extendedjob_decide::{
     declared::Declared,
     pod::{Pod, Position},
@@ -19,7 +19,6 @@ use crate::{
     hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
     messages::{ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Sighted, SubscribePods},
-    supervisor::Supervisor,
 };
 
 /// The watcher of one trigger; an edit of the trigger starts another one.
@@ -28,7 +27,8 @@ pub(crate) struct TriggerWatcher {
     pub(crate) trigger: Trigger,
     pub(crate) sight: Sight,
     pub(crate) pods: Addr<PodHub>,
-    pub(crate) supervisor: Addr<Supervisor>,
+    pub(crate) fire: Recipient<Fire>,
+    pub(crate) sighted: Recipient<Sighted>,
     pub(crate) _lifeline: Lifeline<ChildId>,
 }
 
@@ -47,7 +47,7 @@ impl TriggerWatcher {
     fn fire(&self, pod: &Arc<Pod>, transitions: impl IntoIterator<Item = Transition>) {
         for transition in transitions {
             let run = Run::for_transition(&self.declared, Arc::clone(pod), transition);
-            self.supervisor.do_send(Fire(run));
+            self.fire.do_send(Fire(run));
         }
     }
 }
@@ -82,7 +82,7 @@ impl Handler<PodsAtFirst> for TriggerWatcher {
         }
         // What a watcher before this one has missed lies behind its own start, not behind ours.
         if !matches!(self.sight, Sight::After(_)) {
-            self.supervisor.do_send(Sighted(position));
+            self.sighted.do_send(Sighted(position));
         }
     }
 }

@@ -71,6 +71,14 @@ pub struct Source<T> {
     pub decode: fn(&str) -> Result<T, serde_json::Error>,
 }
 
+impl<T> Clone for Source<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Source<T> {}
+
 impl Cluster {
     /// Everything that happens to objects of `source`, from a first list on. Never ends.
     pub fn watch<T: 'static>(&self, source: Source<T>) -> impl Stream<Item = Observation<T>> + use<T> {

@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
+use actix::{Actor, Context, Handler, StreamHandler};
 use extendedjob_decide::job::Job;
 
-use super::{Change, Store};
+use super::{Change, Watched};
 use crate::{
     Readiness,
     cluster::{Cluster, jobs, watch::Observation},
@@ -15,10 +15,8 @@ use crate::{
 
 /// Keeps all Jobs that bear our label.
 pub(crate) struct JobHub {
-    cluster: Cluster,
     readiness: Readiness,
-    watching: Option<SpawnHandle>,
-    store: Store<Job>,
+    jobs: Watched<Job>,
     subscriptions: HashMap<String, SubscribeJobs>,
     _lifeline: Lifeline<&'static str>,
 }
@@ -26,23 +24,21 @@ pub(crate) struct JobHub {
 impl JobHub {
     pub(crate) fn new(cluster: Cluster, readiness: Readiness, lifeline: Lifeline<&'static str>) -> Self {
         Self {
-            cluster,
             readiness,
-            watching: None,
-            store: Store::default(),
+            jobs: Watched::new(cluster, jobs::SOURCE),
             subscriptions: HashMap::new(),
             _lifeline: lifeline,
         }
     }
 
     fn tell_all(&self, subscription: &SubscribeJobs) {
-        let owned = self.store.objects().filter(|job| is_of(job, subscription));
+        let owned = self.jobs.store.objects().filter(|job| is_of(job, subscription));
         subscription.subscriber.at_first.do_send(JobsAtFirst(owned.cloned().collect()));
     }
 
     fn subscriber(&self, job: &Job) -> Option<&JobSubscriber> {
         let subscription = self.subscriptions.get(job.owner.as_deref()?)?;
-        (self.store.is_complete() && is_of(job, subscription)).then_some(&subscription.subscriber)
+        (self.jobs.store.is_complete() && is_of(job, subscription)).then_some(&subscription.subscriber)
     }
 }
 
@@ -56,7 +52,7 @@ impl Actor for JobHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.watching = Some(ctx.add_stream(self.cluster.watch(jobs::SOURCE)));
+        self.jobs.list(ctx);
     }
 }
 
@@ -64,15 +60,13 @@ impl Handler<Refresh> for JobHub {
     type Result = ();
 
     fn handle(&mut self, _: Refresh, ctx: &mut Self::Context) {
-        self.watching.take().map(|watching| ctx.cancel_future(watching));
-        self.store.refresh();
-        self.watching = Some(ctx.add_stream(self.cluster.watch(jobs::SOURCE)));
+        self.jobs.list(ctx);
     }
 }
 
 impl StreamHandler<Observation<Job>> for JobHub {
     fn handle(&mut self, observation: Observation<Job>, _: &mut Self::Context) {
-        for change in self.store.take(observation, |job, _| job) {
+        for change in self.jobs.store.take(observation, |job, _| job) {
             match change {
                 Change::Set { before, after } if before.as_deref() != Some(&*after) => {
                     if let Some(subscriber) = self.subscriber(&after) {
@@ -99,7 +93,7 @@ impl Handler<SubscribeJobs> for JobHub {
 
     fn handle(&mut self, subscription: SubscribeJobs, _: &mut Self::Context) {
         self.subscriptions.retain(|_, subscription| subscription.subscriber.seen.connected());
-        if self.store.is_complete() {
+        if self.jobs.store.is_complete() {
             self.tell_all(&subscription);
         }
         self.subscriptions.insert(subscription.owner.clone(), subscription);

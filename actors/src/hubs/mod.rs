@@ -4,7 +4,9 @@
 mod jobs;
 mod pods;
 mod store;
+mod watched;
 
 pub(crate) use jobs::JobHub;
 pub(crate) use pods::PodHub;
-pub(crate) use store::{Change, Store};
+pub(crate) use store::Change;
+pub(crate) use watched::Watched;

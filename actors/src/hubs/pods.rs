@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
+use actix::{Actor, Context, Handler, StreamHandler};
 use extendedjob_decide::{
     pod::{Pod, Position},
     selector::IndexTerms,
 };
 use tokio::time::Instant;
 
-use super::{Change, Store};
+use super::{Change, Watched};
 use crate::{
     Readiness,
     cluster::{Cluster, pods, watch::Observation},
@@ -27,10 +27,8 @@ const GONE_REMEMBERED: Duration = Duration::from_secs(60);
 
 /// Keeps all pods, slim.
 pub(crate) struct PodHub {
-    cluster: Cluster,
     readiness: Readiness,
-    watching: Option<SpawnHandle>,
-    store: Store<Pod>,
+    pods: Watched<Pod>,
     position: Position,
     gone: VecDeque<(Instant, Arc<Pod>)>,
     subscriptions: HashMap<u64, SubscribePods>,
@@ -87,10 +85,8 @@ impl NamespaceIndex {
 impl PodHub {
     pub(crate) fn new(cluster: Cluster, readiness: Readiness, lifeline: Lifeline<&'static str>) -> Self {
         Self {
-            cluster,
             readiness,
-            watching: None,
-            store: Store::default(),
+            pods: Watched::new(cluster, pods::SOURCE),
             position: 0,
             gone: VecDeque::new(),
             subscriptions: HashMap::new(),
@@ -134,7 +130,7 @@ impl PodHub {
         let now = Instant::now();
         let lately = self.gone.iter().filter(|(since, _)| now.duration_since(*since) <= GONE_REMEMBERED);
         let gone = lately.map(|(_, pod)| pod);
-        let matching = gone.chain(self.store.objects()).filter(|pod| {
+        let matching = gone.chain(self.pods.store.objects()).filter(|pod| {
             pod.namespace == subscription.namespace && subscription.selector.matches(&pod.labels)
         });
         let pods = matching.cloned().collect();
@@ -161,7 +157,7 @@ impl Actor for PodHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE)));
+        self.pods.list(ctx);
     }
 }
 
@@ -169,9 +165,7 @@ impl Handler<Refresh> for PodHub {
     type Result = ();
 
     fn handle(&mut self, _: Refresh, ctx: &mut Self::Context) {
-        self.watching.take().map(|watching| ctx.cancel_future(watching));
-        self.store.refresh();
-        self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE)));
+        self.pods.list(ctx);
     }
 }
 
@@ -183,10 +177,10 @@ impl StreamHandler<Observation<Pod>> for PodHub {
             Some(before) => pod.following(before, position),
             None => pod.first_seen(position),
         };
-        for change in self.store.take(observation, succeed) {
+        for change in self.pods.store.take(observation, succeed) {
             match change {
                 Change::Set { before, after } => {
-                    if self.store.is_complete() && moved(before.as_deref(), &after) {
+                    if self.pods.store.is_complete() && moved(before.as_deref(), &after) {
                         self.deliver(before, after);
                     }
                 }
@@ -205,7 +199,7 @@ impl Handler<SubscribePods> for PodHub {
 
     fn handle(&mut self, subscription: SubscribePods, _: &mut Self::Context) {
         self.forget_ended();
-        if self.store.is_complete() {
+        if self.pods.store.is_complete() {
             self.tell_all(&subscription);
         }
         let id = self.next_subscription;

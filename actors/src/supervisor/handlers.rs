@@ -12,8 +12,8 @@ use super::{Revive, Runs, Supervisor, problems};
 use crate::{
     lifeline::ChildEnded,
     messages::{
-        ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled, RunEnded,
-        RunForsaken, RunHindered, RunStarted, Sighted, SubscribeJobs,
+        ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled, RunNews, Sighted,
+        SubscribeJobs,
     },
     trigger_watcher::Sight,
 };
@@ -117,7 +117,7 @@ impl Handler<JobSeen> for Supervisor {
         let Some(runs) = &mut self.runs else { return };
         if let Some(known) = runs.jobs.get_mut(&job.name) {
             *known = Arc::clone(&job);
-        } else if !runs.waiting.contains_key(&job.name) {
+        } else if self.runners.get(&job.name).is_none() {
             // Made by an operator before this one, whose word came late.
             runs.adopt(&self.declared, &job);
             self.start_runner(&job.name, ctx);
@@ -144,52 +144,16 @@ impl Handler<JobGone> for Supervisor {
     }
 }
 
-impl Handler<RunStarted> for Supervisor {
+impl Handler<RunNews> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, RunStarted { job, made_now }: RunStarted, ctx: &mut Self::Context) {
-        let Some(runs) = &mut self.runs else { return };
-        let because = runs.waiting.get(&job.name).map(extendedjob_decide::run::Run::because);
-        runs.adopt(&self.declared, &job);
-        if let (true, Some(because)) = (made_now, because) {
-            self.note("Started", &job.name, format!("Started Job {}: {because}", job.name), ctx);
+    fn handle(&mut self, news: RunNews, ctx: &mut Self::Context) {
+        match news {
+            RunNews::Started { job, made_now } => self.run_started(&job, made_now, ctx),
+            RunNews::Hindered { job, trouble } => self.run_hindered(&job, trouble, ctx),
+            RunNews::Forsaken { job } => self.run_forsaken(&job, ctx),
+            RunNews::Ended { job, end } => self.run_ended(&job, end.as_ref(), ctx),
         }
-        self.report(ctx);
-    }
-}
-
-impl Handler<RunHindered> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, RunHindered { job, trouble }: RunHindered, ctx: &mut Self::Context) {
-        let Some(state) = self.runs.as_mut().and_then(|runs| runs.states.get_mut(&job)) else { return };
-        let stage = Stage::Waiting(Some(trouble.clone()));
-        if state.stage != stage {
-            state.stage = stage;
-            self.warn(trouble.reason, None, trouble.message, ctx);
-            self.report(ctx);
-        }
-    }
-}
-
-impl Handler<RunForsaken> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, RunForsaken { job }: RunForsaken, ctx: &mut Self::Context) {
-        self.runners.let_go(&job);
-        if let Some(runs) = &mut self.runs {
-            runs.waiting.remove(&job);
-            runs.states.remove(&job);
-        }
-        self.report(ctx);
-    }
-}
-
-impl Handler<RunEnded> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, RunEnded { job, end }: RunEnded, ctx: &mut Self::Context) {
-        self.run_ended(&job, end.as_ref(), ctx);
     }
 }
 

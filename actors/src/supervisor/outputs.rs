@@ -1,0 +1,56 @@
+//! The output of ended runs: sent to the writer of its target, and sent again until it has settled.
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, AsyncContext, Context};
+use extendedjob_api::Target;
+use extendedjob_decide::job::Job;
+
+use super::Supervisor;
+use crate::{
+    lifeline::Lifeline,
+    messages::{ChildId, WriteOutput},
+    output_writer::OutputWriter,
+};
+
+impl Supervisor {
+    /// Sends an ended run's output on its way, if any is wished.
+    pub(super) fn write_output(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+        let wish = self.declared.spec.output.as_ref().and_then(|output| output.stdout.clone());
+        let (Some(runs), Some(wish), Some(end)) = (&mut self.runs, wish, job.end.clone()) else { return };
+        let Some(target) = wish.target(&self.declared.namespace) else { return };
+        runs.unsettled.insert(job.name.clone());
+        let order = WriteOutput { job: Arc::clone(job), end, wish };
+        match self.writers.get(&target) {
+            Some(writer) => writer.do_send(order),
+            // It is sent again when the writer is back on its feet.
+            None if self.writers.is_fallen(&target) => {}
+            None => self.start_writer(target, ctx).do_send(order),
+        }
+    }
+
+    /// Starts the writer of a target.
+    pub(super) fn start_writer(&mut self, target: Target, ctx: &mut Context<Self>) -> Addr<OutputWriter> {
+        let (cluster, me) = (self.around.cluster.clone(), ctx.address());
+        let extended_job = format!("{}/{}", self.declared.namespace, self.declared.name);
+        let id = ChildId::OutputWriter(target.clone());
+        self.writers.start(target.clone(), |generation| {
+            let lifeline = Lifeline::new(id, generation, me.clone().recipient());
+            OutputWriter::new(cluster, target, extended_job, me.recipient(), lifeline).start()
+        })
+    }
+
+    /// Sends all outputs on their way that have not settled.
+    pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
+        let Some(runs) = &self.runs else { return };
+        let unsettled: Vec<_> = runs.unsettled.iter().filter_map(|job| runs.jobs.get(job).cloned()).collect();
+        unsettled.iter().for_each(|job| self.write_output(job, ctx));
+    }
+
+    /// The output of the ExtendedJob goes elsewhere now, or is written by other rules: so does what
+    /// has not been written yet.
+    pub(super) fn redirect_output(&mut self, ctx: &mut Context<Self>) {
+        self.writers.let_all_go();
+        self.write_unsettled(ctx);
+    }
+}
