@@ -29,19 +29,25 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicU8>);
 
-/// ExtendedJobs, Jobs and pods.
-const LISTS: u8 = 3;
+/// A kind of object whose first list is waited for.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum List {
+    ExtendedJobs = 1,
+    Jobs = 2,
+    Pods = 4,
+}
 
 impl Readiness {
     /// Whether it does.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= LISTS
+        self.0.load(Ordering::Relaxed) == List::ExtendedJobs as u8 | List::Jobs as u8 | List::Pods as u8
     }
 
-    pub(crate) fn first_list_complete(&self, of: &'static str) {
-        info!(of, "first list complete");
-        self.0.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn complete(&self, list: List) {
+        info!(?list, "list complete");
+        self.0.fetch_or(list as u8, Ordering::Relaxed);
     }
 }
 
@@ -163,7 +169,7 @@ impl StreamHandler<Observation<Declared>> for Operator {
                 },
                 Change::Removed(declared) => self.supervisors.let_go(&declared.uid),
                 Change::Complete => {
-                    self.readiness.first_list_complete("extendedjobs");
+                    self.readiness.complete(List::ExtendedJobs);
                     let known: Vec<_> =
                         self.declared.store.objects().filter(|_| self.leads).cloned().collect();
                     known.iter().for_each(|declared| self.supervise(declared, ctx));

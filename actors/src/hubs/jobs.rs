@@ -7,10 +7,10 @@ use extendedjob_decide::job::Job;
 
 use super::{Change, Watched};
 use crate::{
-    Readiness,
     cluster::{Cluster, jobs, watch::Observation},
     lifeline::{Lifeline, stops_when_told},
     messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, Refresh, SubscribeJobs},
+    operator::{List, Readiness},
 };
 
 /// Keeps all Jobs that bear our label.
@@ -80,7 +80,7 @@ impl StreamHandler<Observation<Job>> for JobHub {
                     }
                 }
                 Change::Complete => {
-                    self.readiness.first_list_complete("jobs");
+                    self.readiness.complete(List::Jobs);
                     self.subscriptions.values().for_each(|subscription| self.tell_all(subscription));
                 }
             }

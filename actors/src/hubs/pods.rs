@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use super::{Change, Watched};
 use crate::{
-    Readiness,
     cluster::{Cluster, pods, watch::Observation},
     lifeline::{Lifeline, stops_when_told},
     messages::{PodMoved, PodsAtFirst, Refresh, SubscribePods},
+    operator::{List, Readiness},
 };
 
 /// A pod that came and went while an ExtendedJob was being learnt of is remembered this long.
@@ -186,7 +186,7 @@ impl StreamHandler<Observation<Pod>> for PodHub {
                 }
                 Change::Removed(pod) => self.remember(pod),
                 Change::Complete => {
-                    self.readiness.first_list_complete("pods");
+                    self.readiness.complete(List::Pods);
                     self.subscriptions.values().for_each(|subscription| self.tell_all(subscription));
                 }
             }
