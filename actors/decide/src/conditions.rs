@@ -1,7 +1,7 @@
 //! The conditions of an ExtendedJob: what it does, what stands in its way, how its last run went.
 
 use extendedjob_api::{
-    Mode, OutputResult, RunResult, RunStatus,
+    Mode, OutputResult, OutputStatus, RunResult, RunStatus,
     conditions::{self, reasons},
 };
 use jiff::Timestamp;
@@ -17,12 +17,11 @@ use crate::{
 pub(crate) fn derive(view: View<'_>, last_run: Option<&RunStatus>, now: Timestamp) -> Vec<Condition> {
     let hindrance = hindrance(view);
     let last = last_run.and_then(|told| view.runs.get(&told.job));
-    let mut all = vec![ready(view, hindrance.as_ref(), last_run, last)];
+    let output = view.declared.spec.output.as_ref().and_then(|_| output_written(view, last_run, last));
+    let mut all = vec![ready(view, hindrance.as_ref(), last_run, last).and_of(output.as_ref())];
     all.extend(progress(view, hindrance.as_ref()));
     all.extend(outcome(last_run, last));
-    if view.declared.spec.output.is_some() {
-        all.extend(output_written(view, last_run, last));
-    }
+    all.extend(output);
     all.into_iter().map(|word| word.since(&view.declared.status.conditions, view.declared, now)).collect()
 }
 
@@ -40,6 +39,14 @@ fn word(r#type: &'static str, holds: bool, reason: &str, message: impl Into<Stri
 }
 
 impl Word {
+    /// A Job's success does not depend on its output; but who looks at Ready alone is told.
+    fn and_of(mut self, output: Option<&Self>) -> Self {
+        if let Some(output) = output.filter(|output| output.status == "False") {
+            self.message = format!("{}; the output of the last run: {}", self.message, output.reason);
+        }
+        self
+    }
+
     /// The whole condition; its time is that of the last change of status.
     fn since(self, told: &[Condition], declared: &Declared, now: Timestamp) -> Condition {
         let same = told.iter().find(|told| told.type_ == self.r#type && told.status == self.status);
@@ -181,11 +188,17 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
     Some(match &settled.trouble {
         Some(trouble) => written("False", trouble.reason, &trouble.message),
         None if settled.outputs.iter().any(|output| output.result == OutputResult::Written) => {
-            let cut = settled.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen).count();
-            let message =
-                if cut == 0 { String::new() } else { format!("{cut} keys hold only the newest part") };
-            written("True", reasons::WRITTEN, &message)
+            let cut = settled.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen);
+            let cut: Vec<String> = cut
+                .map(|OutputStatus { key, bytes_kept, bytes_seen, .. }| {
+                    format!("of {key} only the newest {bytes_kept} of {bytes_seen} bytes are kept")
+                })
+                .collect();
+            written("True", reasons::WRITTEN, &cut.join("; "))
         }
-        None => written("True", reasons::NOTHING_TO_WRITE, "the run left nothing to write"),
+        None if run.result == Some(RunResult::Failed) => {
+            written("True", reasons::NOTHING_TO_WRITE, "the run failed, and writeOnFailure is false")
+        }
+        None => written("True", reasons::NOTHING_TO_WRITE, "the output of a later run is there already"),
     })
 }

@@ -283,6 +283,16 @@ mod tests {
     }
 
     #[test]
+    fn ready_tells_of_output_that_was_not_written() {
+        let trouble = Trouble { reason: reasons::KEY_EXISTS, message: String::new() };
+        let output = Some(Settled { outputs: vec![], trouble: Some(trouble) });
+        let known = runs(&[("a", RunState { output, ..succeeded(1) })]);
+        let status = derived(&with_output(), &Template::Valid, &known);
+        let ready = condition(&status, conditions::READY);
+        assert_eq!((ready.status.as_str(), ready.message.ends_with("KeyExists")), ("True", true));
+    }
+
+    #[test]
     fn a_long_message_is_cut() {
         let template = Template::Invalid("é".repeat(5000));
         let status = derived(&declared(), &template, &runs(&[]));

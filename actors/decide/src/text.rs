@@ -17,9 +17,27 @@ pub fn shorten(mut text: String) -> String {
     text
 }
 
+/// What the API server says against a Job made of a template, for someone who knows only the
+/// template: without the name of a Job that does not exist.
+#[must_use]
+pub fn about_template(refusal: &str) -> String {
+    let fault = refusal.split_once(" is invalid: ").map_or(refusal, |(_, fault)| fault);
+    format!("the API server refuses a Job with this spec.template: {fault}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_names_no_job_that_does_not_exist() {
+        let refusal =
+            r#"Job.batch "a-b" is invalid: spec.template.spec.containers[0].name: Invalid value: "A""#;
+        let fault = r#"spec.template.spec.containers[0].name: Invalid value: "A""#;
+        let expected = format!("the API server refuses a Job with this spec.template: {fault}");
+        assert_eq!(about_template(refusal), expected);
+        assert!(about_template("strict decoding error").ends_with("strict decoding error"));
+    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

@@ -3,7 +3,9 @@
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
-use extendedjob_decide::{build::build, fault::Class, retry::Backoff, run::Run, view::Template};
+use extendedjob_decide::{
+    build::build, fault::Class, retry::Backoff, run::Run, text::about_template, view::Template,
+};
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -61,7 +63,10 @@ impl Supervisor {
         match error.fault().class() {
             // What has got as far as the name is free of other faults.
             Class::AlreadyExists => self.template_checked(Template::Valid, ctx),
-            Class::Invalid => self.template_checked(Template::Invalid(error.fault().to_string()), ctx),
+            Class::Invalid => {
+                let message = about_template(&error.fault().to_string());
+                self.template_checked(Template::Invalid(message), ctx);
+            }
             _ => {
                 let (namespace, name) = (&self.declared.namespace, &self.declared.name);
                 let delay = self.check.backoff.after_failure(Timestamp::now());
