@@ -89,7 +89,8 @@ fn local_cluster_tests() -> Result<Command> {
 /// The tests that see the operator from outside, with kubectl.
 fn end_to_end(target: &Target, filter: &[String]) -> Result<Command> {
     let mut command = compiling("test")?;
-    command.args(["--package", "e2e", "--"]).args(filter);
+    // More than there are cores: these tests mostly wait.
+    command.args(["--package", "e2e", "--", "--test-threads=6"]).args(filter);
     command.env("EXTENDEDJOB_KUBECONFIG", target.kubeconfig()?).env("EXTENDEDJOB_CONTEXT", target.context());
     if let Target::Local(_, name) = target {
         // Only here can tests kill containers and stop parts of the control plane.

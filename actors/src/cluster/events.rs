@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use extendedjob_api::names;
-use extendedjob_decide::{declared::Declared, text::shorten};
+use extendedjob_decide::{declared::Declared, fault::Class, text::shorten};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder as KubeRecorder, Reporter},
 };
 use tokio::{sync::Semaphore, time::timeout};
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::REQUEST_TIMEOUT;
+use super::{Fault, REQUEST_TIMEOUT};
 
 const API_VERSION: &str = "fissile.cloudfoundry.org/v1alpha1";
 
@@ -80,13 +80,17 @@ impl super::Cluster {
             return;
         }
         let published = timeout(REQUEST_TIMEOUT, self.events.recorder.publish(&event, &about)).await;
-        let error = match published {
+        let fault = match published {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
+            Ok(Err(error)) => Fault::from(error),
+            Err(_) => Fault::NoAnswer(REQUEST_TIMEOUT),
         };
         let (namespace, name) = (&declared.namespace, &declared.name);
-        warn!(%namespace, %name, reason, error, "can't publish an Event");
+        match fault.class() {
+            // Nobody will look for it there.
+            Class::Terminating => debug!(%namespace, %name, reason, error = %fault, "no Event"),
+            _ => warn!(%namespace, %name, reason, error = %fault, "can't publish an Event"),
+        }
     }
 }
 

@@ -128,40 +128,43 @@ fn end(condition: &Condition) -> Option<End> {
 
 impl Cluster {
     /// Creates the Job, as one of this term; waits for its turn when many are being created.
-    pub async fn create_job(&self, namespace: &str, name: &str, mut job: Value) -> Result<Job, JobError> {
+    pub(crate) async fn create_job(&self, namespace: &str, name: &str, job: Value) -> Result<Job, JobError> {
         let error = |fault| JobError::Create(format!("{namespace}/{name}"), fault);
         let _turn = self.creates.acquire().await.map_err(|_| error(Fault::NotLeading))?;
-        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() };
-        self.sign(&mut job).map_err(error)?;
-        let body = job.to_string().into_bytes();
-        let created: Box<RawValue> =
-            self.write(requests(GROUP, namespace, RESOURCE).create(&params, body)).await.map_err(error)?;
+        let request = self.creation(namespace, job, false).map_err(error)?;
+        let created: Box<RawValue> = self.write(Ok(request)).await.map_err(error)?;
         decode(created.get()).map_err(|source| error(Fault::Undecodable(source)))
     }
 
-    /// Notes on a Job under which term it is made. The fence is on the API server's side: it
-    /// refuses a Job whose term has passed when it arrives.
-    fn sign(&self, job: &mut Value) -> Result<(), Fault> {
-        let term = self.term.number().ok_or(Fault::NotLeading)?;
-        job["metadata"]["annotations"][names::TERM] = json!(term.to_string());
-        Ok(())
+    /// Asks whether the Job could be created.
+    pub(crate) async fn try_job(&self, namespace: &str, name: &str, job: Value) -> Result<(), JobError> {
+        let error = |fault| JobError::DryRun(format!("{namespace}/{name}"), fault);
+        let request = self.creation(namespace, job, true).map_err(error)?;
+        self.call::<IgnoredAny>(Ok(request)).await.map(|_| ()).map_err(error)
     }
 
-    /// Asks whether the Job could be created, with fields that the API server does not know
-    /// refused, not dropped.
-    pub async fn try_job(&self, namespace: &str, name: &str, mut job: Value) -> Result<(), JobError> {
-        let error = |fault| JobError::DryRun(format!("{namespace}/{name}"), fault);
-        let params = PostParams { dry_run: true, field_manager: Some(names::FIELD_MANAGER.into()) };
-        self.sign(&mut job).map_err(error)?;
+    /// The request that creates a Job, or only tries whether it could be. Fields that the API server
+    /// does not know are refused, not dropped.
+    fn creation(
+        &self,
+        namespace: &str,
+        mut job: Value,
+        dry_run: bool,
+    ) -> Result<http::Request<Vec<u8>>, Fault> {
+        // The fence is on the API server's side: it refuses a Job whose term has passed when it
+        // arrives.
+        let term = self.term.number().ok_or(Fault::NotLeading)?;
+        job["metadata"]["annotations"][names::TERM] = json!(term.to_string());
+        let params = PostParams { dry_run, field_manager: Some(names::FIELD_MANAGER.into()) };
         let request = requests(GROUP, namespace, RESOURCE)
             .create(&params, job.to_string().into_bytes())
-            .map_err(|source| error(Fault::request(source)))?;
+            .map_err(Fault::request)?;
         // kube's parameters have no field validation.
         let (mut parts, body) = request.into_parts();
-        parts.uri = format!("{}&fieldValidation=Strict", parts.uri).parse().map_err(
-            |source: http::uri::InvalidUri| error(Fault::Broken(kube::Error::HttpError(source.into()))),
-        )?;
-        self.call::<IgnoredAny>(Ok(http::Request::from_parts(parts, body))).await.map(|_| ()).map_err(error)
+        parts.uri = format!("{}&fieldValidation=Strict", parts.uri)
+            .parse()
+            .map_err(|source: http::uri::InvalidUri| Fault::Broken(kube::Error::HttpError(source.into())))?;
+        Ok(http::Request::from_parts(parts, body))
     }
 
     /// Notes on the Job that nothing of its output is still to be written.
