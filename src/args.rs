@@ -1,8 +1,9 @@
 //! What the operator can be told when it is started.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
+use extendedjob_actors::{Limit, Limits};
 
 /// Runs native Jobs when something interesting happens to a pod, and stores what they wrote.
 ///
@@ -30,6 +31,22 @@ pub(crate) struct Args {
     #[arg(long, env = "EXTENDEDJOB_LEASE_NAME", value_name = "NAME", default_value = "extendedjob-operator")]
     pub(crate) lease_name: String,
 
+    /// How many runs one pod may start at once
+    #[arg(long, env = "EXTENDEDJOB_POD_BURST", value_name = "RUNS", default_value_t = 20)]
+    pub(crate) pod_burst: u32,
+
+    /// After how many seconds a pod that started so many may start one more
+    #[arg(long, env = "EXTENDEDJOB_POD_PERIOD", value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) pod_period: u32,
+
+    /// How many runs one ExtendedJob may start at once
+    #[arg(long, env = "EXTENDEDJOB_BURST", value_name = "RUNS", default_value_t = 10_000)]
+    pub(crate) burst: u32,
+
+    /// After how many seconds an ExtendedJob that started so many may start one more
+    #[arg(long, env = "EXTENDEDJOB_PERIOD", value_name = "SECONDS", default_value_t = 1)]
+    pub(crate) period: u32,
+
     /// How to write the log, to standard error
     #[arg(long, env = "EXTENDEDJOB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -37,6 +54,14 @@ pub(crate) struct Args {
     /// What to log: a level, or levels by module such as `info,extendedjob_actors=debug`
     #[arg(long, env = "EXTENDEDJOB_LOG_FILTER", value_name = "FILTER", default_value = "info")]
     pub(crate) log_filter: String,
+}
+
+impl Args {
+    /// When the brakes open.
+    pub(crate) fn limits(&self) -> Limits {
+        let limit = |burst, seconds: u32| Limit { burst, every: Duration::from_secs(seconds.into()) };
+        Limits { pod: limit(self.pod_burst, self.pod_period), all: limit(self.burst, self.period) }
+    }
 }
 
 /// The form of log lines.

@@ -6,13 +6,17 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
-use extendedjob_decide::lease::{Lease, Memory, Step, Timing, Write};
+use extendedjob_decide::{
+    checkpoint::Checkpoint,
+    lease::{Lease, Memory, Step, Timing, Write},
+};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::{
     cluster::{Candidacy, Cluster, REQUEST_TIMEOUT, leases::LeaseError},
     lifeline::{Lifeline, stops_when_told},
+    messages::TermBroken,
 };
 
 /// Safe with the time-out of requests, see [`Timing::is_safe`], which a test holds it to.
@@ -28,7 +32,12 @@ const TIMING: Timing = Timing {
 #[rtype(result = "()")]
 pub(crate) enum Leads {
     /// A term has begun. Nothing that was known before counts: someone else may have led.
-    Yes,
+    Yes {
+        /// Its number.
+        term: i64,
+        /// How far the leader before has got.
+        checkpoint: Option<Checkpoint>,
+    },
     /// It is over: stop everything that writes.
     No,
 }
@@ -101,7 +110,10 @@ impl Elector {
             match write {
                 Write::Create(number) => cluster.create_lease(&candidacy, number, TIMING).await,
                 Write::Take(lease, number) => cluster.take_lease(&candidacy, &lease, number, TIMING).await,
-                Write::Renew(lease) => cluster.renew_lease(&candidacy, &lease).await,
+                Write::Renew(lease) => {
+                    let checkpoint = cluster.progress().checkpoint(&lease);
+                    cluster.renew_lease(&candidacy, &lease, checkpoint).await
+                }
             }
         };
         ctx.spawn(writing.into_actor(self).map(move |lease, elector, ctx| match lease {
@@ -115,10 +127,16 @@ impl Elector {
     /// The Lease is ours; the write that says so was sent at `sent`.
     fn holds(&mut self, lease: Lease, sent: Instant, ctx: &mut Context<Self>) {
         self.cluster.term().hold(lease.transitions, sent + TIMING.renew_deadline);
-        if self.held.as_ref().map(|held| held.transitions) != Some(lease.transitions) {
-            info!(term = lease.transitions, identity = self.candidacy.identity, "leading");
+        self.memory.note(&lease);
+        let term = lease.transitions;
+        if self.held.as_ref().map(|held| held.transitions) != Some(term) {
+            info!(term, identity = self.candidacy.identity, "leading");
             self.leader = Some(self.candidacy.identity.clone());
-            self.operator.do_send(Leads::Yes);
+            let checkpoint = self.memory.checkpoint();
+            self.cluster.progress().begin(checkpoint);
+            self.operator.do_send(Leads::Yes { term, checkpoint });
+        } else if let Some(checkpoint) = lease.checkpoint {
+            self.cluster.progress().store(checkpoint);
         }
         self.held = Some(lease);
         ctx.notify_later(Tick, TIMING.period);
@@ -143,6 +161,26 @@ impl Elector {
 }
 
 stops_when_told!(Elector);
+
+impl Handler<TermBroken> for Elector {
+    type Result = ();
+
+    /// Gives the Lease back, so that whoever takes it next, which may be this process, begins anew
+    /// under another number.
+    fn handle(&mut self, TermBroken { term }: TermBroken, ctx: &mut Self::Context) {
+        if self.held.as_ref().map(|held| held.transitions) != Some(term) {
+            return;
+        }
+        self.resign("someone else has written what only the leader may write");
+        let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
+        let releasing = async move { cluster.release_lease(&candidacy, None).await };
+        ctx.spawn(releasing.into_actor(self).map(|released, _, _| {
+            if let Err(error) = released {
+                warn!(%error, "the Lease was not released; it is free when it ends");
+            }
+        }));
+    }
+}
 
 impl Actor for Elector {
     type Context = Context<Self>;

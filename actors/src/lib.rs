@@ -29,3 +29,5 @@ mod trigger_watcher;
 pub use cluster::{Candidacy, Cluster};
 pub use messages::Stop;
 pub use operator::{Operator, Readiness};
+pub use extendedjob_decide::brake::Limit;
+pub use supervisor::Limits;

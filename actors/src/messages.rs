@@ -8,33 +8,89 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use extendedjob_api::{StreamOutput, Target};
 use extendedjob_decide::{
+    checkpoint::{Checkpoint, Receipt},
     declared::Declared,
     job::{End, Job},
-    pod::{Pod, Position},
+    pod::{Pod, Version},
     run::Run,
-    selector::Selector,
-    view::{Settled, Trouble},
+    transition::{Baseline, Move, Trigger},
+    view::{self, Trouble},
 };
 
-/// Operator → hubs: a term has begun. List anew, before anyone is told anything: what an API server
+/// Operator → JobHub: a term has begun. List anew, before anyone is told anything: what an API server
 /// said to a standby may be older than what the last leader did.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Refresh;
+
+/// Operator → PodHub: another operator leads, or may do so soon. Keep watching, and nothing else.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct StandBy;
+
+/// Operator → PodHub: an ExtendedJob with a trigger is there, and its Supervisor will subscribe. What
+/// happens to its pods from now on is kept for it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Expect {
+    /// UID of the ExtendedJob.
+    pub(crate) owner: String,
+    pub(crate) namespace: String,
+    pub(crate) trigger: Trigger,
+    /// It has no baseline yet.
+    pub(crate) is_new: bool,
+}
+
+/// Operator, Supervisor → PodHub: this ExtendedJob is no more, or about to go.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unexpect(pub(crate) String);
+
+/// Operator → PodHub: a term has begun, and all ExtendedJobs are known. Go on from the checkpoint that
+/// the leader before has left.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct BeginPods {
+    pub(crate) term: i64,
+    pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+/// PodHub, Supervisor → Operator → Elector: someone else has written what only the leader of this
+/// term may write. The term is over, whoever that was.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct TermBroken {
+    pub(crate) term: i64,
+}
 
 /// Operator → Supervisor: the ExtendedJob as it is now.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Edited(pub(crate) Arc<Declared>);
 
-/// TriggerWatcher → PodHub: tell me of the pods of `namespace` that `selector` may be about.
-/// Answered by [`PodsAtFirst`] as soon as the hub knows all pods, then by [`PodMoved`].
+/// TriggerWatcher → PodHub: tell me of the pods of `namespace` that `trigger` is about. Answered by
+/// [`PodsAtFirst`] as soon as the hub knows all pods, then by [`PodMoved`] for all that is not
+/// settled, and for all that happens.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct SubscribePods {
+    /// UID of the ExtendedJob.
+    pub(crate) owner: String,
     pub(crate) namespace: String,
-    pub(crate) selector: Selector,
+    pub(crate) trigger: Trigger,
+    pub(crate) sight: Sight,
     pub(crate) subscriber: PodSubscriber,
+}
+
+/// How a watcher begins to look at pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// For the first time: the stamps decide about what is there.
+    First,
+    /// Its baseline is known: what is there has been judged.
+    Again,
+    /// The trigger was edited: it takes the pods as they are.
+    Edited,
 }
 
 /// Where a hub sends what it knows of pods.
@@ -42,38 +98,79 @@ pub(crate) struct SubscribePods {
 pub(crate) struct PodSubscriber {
     pub(crate) at_first: Recipient<PodsAtFirst>,
     pub(crate) moved: Recipient<PodMoved>,
+    pub(crate) book: Recipient<BookWritten>,
 }
 
-/// PodHub → TriggerWatcher: the pods that the selector matches now, and those of the last minute
-/// that are gone.
+/// PodHub → TriggerWatcher: where the hub is.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct PodsAtFirst {
+    /// At first sight: the pods that the trigger is about, and those of the last minute that are gone.
     pub(crate) pods: Vec<Arc<Pod>>,
-    /// What has been seen so far; every later [`PodMoved`] comes after it.
-    pub(crate) position: Position,
+    /// What has been seen so far.
+    pub(crate) position: Version,
+    /// Why nothing is known of what pods were like before, though it should be.
+    pub(crate) lost: Option<String>,
 }
 
-/// TriggerWatcher → Supervisor: all up to here has been looked at, and fired where it counts. A
-/// watcher that takes over starts from there.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Sighted(pub(crate) Position);
-
-/// PodHub → TriggerWatcher: a pod that it may be about appeared, or its labels or readiness
-/// changed.
+/// PodHub → TriggerWatcher: something happened to a pod that its trigger is about. To be answered by
+/// [`Settled`], through the Supervisor.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct PodMoved {
-    /// `None`: the pod appeared while we watched.
-    pub(crate) before: Option<Arc<Pod>>,
-    pub(crate) after: Arc<Pod>,
+    pub(crate) receipt: Receipt,
+    pub(crate) moved: Move,
 }
 
-/// TriggerWatcher → Supervisor: this transition counts. Sent again after a restart of the watcher.
+/// PodHub → Supervisor: the pods that concern it are in the book.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Fire(pub(crate) Run);
+pub(crate) struct BookWritten;
+
+/// Supervisor → TriggerWatcher: the trigger or the suspension was edited, or the ledger is to be made
+/// anew. Take the pods as they are then as the baseline; answered by [`Sighted`].
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Rebase {
+    pub(crate) trigger: Trigger,
+    /// Not suspended.
+    pub(crate) counts: bool,
+}
+
+/// TriggerWatcher → Supervisor: from where on pods count.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Sighted {
+    pub(crate) sight: Sight,
+    pub(crate) baseline: Baseline,
+    /// What has been seen so far.
+    pub(crate) position: Version,
+    /// The runs for what was there at first sight.
+    pub(crate) runs: Vec<Run>,
+    pub(crate) lost: Option<String>,
+}
+
+/// TriggerWatcher → Supervisor: what a move of a pod means. Sent again after a restart of the watcher.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Fire {
+    pub(crate) receipt: Receipt,
+    pub(crate) seen: Version,
+    /// `None` if it counts for nothing.
+    pub(crate) run: Option<Run>,
+}
+
+/// Supervisor → PodHub: these moves count for nothing, or their runs have Jobs or stand in the stored
+/// ledger.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Settled {
+    /// UID of the ExtendedJob.
+    pub(crate) owner: String,
+    pub(crate) receipts: Vec<Receipt>,
+    /// The baseline is stored.
+    pub(crate) based: bool,
+}
 
 /// Supervisor → JobHub: tell me of the Jobs that the ExtendedJob `owner` controls. Answered by
 /// [`JobsAtFirst`] as soon as the hub knows all Jobs, then by [`JobSeen`] and [`JobGone`].
@@ -141,7 +238,7 @@ pub(crate) struct WriteOutput {
 #[rtype(result = "()")]
 pub(crate) struct OutputSettled {
     pub(crate) job: String,
-    pub(crate) settled: Settled,
+    pub(crate) settled: view::Settled,
     /// Whether that is the last word; else the write is tried again.
     pub(crate) done: bool,
 }

@@ -10,19 +10,21 @@ use std::sync::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
-use extendedjob_decide::declared::Declared;
+use extendedjob_decide::{
+    checkpoint::Checkpoint, declared::Declared, track::Observation, transition::Trigger,
+};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use crate::{
     children::Children,
-    cluster::{Candidacy, Cluster, extendedjobs, watch::Observation},
+    cluster::{Candidacy, Cluster, extendedjobs},
     elector::{Elector, Leads},
     hubs::{Change, JobHub, PodHub, Watched},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::{Edited, Refresh},
-    supervisor::{Supervisor, Surroundings},
+    messages::{BeginPods, Edited, Expect, Refresh, StandBy, TermBroken, Unexpect},
+    supervisor::{Limits, Supervisor, Surroundings},
 };
 
 /// Whether all first lists have been taken in, so that the operator acts on what it knows.
@@ -58,7 +60,9 @@ pub struct Operator {
     candidacy: Candidacy,
     foundation: Option<Foundation>,
     declared: Watched<Declared>,
-    leads: bool,
+    /// The present term, with the checkpoint that it began with, while this process leads.
+    term: Option<(i64, Option<Checkpoint>)>,
+    limits: Limits,
     supervisors: Children<String, Supervisor>,
     /// Dropped when this actor ends, however it ends.
     _alive: oneshot::Sender<()>,
@@ -69,7 +73,7 @@ struct Foundation {
     around: Surroundings,
     _pods: Children<(), PodHub>,
     _jobs: Children<(), JobHub>,
-    _elector: Children<(), Elector>,
+    elector: Children<(), Elector>,
 }
 
 #[derive(actix::Message)]
@@ -82,6 +86,7 @@ impl Operator {
     pub fn new(
         cluster: Cluster,
         candidacy: Candidacy,
+        limits: Limits,
         readiness: Readiness,
         alive: oneshot::Sender<()>,
     ) -> Self {
@@ -91,7 +96,8 @@ impl Operator {
             readiness,
             candidacy,
             foundation: None,
-            leads: false,
+            term: None,
+            limits,
             supervisors: Children::default(),
             _alive: alive,
         }
@@ -100,12 +106,32 @@ impl Operator {
     fn supervise(&mut self, declared: &Arc<Declared>, ctx: &mut Context<Self>) {
         let Some(Foundation { around, .. }) = &self.foundation else { return };
         let around = around.clone();
+        if let Some(triggers) = declared.spec.triggers.as_ref().filter(|_| !declared.deleting) {
+            around.pods.do_send(Expect {
+                owner: declared.uid.clone(),
+                namespace: declared.namespace.clone(),
+                trigger: Trigger::new(triggers),
+                is_new: declared.status.ledger.is_none(),
+            });
+        }
         let uid = declared.uid.clone();
         let parent = ctx.address().recipient();
         self.supervisors.start(uid.clone(), |generation| {
             let lifeline = Lifeline::new(uid, generation, parent);
             Supervisor::new(Arc::clone(declared), around, lifeline).start()
         });
+    }
+}
+
+impl Operator {
+    /// All ExtendedJobs are known. Pods are looked at only when each of them is expected to be told.
+    fn begin(&mut self, ctx: &mut Context<Self>) {
+        let Some((term, checkpoint)) = self.term else { return };
+        let known: Vec<_> = self.declared.store.objects().cloned().collect();
+        known.iter().for_each(|declared| self.supervise(declared, ctx));
+        if let Some(Foundation { around, .. }) = &self.foundation {
+            around.pods.do_send(BeginPods { term, checkpoint });
+        }
     }
 }
 
@@ -121,8 +147,12 @@ impl Actor for Operator {
             (Children::default(), Children::default(), Children::default());
         let around = Surroundings {
             cluster: cluster.clone(),
+            operator: me.clone().recipient(),
+            limits: self.limits,
             pods: pods.start((), |generation| {
-                PodHub::new(cluster.clone(), readiness.clone(), lifeline("pods", generation)).start()
+                let home = self.candidacy.namespace.clone();
+                let lifeline = lifeline("pods", generation);
+                PodHub::new(cluster.clone(), me.clone().recipient(), home, readiness.clone(), lifeline).start()
             }),
             jobs: jobs.start((), |generation| {
                 JobHub::new(cluster.clone(), readiness.clone(), lifeline("jobs", generation)).start()
@@ -132,7 +162,7 @@ impl Actor for Operator {
             let (operator, lifeline) = (me.clone().recipient(), lifeline("elector", generation));
             Elector::new(cluster.clone(), self.candidacy.clone(), operator, lifeline).start()
         });
-        self.foundation = Some(Foundation { around, _pods: pods, _jobs: jobs, _elector: elector });
+        self.foundation = Some(Foundation { around, _pods: pods, _jobs: jobs, elector });
         self.declared.list(ctx);
     }
 }
@@ -141,38 +171,52 @@ impl Handler<Leads> for Operator {
     type Result = ();
 
     fn handle(&mut self, leads: Leads, ctx: &mut Self::Context) {
-        self.leads = leads == Leads::Yes;
+        let Some(Foundation { around, .. }) = &self.foundation else { return };
         // Whoever supervised in an earlier term knows too little of what came after it.
         self.supervisors.let_all_go();
-        if !self.leads {
-            return;
+        around.pods.do_send(StandBy);
+        match leads {
+            Leads::No => self.term = None,
+            Leads::Yes { term, checkpoint } => {
+                self.term = Some((term, checkpoint));
+                around.jobs.do_send(Refresh);
+                self.declared.list(ctx);
+            }
         }
-        if let Some(Foundation { around, .. }) = &self.foundation {
-            around.pods.do_send(Refresh);
-            around.jobs.do_send(Refresh);
+    }
+}
+
+impl Handler<TermBroken> for Operator {
+    type Result = ();
+
+    fn handle(&mut self, broken: TermBroken, _: &mut Self::Context) {
+        if let Some(elector) = self.foundation.as_ref().and_then(|foundation| foundation.elector.get(&())) {
+            elector.do_send(broken);
         }
-        self.declared.list(ctx);
     }
 }
 
 impl StreamHandler<Observation<Declared>> for Operator {
     fn handle(&mut self, observation: Observation<Declared>, ctx: &mut Self::Context) {
-        for change in self.declared.store.take(observation, |declared, _| declared) {
+        for change in self.declared.store.take(observation) {
             match change {
                 // Taken up when the list is complete.
-                Change::Set { .. } if !self.leads || !self.declared.store.is_complete() => {}
+                Change::Set { .. } if self.term.is_none() || !self.declared.store.is_complete() => {}
                 Change::Set { after, .. } => match self.supervisors.get(&after.uid) {
                     Some(supervisor) => supervisor.do_send(Edited(after)),
                     // One that lies fallen is started with what the store holds then.
                     None if self.supervisors.is_fallen(&after.uid) => {}
                     None => self.supervise(&after, ctx),
                 },
-                Change::Removed(declared) => self.supervisors.let_go(&declared.uid),
+                Change::Removed(declared) => {
+                    self.supervisors.let_go(&declared.uid);
+                    if let Some(Foundation { around, .. }) = &self.foundation {
+                        around.pods.do_send(Unexpect(declared.uid.clone()));
+                    }
+                }
                 Change::Complete => {
                     self.readiness.complete(List::ExtendedJobs);
-                    let known: Vec<_> =
-                        self.declared.store.objects().filter(|_| self.leads).cloned().collect();
-                    known.iter().for_each(|declared| self.supervise(declared, ctx));
+                    self.begin(ctx);
                 }
             }
         }

@@ -39,6 +39,11 @@ impl Asked {
         self.query.contains("dryRun=All")
     }
 
+    /// Whether it lists all pods.
+    pub(crate) fn lists_pods(&self) -> bool {
+        self.method == Method::GET && self.path.ends_with("/pods") && self.query.contains("limit=500")
+    }
+
     /// Whether it would change a status.
     pub(crate) fn writes_status(&self) -> bool {
         self.method == Method::PATCH && self.path.ends_with("/status")

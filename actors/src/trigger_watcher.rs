@@ -1,54 +1,71 @@
 //! Watches the pods of one ExtendedJob, and says which transitions count.
 //!
-//! Duty: each transition that counts is fired at least once under its key. A watcher that takes
-//! over from one that fell fires again what came after the first one's start; the supervisor knows
-//! the runs that it already has.
+//! Duty: each move that the hub delivers is judged once, by the trigger and the baseline of the time
+//! at which it came, and passed on to the Supervisor, which settles it. A watcher that takes over
+//! from one that fell is told again what is not settled; the Supervisor knows the runs it has.
 
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
 use extendedjob_decide::{
     declared::Declared,
-    pod::{Pod, Position},
+    pod::Pod,
     run::Run,
-    transition::{Transition, Trigger},
+    transition::{Baseline, Trigger},
 };
-use jiff::Timestamp;
 
 use crate::{
     hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
-    messages::{ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Sighted, SubscribePods},
+    messages::{
+        BookWritten, ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Rebase, Sight, Sighted, SubscribePods,
+    },
 };
 
-/// The watcher of one trigger; an edit of the trigger starts another one.
+/// The watcher of one trigger.
 pub(crate) struct TriggerWatcher {
     pub(crate) declared: Arc<Declared>,
     pub(crate) trigger: Trigger,
+    /// Not suspended.
+    pub(crate) counts: bool,
     pub(crate) sight: Sight,
+    /// `None` until the hub has said where it is: nothing counts before that.
+    pub(crate) baseline: Option<Baseline>,
     pub(crate) pods: Addr<PodHub>,
-    pub(crate) fire: Recipient<Fire>,
-    pub(crate) sighted: Recipient<Sighted>,
+    pub(crate) supervisor: Superior,
     pub(crate) _lifeline: Lifeline<ChildId>,
 }
 
-/// What counts of the pods that are there at first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sight {
-    /// What the stamps say, against the creation of the ExtendedJob.
-    Stamps(Timestamp),
-    /// Nothing: an edit of the trigger takes the pods as they are.
-    Baseline,
-    /// What was seen after this: another watcher looked at the rest.
-    After(Position),
+/// Where the Supervisor wants to be told.
+#[derive(Clone)]
+pub(crate) struct Superior {
+    pub(crate) sighted: Recipient<Sighted>,
+    pub(crate) fire: Recipient<Fire>,
+    pub(crate) book: Recipient<BookWritten>,
 }
 
 impl TriggerWatcher {
-    fn fire(&self, pod: &Arc<Pod>, transitions: impl IntoIterator<Item = Transition>) {
-        for transition in transitions {
-            let run = Run::for_transition(&self.declared, Arc::clone(pod), transition);
-            self.fire.do_send(Fire(run));
-        }
+    fn subscribe(&self, ctx: &Context<Self>) {
+        self.pods.do_send(SubscribePods {
+            owner: self.declared.uid.clone(),
+            namespace: self.declared.namespace.clone(),
+            trigger: self.trigger.clone(),
+            sight: self.sight,
+            subscriber: PodSubscriber {
+                at_first: ctx.address().recipient(),
+                moved: ctx.address().recipient(),
+                book: self.supervisor.book.clone(),
+            },
+        });
+    }
+
+    fn at_first_sight(&self, pods: &[Arc<Pod>]) -> Vec<Run> {
+        let run = |pod: &Arc<Pod>, transition| Run::for_transition(&self.declared, Arc::clone(pod), transition);
+        let transitions = pods.iter().flat_map(|pod| {
+            let transitions = self.trigger.at_first_sight(pod, self.declared.created);
+            transitions.into_iter().map(move |transition| (pod, transition))
+        });
+        transitions.map(|(pod, transition)| run(pod, transition)).collect()
     }
 }
 
@@ -58,39 +75,48 @@ impl Actor for TriggerWatcher {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let subscriber =
-            PodSubscriber { at_first: ctx.address().recipient(), moved: ctx.address().recipient() };
-        self.pods.do_send(SubscribePods {
-            namespace: self.declared.namespace.clone(),
-            selector: self.trigger.selector.clone(),
-            subscriber,
-        });
+        self.subscribe(ctx);
     }
 }
 
 impl Handler<PodsAtFirst> for TriggerWatcher {
     type Result = ();
 
-    fn handle(&mut self, PodsAtFirst { pods, position }: PodsAtFirst, _: &mut Self::Context) {
-        for pod in &pods {
-            let transitions = match self.sight {
-                Sight::Stamps(since) => self.trigger.at_first_sight(pod, since),
-                Sight::Baseline => vec![],
-                Sight::After(position) => self.trigger.after(position, pod),
-            };
-            self.fire(pod, transitions);
-        }
-        // What a watcher before this one has missed lies behind its own start, not behind ours.
-        if !matches!(self.sight, Sight::After(_)) {
-            self.sighted.do_send(Sighted(position));
-        }
+    fn handle(&mut self, PodsAtFirst { pods, position, lost }: PodsAtFirst, _: &mut Self::Context) {
+        let sight = self.sight;
+        let baseline = match (sight, self.baseline) {
+            (Sight::Again, Some(baseline)) => baseline,
+            (Sight::First, _) => Baseline { version: position, since: Some(self.declared.created) },
+            (Sight::Again | Sight::Edited, _) => Baseline { version: position, since: None },
+        };
+        self.baseline = Some(baseline);
+        self.sight = Sight::Again;
+        let runs = if self.counts { self.at_first_sight(&pods) } else { vec![] };
+        self.supervisor.sighted.do_send(Sighted { sight, baseline, position, runs, lost });
     }
 }
 
 impl Handler<PodMoved> for TriggerWatcher {
     type Result = ();
 
-    fn handle(&mut self, PodMoved { before, after }: PodMoved, _: &mut Self::Context) {
-        self.fire(&after, self.trigger.between(before.as_deref(), &after));
+    fn handle(&mut self, PodMoved { receipt, moved }: PodMoved, _: &mut Self::Context) {
+        let baseline = self.baseline.filter(|_| self.counts);
+        let transition = baseline.and_then(|baseline| self.trigger.counts(&moved, baseline));
+        let run = transition
+            .map(|transition| Run::for_transition(&self.declared, Arc::clone(&moved.after), transition));
+        self.supervisor.fire.do_send(Fire { receipt, seen: moved.seen, run });
+    }
+}
+
+impl Handler<Rebase> for TriggerWatcher {
+    type Result = ();
+
+    /// What comes before the hub's answer was there before it.
+    fn handle(&mut self, Rebase { trigger, counts }: Rebase, ctx: &mut Self::Context) {
+        self.trigger = trigger;
+        self.counts = counts;
+        self.sight = Sight::Edited;
+        self.baseline = None;
+        self.subscribe(ctx);
     }
 }

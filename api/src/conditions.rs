@@ -12,6 +12,9 @@ pub const COMPLETE: &str = "Complete";
 pub const FAILED: &str = "Failed";
 /// The output of the last run is where it was asked to be.
 pub const OUTPUT_WRITTEN: &str = "OutputWritten";
+/// What the operator had on record, a ledger or the book of a namespace's pods, was lost or unreadable; it goes on
+/// from the pods and Jobs that are there.
+pub const LEDGER_REBUILT: &str = "LedgerRebuilt";
 
 /// Why a condition is what it is: the `reason`, a word for programs. The message beside it is for people.
 pub mod reasons {
@@ -44,6 +47,21 @@ pub mod reasons {
     /// Ready: the API server refused the Job for another reason, such as an admission webhook; it is tried
     /// again.
     pub const JOB_REFUSED: &str = "JobRefused";
+    /// Ready: `suspend` is true.
+    pub const SUSPENDED: &str = "Suspended";
+    /// Ready: as many runs as `maxConcurrentRuns` allows are under way; the others wait. Nothing is wrong.
+    pub const CONCURRENCY_LIMIT: &str = "ConcurrencyLimit";
+    /// Ready: a brake is open, because one pod, or all together, asked for too many runs; the others wait.
+    pub const TOO_MANY_RUNS: &str = "TooManyRuns";
+    /// Ready: the ledger can't be written, such as in an outage or for a quota; it is tried again, and runs that
+    /// need it wait.
+    pub const LEDGER_NOT_WRITTEN: &str = "LedgerNotWritten";
+    /// LedgerRebuilt: the ledger or the book was not there.
+    pub const LEDGER_LOST: &str = "LedgerLost";
+    /// LedgerRebuilt: the ledger or the book could not be read: corrupt, or of a newer version.
+    pub const LEDGER_UNREADABLE: &str = "LedgerUnreadable";
+    /// Event: the operator was succeeded while it created a Job; that Job was deleted at once.
+    pub const STRAY_JOB: &str = "StrayJob";
     /// OutputWritten: all of it is in its target.
     pub const WRITTEN: &str = "Written";
     /// OutputWritten: the last run has ended without output that was to be written.

@@ -219,6 +219,34 @@ mod tests {
     }
 
     #[test]
+    fn integers_are_of_the_kinds_that_native_types_have() {
+        let foreign = |node: &Value| {
+            node["type"] == "integer" && node["format"] != "int32" && node["format"] != "int64"
+        };
+        assert_eq!(paths(&schema(), foreign), NONE);
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default_that_can_be_seen() {
+        let default = |field: &str| at(&own_spec(), field)["default"].clone();
+        assert_eq!(default(".suspend"), false);
+        assert_eq!(default(".successfulRunsHistoryLimit"), 10);
+        assert_eq!(default(".failedRunsHistoryLimit"), 10);
+        assert_eq!(default(".maxConcurrentRuns"), Value::Null, "any number");
+    }
+
+    #[test]
+    fn the_values_of_an_enum_are_those_that_users_write() {
+        let schema = schema();
+        let values = |path: &str| at(&schema, path)["enum"].clone();
+        let transitions = serde_json::json!(["ready", "notready", "created", "deleted"]);
+        assert_eq!(values(".spec.triggers.when"), transitions);
+        for transition in transitions.as_array().unwrap() {
+            assert!(values(".status.mode").as_array().unwrap().contains(transition), "{transition}");
+        }
+    }
+
+    #[test]
     fn of_the_templates_metadata_there_is_only_what_is_used_or_harmless() {
         let template = template();
         let names = at(&template, ".metadata")["properties"].as_object().unwrap().keys().cloned();

@@ -33,6 +33,13 @@ pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 /// refuses the operator's create of a Job of an earlier term.
 pub const TERM: &str = "fissile.cloudfoundry.org/term";
 
+/// Annotation on the Lease: the resourceVersion up to which each pod transition that counts has its Job or stands
+/// in a ledger, `@`, and the time at which that was so.
+pub const CHECKPOINT: &str = "fissile.cloudfoundry.org/checkpoint";
+
+/// Label on the ConfigMaps in which the operator keeps what it knew last of a namespace's pods: that namespace.
+pub const BOOK_LABEL: &str = "fissile.cloudfoundry.org/pod-book";
+
 /// Annotation on an ended Job: what became of its output is told, and nothing of it is still to be written.
 pub const OUTPUT_SETTLED: &str = "fissile.cloudfoundry.org/output-settled";
 

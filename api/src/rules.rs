@@ -29,6 +29,8 @@ pub(crate) const TWO_STARTS: &str = "triggers and run exclude each other: keep t
     that changes, or run for a Job that no pod triggers";
 const KIND_CHANGED: &str = "triggers can't be exchanged for run, nor run for triggers: delete the ExtendedJob \
     and create it anew (output that was stored stays)";
+pub(crate) const NO_RUN_POSSIBLE: &str = "at least one run at a time must be possible: write 1 or more, leave it \
+    out for any number of runs, or set suspend: true for none";
 pub(crate) const NO_STREAM: &str = "no stream is named: set stdout, or leave output out";
 pub(crate) const NO_REFERENCE: &str = "nothing says where the stream goes: set configRef (a ConfigMap) or \
     secretRef (a Secret)";
@@ -58,6 +60,20 @@ pub(crate) fn start() -> [Rule; 3] {
         forbidden("!has(self.triggers) || !has(self.run)", TWO_STARTS),
         forbidden("has(self.triggers) == has(oldSelf.triggers)", KIND_CHANGED),
     ]
+}
+
+/// How many runs may be under way at a time. Not `minimum`, whose message knows no remedy.
+pub(crate) fn max_concurrent_runs(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer",
+        "format": "int32",
+        "x-kubernetes-validations": [Rule::new("self >= 1").message(NO_RUN_POSSIBLE)],
+    })
+}
+
+/// How many finished Jobs are kept.
+pub(crate) fn history_limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0 })
 }
 
 /// For `output`: an empty one would be accepted and do nothing.

@@ -37,6 +37,23 @@ pub struct ExtendedJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Run")]
     pub run: Option<Run>,
+    /// If true, no new run is started; runs under way go on. Pod transitions seen meanwhile are not made up for
+    /// later. A one-off waits, and starts when this is false again.
+    #[serde(default)]
+    pub suspend: bool,
+    /// How many runs may be under way at a time; without it, any number. Runs over it wait in order, also when
+    /// their pods are gone by the time they start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "rules::max_concurrent_runs")]
+    pub max_concurrent_runs: Option<u32>,
+    /// How many Jobs of runs that succeeded are kept; older ones are deleted, once all about them is on record.
+    #[serde(default = "history_limit")]
+    #[schemars(schema_with = "rules::history_limit")]
+    pub successful_runs_history_limit: u32,
+    /// How many Jobs of runs that failed are kept; older ones are deleted, once all about them is on record.
+    #[serde(default = "history_limit")]
+    #[schemars(schema_with = "rules::history_limit")]
+    pub failed_runs_history_limit: u32,
     /// Where to keep what the Job's containers print. Without it nothing is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,
@@ -45,11 +62,17 @@ pub struct ExtendedJobSpec {
     pub template: JobTemplate,
 }
 
+/// Enough to look back at, and no burden on the API server.
+fn history_limit() -> u32 {
+    10
+}
+
 /// Which pod transitions start a Job.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Triggers {
-    /// The transition: `ready` is a pod whose Ready condition turns True.
+    /// The transition. `created`: a pod appears. `ready`: its Ready condition turns True. `notready`: Ready
+    /// turns from True to anything else, on a pod that is not being deleted. `deleted`: the pod is gone.
     pub when: When,
     /// Which pods of the namespace are meant; without it, all of them. Labels and expressions must all match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +85,12 @@ pub struct Triggers {
 pub enum When {
     /// The pod's Ready condition turns True.
     Ready,
+    /// The pod's Ready condition is no longer True, and the pod is not being deleted.
+    NotReady,
+    /// The pod appears.
+    Created,
+    /// The pod is gone.
+    Deleted,
 }
 
 /// A label selector, as in a Deployment. What is empty matches everything.
@@ -79,7 +108,7 @@ pub struct Selector {
 }
 
 /// A condition on one label.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules::values_by_operator()))]
 pub struct Requirement {

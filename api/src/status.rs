@@ -14,21 +14,30 @@ pub struct ExtendedJobStatus {
     /// The `metadata.generation` of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What starts a run: the transition of a triggered job (`ready`), or `once`.
+    /// What starts a run: the transition of a triggered job (`ready`, `notready`, `created`, `deleted`), or
+    /// `once`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Mode")]
     pub mode: Option<Mode>,
     /// How many runs are under way.
     pub active: i32,
+    /// How many runs wait for their turn: for a run under way to end, for room in a quota, for a correction.
+    pub pending: i32,
     /// How many runs have succeeded so far, also those whose Jobs are gone.
     pub succeeded: i64,
     /// How many runs have failed so far, also those whose Jobs are gone.
     pub failed: i64,
+    /// How many transitions were absorbed by a later one of the same pod, while that pod had too many runs.
+    pub merged: i64,
+    /// The Secret in which the operator keeps what must outlive it: runs that wait, and from when on pods count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
     /// The run that was started last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunStatus>,
     /// `Ready`, `Reconciling` and `Stalled` say whether the ExtendedJob does what it was asked for;
-    /// `Complete` and `Failed` are about the last run; `OutputWritten` about its output.
+    /// `Complete` and `Failed` are about the last run; `OutputWritten` about its output; `LedgerRebuilt` is there
+    /// if the operator's memory was lost.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend(
         "x-kubernetes-list-type" = "map",
@@ -43,6 +52,12 @@ pub struct ExtendedJobStatus {
 pub enum Mode {
     /// A pod that turns ready.
     Ready,
+    /// A pod that is no longer ready.
+    NotReady,
+    /// A pod that appears.
+    Created,
+    /// A pod that is gone.
+    Deleted,
     /// The creation of the ExtendedJob.
     Once,
 }
@@ -78,7 +93,8 @@ pub struct RunStatus {
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// `Ready`: a pod turned ready. `Once`: the ExtendedJob was created.
+    /// What happened to the pod (`Ready`, `NotReady`, `Created`, `Deleted`), or `Once`: the ExtendedJob was
+    /// created.
     pub r#type: CauseType,
     /// The name of the pod, in triggered jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,6 +109,12 @@ pub struct Cause {
 pub enum CauseType {
     /// A pod turned ready.
     Ready,
+    /// A pod was no longer ready.
+    NotReady,
+    /// A pod appeared.
+    Created,
+    /// A pod was gone.
+    Deleted,
     /// The ExtendedJob was created.
     Once,
 }

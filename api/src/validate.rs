@@ -4,8 +4,8 @@ use crate::{
     ExtendedJobSpec, Operator, Output, Requirement, Selector, StreamOutput,
     rules::{
         CAPITALS, LABEL_KEY_TEXT, LABEL_NAME_MAX, LABEL_PREFIX_MAX, LABEL_VALUE_MAX, LABEL_VALUE_TEXT,
-        NAME_LENGTH, NAME_MAX, NAMESPACE_LENGTH, NAMESPACE_MAX, NO_REFERENCE, NO_START, NO_STREAM,
-        REFERENCE_FORM_TEXT, TWO_REFERENCES, TWO_STARTS, VALUES_MISSING, VALUES_TOO_MANY,
+        NAME_LENGTH, NAME_MAX, NAMESPACE_LENGTH, NAMESPACE_MAX, NO_REFERENCE, NO_RUN_POSSIBLE, NO_START,
+        NO_STREAM, REFERENCE_FORM_TEXT, TWO_REFERENCES, TWO_STARTS, VALUES_MISSING, VALUES_TOO_MANY,
     },
 };
 
@@ -29,6 +29,9 @@ pub fn validate(spec: &ExtendedJobSpec) -> Result<(), Vec<Problem>> {
     }
     if let Some(selector) = spec.triggers.as_ref().and_then(|triggers| triggers.selector.as_ref()) {
         problems.in_selector("spec.triggers.selector", selector);
+    }
+    if spec.max_concurrent_runs == Some(0) {
+        problems.add("spec.maxConcurrentRuns", NO_RUN_POSSIBLE);
     }
     if let Some(output) = &spec.output {
         problems.in_output("spec.output", output);
@@ -180,6 +183,9 @@ mod tests {
         for fields in [
             json!({ "run": "once" }),
             json!({ "triggers": { "when": "ready" } }),
+            json!({ "triggers": { "when": "notready" } }),
+            json!({ "triggers": { "when": "created" } }),
+            json!({ "triggers": { "when": "deleted" } }),
             selecting(json!({})),
             selecting(json!({ "matchLabels": { "a": "", "example.com/b_C.d": "v-1" } })),
             selecting(json!({ "matchExpressions": [
@@ -197,6 +203,19 @@ mod tests {
     fn exactly_one_of_triggers_and_run_is_needed() {
         assert_only(json!({}), "spec", NO_START);
         assert_only(json!({ "run": "once", "triggers": { "when": "ready" } }), "spec", TWO_STARTS);
+    }
+
+    #[test]
+    fn at_least_one_run_must_be_possible_and_no_finished_one_kept() {
+        let once = |field: &str, value: u32| json!({ "run": "once", field: value });
+        assert_only(once("maxConcurrentRuns", 0), "spec.maxConcurrentRuns", NO_RUN_POSSIBLE);
+        for fields in [
+            once("maxConcurrentRuns", 1),
+            once("successfulRunsHistoryLimit", 0),
+            once("failedRunsHistoryLimit", 0),
+        ] {
+            assert_eq!(problems(fields.clone()), [""; 0], "{fields}");
+        }
     }
 
     #[test]

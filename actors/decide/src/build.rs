@@ -74,7 +74,9 @@ fn put_all(metadata: &mut Map<String, Value>, part: &str, pairs: Vec<(&'static s
     metadata.insert(part.to_owned(), Value::Object(all));
 }
 
-fn owner_references(declared: &Declared) -> Value {
+/// The reference by which an object belongs to an ExtendedJob, and goes with it.
+#[must_use]
+pub fn owner_references(declared: &Declared) -> Value {
     json!([{
         "apiVersion": format!("{}/v1alpha1", names::GROUP),
         "kind": "ExtendedJob",

@@ -22,6 +22,7 @@ pub(crate) fn derive(view: View<'_>, last_run: Option<&RunStatus>, now: Timestam
     all.extend(progress(view, hindrance.as_ref()));
     all.extend(outcome(last_run, last));
     all.extend(output);
+    all.extend(rebuilt(view));
     all.into_iter().map(|word| word.since(&view.declared.status.conditions, view.declared, now)).collect()
 }
 
@@ -71,15 +72,12 @@ fn hindrance(view: View<'_>) -> Option<Trouble> {
     if let Template::Invalid(message) = view.template {
         return Some(Trouble { reason: reasons::INVALID_TEMPLATE, message: message.clone() });
     }
-    let waiting: Vec<&RunState> =
-        view.runs.values().filter(|run| matches!(run.stage, Stage::Waiting(_))).collect();
-    let trouble = waiting.iter().find_map(|run| match &run.stage {
-        Stage::Waiting(trouble) => trouble.as_ref(),
-        _ => None,
-    })?;
-    let runs =
-        if waiting.len() == 1 { "1 run waits".to_owned() } else { format!("{} runs wait", waiting.len()) };
-    Some(Trouble { reason: trouble.reason, message: format!("{runs}: {}", trouble.message) })
+    let trouble = view.record.trouble.as_ref()?;
+    let message = match view.record.pending {
+        0 => trouble.message.clone(),
+        pending => format!("{}: {}", wait(pending), trouble.message),
+    };
+    Some(Trouble { reason: trouble.reason, message })
 }
 
 /// Whether only a person can go on from here.
@@ -97,8 +95,23 @@ fn ready(
     if let Some(trouble) = hindrance {
         return ready(false, trouble.reason, trouble.message.clone());
     }
-    if view.declared.mode() == Some(Mode::Ready) {
-        return ready(true, reasons::WATCHING, "waits for pods that turn ready".to_owned());
+    if view.declared.spec.suspend {
+        return ready(false, reasons::SUSPENDED, suspended(view));
+    }
+    let pending = view.record.pending;
+    if let (Some(limit), 1..) = (view.declared.spec.max_concurrent_runs, pending) {
+        let message = format!("{} for one under way to end (maxConcurrentRuns: {limit})", wait(pending));
+        return ready(true, reasons::CONCURRENCY_LIMIT, message);
+    }
+    let pods = match view.declared.mode() {
+        Some(Mode::Created) => Some("waits for pods that are created"),
+        Some(Mode::Ready) => Some("waits for pods that turn ready"),
+        Some(Mode::NotReady) => Some("waits for pods that are no longer ready"),
+        Some(Mode::Deleted) => Some("waits for pods that are deleted"),
+        Some(Mode::Once) | None => None,
+    };
+    if let Some(pods) = pods {
+        return ready(true, reasons::WATCHING, pods.to_owned());
     }
     match last_run.and_then(|run| run.result) {
         None => ready(true, reasons::RUNNING, "the Job is about to be made".to_owned()),
@@ -107,6 +120,17 @@ fn ready(
         Some(RunResult::Failed) => ready(false, reasons::JOB_FAILED, failure_message(last)),
         Some(RunResult::Deleted) => ready(false, reasons::DELETED, DELETED.to_owned()),
     }
+}
+
+fn suspended(view: View<'_>) -> String {
+    match view.record.pending {
+        0 => "suspend is true: no run is started".to_owned(),
+        pending => format!("suspend is true: {} until it is false", wait(pending)),
+    }
+}
+
+fn wait(runs: i64) -> String {
+    if runs == 1 { "1 run waits".to_owned() } else { format!("{runs} runs wait") }
 }
 
 const DELETED: &str = "the Job was deleted before it ended; the run is not made again";
@@ -157,6 +181,22 @@ fn outcome(last_run: Option<&RunStatus>, last: Option<&RunState>) -> [Word; 2] {
         Some(RunResult::Failed) => both(false, true, reasons::JOB_FAILED, &failure_message(last)),
         Some(RunResult::Deleted) => both(false, true, reasons::DELETED, DELETED),
     }
+}
+
+/// The operator's memory was lost, now or under an operator before this one.
+fn rebuilt(view: View<'_>) -> Option<Word> {
+    let condition = |reason: &str, message: &str| Word {
+        r#type: conditions::LEDGER_REBUILT,
+        status: "True".to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    };
+    if let Some(trouble) = &view.record.rebuilt {
+        return Some(condition(trouble.reason, &trouble.message));
+    }
+    let told = &view.declared.status.conditions;
+    let told = told.iter().find(|told| told.type_ == conditions::LEDGER_REBUILT)?;
+    Some(condition(&told.reason, &told.message))
 }
 
 /// Whether the last run's output is where it was asked to be. Of a run that an earlier operator

@@ -1,6 +1,6 @@
 //! What is known of an ExtendedJob: its identity, what the user asks for, what was last reported.
 
-use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Mode, Run};
+use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Mode, Run, When};
 use jiff::Timestamp;
 
 /// An ExtendedJob as the API server holds it.
@@ -31,7 +31,12 @@ impl Declared {
     #[must_use]
     pub fn mode(&self) -> Option<Mode> {
         match (&self.spec.triggers, self.spec.run) {
-            (Some(_), None) => Some(Mode::Ready),
+            (Some(triggers), None) => Some(match triggers.when {
+                When::Created => Mode::Created,
+                When::Ready => Mode::Ready,
+                When::NotReady => Mode::NotReady,
+                When::Deleted => Mode::Deleted,
+            }),
             (None, Some(Run::Once)) => Some(Mode::Once),
             _ => None,
         }

@@ -52,6 +52,8 @@ pub fn classify(answer: Answer<'_>) -> Class {
         Some(409) if answer.reason == "AlreadyExists" => Class::AlreadyExists,
         Some(409) => Class::Conflict,
         Some(410) => Class::Expired,
+        // The cluster was restored from a backup: the version asked for has not come yet.
+        Some(504) if answer.message.contains("Too large resource version") => Class::Expired,
         Some(413 | 422) => Class::Invalid,
         // 400 is also what an API server says that can't serve a request; only a body that could
         // not be decoded is the user's to mend.
@@ -89,6 +91,7 @@ mod tests {
             (429, "TooManyRequests", "", Class::Transient),
             (500, "InternalError", "", Class::Transient),
             (504, "Timeout", "", Class::Transient),
+            (504, "Timeout", "Too large resource version: 9, current: 5", Class::Expired),
         ] {
             assert_eq!(class(code, reason, message), expected, "{code} {reason} {message}");
         }

@@ -21,6 +21,12 @@ pub struct Job {
     pub pod_name: Option<String>,
     /// When the API server created it.
     pub created: Option<Timestamp>,
+    /// The term of the operator that created it.
+    pub term: Option<i64>,
+    /// Its `ttlSecondsAfterFinished`.
+    pub ttl: Option<u32>,
+    /// It has a deletionTimestamp.
+    pub deleting: bool,
     /// The names of its containers, whose output is kept; init containers' is not.
     pub containers: Vec<String>,
     /// How often it was tried so far, at least 1.

@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::checkpoint::Checkpoint;
+
 /// How the times of an election stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -28,7 +32,7 @@ impl Timing {
     }
 }
 
-/// The Lease as it was read.
+/// The Lease as it was read, or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Who holds it; `None` or empty if it was released.
@@ -37,6 +41,10 @@ pub struct Lease {
     pub transitions: i64,
     /// The version of the object: any change changes it.
     pub version: String,
+    /// How far its holders have got with what happens to pods.
+    pub checkpoint: Option<Checkpoint>,
+    /// When it was written last, by the API server's clock.
+    pub written: Option<Timestamp>,
 }
 
 /// What a candidate remembers.
@@ -46,6 +54,8 @@ pub struct Memory {
     seen: Option<(String, Duration)>,
     /// The highest number of a term seen.
     transitions: i64,
+    /// The checkpoint seen last.
+    checkpoint: Option<Checkpoint>,
 }
 
 /// What to do now.
@@ -69,6 +79,18 @@ pub enum Write {
 }
 
 impl Memory {
+    /// The Lease is like this now.
+    pub fn note(&mut self, lease: &Lease) {
+        self.transitions = self.transitions.max(lease.transitions);
+        self.checkpoint = lease.checkpoint.or(self.checkpoint);
+    }
+
+    /// The checkpoint that was seen last: someone may have deleted the Lease that bore it.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.checkpoint
+    }
+
     /// What the candidate `me` does about `lease`, read at `now`.
     pub fn step(&mut self, me: &str, lease: Option<Lease>, now: Duration, timing: Timing) -> Step {
         let Some(lease) = lease else {
@@ -76,7 +98,7 @@ impl Memory {
             // Someone may have deleted it: the numbers of terms go on all the same.
             return Step::Write(Write::Create(self.transitions + 1));
         };
-        self.transitions = self.transitions.max(lease.transitions);
+        self.note(&lease);
         let since = match &self.seen {
             Some((version, since)) if *version == lease.version => *since,
             _ => {
@@ -106,7 +128,8 @@ mod tests {
     };
 
     fn lease(holder: &str, version: &str) -> Lease {
-        Lease { holder: Some(holder.into()), transitions: 3, version: version.into() }
+        let version = version.into();
+        Lease { holder: Some(holder.into()), transitions: 3, version, checkpoint: None, written: None }
     }
 
     fn at(second: u64) -> Duration {

@@ -8,14 +8,22 @@
 //! pod → transition → run → Job → outcome → output → status
 //! ```
 
+pub mod book;
+pub mod brake;
 pub mod build;
+pub mod checkpoint;
+pub mod cleanup;
 mod conditions;
 pub mod declared;
+pub mod desk;
+pub mod edges;
 pub mod fault;
 pub mod identity;
 pub mod job;
 pub mod lease;
+pub mod ledger;
 pub mod output;
+mod packed;
 pub mod pod;
 pub mod retry;
 pub mod run;
@@ -23,6 +31,7 @@ pub mod selector;
 pub mod status;
 pub mod tail;
 pub mod text;
+pub mod track;
 pub mod transition;
 pub mod view;
 

@@ -1,17 +1,22 @@
 //! What is known of a pod: the few facts that decide, small enough to keep for 10,000 pods.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::selector::Labels;
+use crate::{
+    edges::{Edges, Gap},
+    selector::Labels,
+};
 
-/// How many of a pod's last readiness edges are remembered, equal ones counted as one.
+/// A resourceVersion of pods: where in all that ever happened to pods something happened.
 ///
-/// They tell apart two edges with one status and time: after a node outage the kubelet writes its
-/// cached `True` back with the *old* time.
-const EDGES_KEPT: usize = 8;
+/// The API server promises that those of one kind of object can be compared as numbers (KEP-5504).
+pub type Version = u64;
 
 /// The status of a pod's Ready condition; a pod without one is `Absent`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum Status {
     /// Ready.
     True,
@@ -38,7 +43,7 @@ impl Status {
 }
 
 /// The Ready condition: its status and its lastTransitionTime.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Readiness {
     /// The condition's status.
     pub status: Status,
@@ -56,7 +61,7 @@ impl Readiness {
 }
 
 /// A pod, slimmed to what decides about it and what its Jobs are told of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pod {
     /// The object's UID, which tells a pod from a later one of the same name.
     pub uid: String,
@@ -74,80 +79,53 @@ pub struct Pod {
     pub node: Option<String>,
     /// Its Ready condition.
     pub ready: Readiness,
+    /// It has a deletionTimestamp.
+    pub deleting: bool,
     /// Made by a Job of ours: it bears our label and its controller is a Job. Such pods trigger
     /// nothing, or an ExtendedJob would feed itself for ever.
     pub ours: bool,
-    /// The last edges that differ, oldest first; the last one led to `ready`.
-    pub edges: Vec<Edge>,
+    /// Its resourceVersion.
+    pub version: Version,
+    /// Where it was seen to appear; `None` for one that was there before anyone watched.
+    pub appeared: Option<Version>,
+    /// The changes of its readiness; the last one led to `ready`.
+    pub edges: Edges,
 }
-
-/// A change of readiness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Edge {
-    /// What it led to.
-    pub to: Readiness,
-    /// How many edges of this pod to the same status and time came before.
-    pub n: u32,
-    /// The position in what the operator saw of all pods, see [`Position`].
-    pub seen: Position,
-}
-
-/// Counts what the operator has seen of pods since its start, so that "before" and "after" can be
-/// told without any clock.
-pub type Position = u64;
 
 impl Pod {
-    /// This pod as seen for the first time: its present readiness is its only known edge.
+    /// This pod, there before anyone watched: its present readiness is its only known edge.
     #[must_use]
-    pub fn first_seen(mut self, seen: Position) -> Self {
-        self.edges = vec![Edge { to: self.ready, n: 0, seen }];
+    pub fn entering(mut self) -> Self {
+        self.edges = Edges::before(self.ready);
+        self
+    }
+
+    /// This pod, seen to appear.
+    #[must_use]
+    pub fn appearing(mut self) -> Self {
+        self.appeared = Some(self.version);
+        self.edges = Edges::default();
+        self.edges.push(Readiness::default(), self.ready, self.version, self.deleting, Gap::None);
         self
     }
 
     /// This pod as a later observation of `before`: the edges go on.
     #[must_use]
-    pub fn following(mut self, before: &Self, seen: Position) -> Self {
-        self.edges.clone_from(&before.edges);
+    pub fn following(mut self, before: &Self, gap: Gap) -> Self {
+        self.appeared = before.appeared;
+        self.edges = before.edges.clone();
         if self.ready != before.ready {
-            // The newest of equal edges says how many there were; the others may go.
-            let alike = self.edges.iter().position(|edge| edge.to == self.ready);
-            let n = alike.map_or(0, |index| self.edges.remove(index).n + 1);
-            let surplus = (self.edges.len() + 1).saturating_sub(EDGES_KEPT);
-            self.edges.drain(..surplus);
-            self.edges.push(Edge { to: self.ready, n, seen });
+            self.edges.push(before.ready, self.ready, self.version, self.deleting, gap);
         }
         self
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::{at, pod};
-
-    #[test]
-    fn an_update_that_leaves_readiness_alone_is_no_edge() {
-        let first = pod().ready(at(1)).first_seen(0);
-        let later = pod().ready(at(1)).labelled("a", "b").following(&first, 1);
-        assert_eq!(later.edges.len(), 1);
-    }
-
-    #[test]
-    fn a_cached_true_written_back_is_counted_apart() {
-        let first = pod().ready(at(1)).first_seen(0);
-        let lost = pod().not_ready(Status::Unknown, at(2)).following(&first, 1);
-        let back = pod().ready(at(1)).following(&lost, 2);
-        let count = |pod: &Pod| pod.edges.last().map(|edge| edge.n);
-        assert_eq!((count(&first), count(&back)), (Some(0), Some(1)));
-    }
-
-    #[test]
-    fn only_the_last_edges_are_kept() {
-        let mut known = pod().ready(at(0)).first_seen(0);
-        for second in 1..100 {
-            known = pod().ready(at(second)).following(&known, 1);
-        }
-        assert_eq!(known.edges.len(), EDGES_KEPT);
-        assert_eq!(known.edges.last().map(|edge| edge.to), Some(known.ready));
+    /// Whether nothing about it that anyone is told of has changed since `before`.
+    #[must_use]
+    pub fn is_as(&self, before: &Self) -> bool {
+        self.ready == before.ready
+            && self.labels == before.labels
+            && self.ip == before.ip
+            && self.node == before.node
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use extendedjob_api::{Cause, CauseType, names};
+use extendedjob_api::{Cause, CauseType, When, names};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{declared::Declared, identity::job_name, job::Job, pod::Pod, transition::Transition};
 
 /// What a run is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// A transition of a pod, which is kept as it was then.
     Pod {
@@ -23,7 +23,7 @@ pub enum Reason {
 }
 
 /// One run of an ExtendedJob.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Run {
     /// The name of its Job, computed from the rest.
     pub job: String,
@@ -66,7 +66,7 @@ impl Run {
     pub fn cause(&self) -> Cause {
         match &self.reason {
             Reason::Pod { pod, transition } => Cause {
-                r#type: CauseType::Ready,
+                r#type: cause_type(transition.when),
                 pod: Some(pod.name.clone()),
                 time: transition.time.map(Time),
             },
@@ -78,7 +78,15 @@ impl Run {
     #[must_use]
     pub fn because(&self) -> String {
         match &self.reason {
-            Reason::Pod { pod, .. } => format!("pod {} is ready", pod.name),
+            Reason::Pod { pod, transition } => {
+                let what = match transition.when {
+                    When::Created => "was created",
+                    When::Ready => "is ready",
+                    When::NotReady => "is no longer ready",
+                    When::Deleted => "is gone",
+                };
+                format!("pod {} {what}", pod.name)
+            }
             Reason::Once(_) => "the ExtendedJob was created".to_owned(),
         }
     }
@@ -121,13 +129,29 @@ impl Reason {
     }
 }
 
+fn cause_type(when: When) -> CauseType {
+    match when {
+        When::Created => CauseType::Created,
+        When::Ready => CauseType::Ready,
+        When::NotReady => CauseType::NotReady,
+        When::Deleted => CauseType::Deleted,
+    }
+}
+
 /// The cause of a run of which only the Job is left, as [`Run::cause`] told it.
 #[must_use]
 pub fn cause_of(declared: &Declared, job: &Job) -> Cause {
     match &job.pod_name {
         Some(pod) => {
-            let time = job.key.as_deref().and_then(|key| key.split('/').nth(2)?.parse().ok());
-            Cause { r#type: CauseType::Ready, pod: Some(pod.clone()), time: time.map(Time) }
+            let key = job.key.as_deref().unwrap_or_default();
+            let r#type = match key.split('/').next() {
+                Some("created") => CauseType::Created,
+                Some("notready") => CauseType::NotReady,
+                Some("deleted") => CauseType::Deleted,
+                _ => CauseType::Ready,
+            };
+            let time = key.split('/').nth(2).and_then(|time| time.parse().ok());
+            Cause { r#type, pod: Some(pod.clone()), time: time.map(Time) }
         }
         None => Cause { r#type: CauseType::Once, pod: None, time: Some(Time(declared.created)) },
     }
@@ -161,9 +185,11 @@ mod tests {
 
     #[test]
     fn the_cause_can_be_told_from_the_job_alone() {
-        let run = run_of(pod(), transition());
-        let job = Job { key: Some(run.reason.key()), pod_name: Some("pod1".into()), ..Job::default() };
-        assert_eq!(cause_of(&declared(), &job), run.cause());
+        for when in [When::Created, When::Ready, When::NotReady, When::Deleted] {
+            let run = run_of(pod(), Transition { when, ..transition() });
+            let job = Job { key: Some(run.reason.key()), pod_name: Some("pod1".into()), ..Job::default() };
+            assert_eq!(cause_of(&declared(), &job), run.cause());
+        }
         let once = Run::once(&declared());
         let job = Job { key: Some(once.reason.key()), ..Job::default() };
         assert_eq!(cause_of(&declared(), &job), once.cause());

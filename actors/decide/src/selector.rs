@@ -8,7 +8,7 @@ use extendedjob_api::{Operator, Requirement, Selector as Declared};
 pub type Labels = BTreeMap<String, String>;
 
 /// A compiled selector. The default one matches every pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selector {
     equal: Vec<(String, String)>,
     expressions: Vec<Requirement>,

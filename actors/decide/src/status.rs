@@ -20,8 +20,11 @@ pub fn derive(view: View<'_>, now: Timestamp) -> ExtendedJobStatus {
         observed_generation: Some(view.declared.generation),
         mode: view.declared.mode(),
         active: i32::try_from(counts.active).unwrap_or(i32::MAX),
+        pending: i32::try_from(view.record.pending).unwrap_or(i32::MAX),
         succeeded: view.gone.succeeded + counts.succeeded,
         failed: view.gone.failed + counts.failed,
+        merged: view.record.absorbed,
+        ledger: view.record.ledger.clone(),
         conditions: conditions::derive(view, last_run.as_ref(), now),
         last_run,
     }
@@ -29,11 +32,7 @@ pub fn derive(view: View<'_>, now: Timestamp) -> ExtendedJobStatus {
 
 /// The run that was started last. One whose Job has gone since stays as it was told.
 fn last_run(view: View<'_>) -> Option<RunStatus> {
-    let known = view
-        .runs
-        .iter()
-        .filter(|(_, run)| !matches!(run.stage, Stage::Waiting(_)))
-        .max_by_key(|(job, run)| (run.created, *job));
+    let known = view.runs.iter().max_by_key(|(job, run)| (run.created, *job));
     let told = view.declared.status.last_run.as_ref();
     let told_later = |told: &&RunStatus| {
         known.is_none_or(|(_, run)| told.start_time.as_ref().map(|time| time.0) > run.created)
@@ -52,7 +51,7 @@ fn last_run(view: View<'_>) -> Option<RunStatus> {
             (if failure.is_none() { RunResult::Succeeded } else { RunResult::Failed }, *time)
         }
         Stage::Deleted => (RunResult::Deleted, None),
-        Stage::Active | Stage::Waiting(_) => (RunResult::Running, None),
+        Stage::Active => (RunResult::Running, None),
     };
     Some(RunStatus {
         job: job.clone(),
@@ -83,12 +82,12 @@ mod tests {
         declared::Declared,
         fixtures::{at, declared},
         job::Failure,
-        view::{Gone, RunState, Settled, Template, Trouble},
+        view::{Gone, Record, RunState, Settled, Template, Trouble},
     };
 
     fn run(second: i64, stage: Stage) -> RunState {
         let cause = Cause { r#type: CauseType::Ready, pod: Some("pod1".into()), time: None };
-        RunState { cause, created: Some(at(second)), stage, output: None }
+        RunState { cause, created: Some(at(second)), stage, told: false, output: None }
     }
 
     fn succeeded(second: i64) -> RunState {
@@ -100,9 +99,9 @@ mod tests {
         run(second, Stage::Ended { time: Some(at(second + 1)), failure: Some(failure) })
     }
 
-    fn waiting(reason: &'static str) -> RunState {
-        let trouble = Trouble { reason, message: "no room".into() };
-        RunState { created: None, ..run(0, Stage::Waiting(Some(trouble))) }
+    fn waiting(reason: &'static str) -> Record {
+        let trouble = Some(Trouble { reason, message: "no room".into() });
+        Record { pending: 1, trouble, ..Record::default() }
     }
 
     fn runs(runs: &[(&str, RunState)]) -> BTreeMap<String, RunState> {
@@ -125,7 +124,16 @@ mod tests {
         template: &Template,
         runs: &BTreeMap<String, RunState>,
     ) -> ExtendedJobStatus {
-        derive(View { declared, problems: &[], template, runs, gone: Gone::default() }, at(100))
+        derive(view(declared, template, runs, &Record::default()), at(100))
+    }
+
+    fn view<'a>(
+        declared: &'a Declared,
+        template: &'a Template,
+        runs: &'a BTreeMap<String, RunState>,
+        record: &'a Record,
+    ) -> View<'a> {
+        View { declared, problems: &[], template, runs, gone: Gone::default(), record }
     }
 
     /// The conditions as `Type=Status/Reason`.
@@ -153,43 +161,24 @@ mod tests {
 
     #[test]
     fn ready_tells_what_stands_in_the_way() {
+        let (none, job) = (Record::default(), |run| runs(&[("job", run)]));
+        let wrong = Template::Invalid("spec.x".into());
+        let quota = waiting(reasons::QUOTA_EXCEEDED);
+        let taken = waiting(reasons::JOB_NAME_TAKEN);
+        let valid = Template::Valid;
         let table = [
-            (once(), Template::Valid, succeeded(1), "Ready=True/Succeeded", "Stalled=False/NotStalled"),
-            (once(), Template::Valid, failed(1), "Ready=False/JobFailed", "Stalled=False/NotStalled"),
-            (
-                once(),
-                Template::Valid,
-                run(1, Stage::Deleted),
-                "Ready=False/Deleted",
-                "Stalled=False/NotStalled",
-            ),
-            (declared(), Template::Valid, failed(1), "Ready=True/Watching", "Stalled=False/NotStalled"),
-            (
-                declared(),
-                Template::Valid,
-                waiting(reasons::QUOTA_EXCEEDED),
-                "Ready=False/QuotaExceeded",
-                "Stalled=False/NotStalled",
-            ),
-            (
-                declared(),
-                Template::Valid,
-                waiting(reasons::JOB_NAME_TAKEN),
-                "Ready=False/JobNameTaken",
-                "Stalled=True/JobNameTaken",
-            ),
-            (
-                declared(),
-                Template::Invalid("spec.x".into()),
-                waiting(reasons::QUOTA_EXCEEDED),
-                "Ready=False/InvalidTemplate",
-                "Stalled=True/InvalidTemplate",
-            ),
+            (once(), &valid, job(succeeded(1)), &none, "True/Succeeded", "False/NotStalled"),
+            (once(), &valid, job(failed(1)), &none, "False/JobFailed", "False/NotStalled"),
+            (once(), &valid, job(run(1, Stage::Deleted)), &none, "False/Deleted", "False/NotStalled"),
+            (declared(), &valid, job(failed(1)), &none, "True/Watching", "False/NotStalled"),
+            (declared(), &valid, runs(&[]), &quota, "False/QuotaExceeded", "False/NotStalled"),
+            (declared(), &valid, runs(&[]), &taken, "False/JobNameTaken", "True/JobNameTaken"),
+            (declared(), &wrong, runs(&[]), &quota, "False/InvalidTemplate", "True/InvalidTemplate"),
         ];
-        for (declared, template, run, ready, stalled) in table {
-            let words = words(&derived(&declared, &template, &runs(&[("job", run)])));
-            assert!(words.contains(&ready.to_owned()), "{ready} in {words:?}");
-            assert!(words.contains(&stalled.to_owned()), "{stalled} in {words:?}");
+        for (declared, template, runs, record, ready, stalled) in table {
+            let words = words(&derive(view(&declared, template, &runs, record), at(100)));
+            assert!(words.contains(&format!("Ready={ready}")), "{ready} in {words:?}");
+            assert!(words.contains(&format!("Stalled={stalled}")), "{stalled} in {words:?}");
         }
     }
 
@@ -212,8 +201,8 @@ mod tests {
         declared.status.succeeded = 5;
         let present = runs(&[("a", succeeded(1)), ("b", failed(2)), ("c", run(3, Stage::Active))]);
         let gone = Gone::beyond(&declared.status, &present);
-        let view =
-            View { declared: &declared, problems: &[], template: &Template::Valid, runs: &present, gone };
+        let record = Record::default();
+        let view = View { gone, ..view(&declared, &Template::Valid, &present, &record) };
         let status = derive(view, at(100));
         assert_eq!((status.active, status.succeeded, status.failed), (1, 5, 1));
     }
@@ -236,13 +225,8 @@ mod tests {
         let mut declared = with_output();
         let known = runs(&[("a", succeeded(1)), ("b", failed(2))]);
         declared.status = derived(&declared, &Template::Valid, &known);
-        let view = View {
-            declared: &declared,
-            problems: &[],
-            template: &Template::Valid,
-            runs: &known,
-            gone: Gone::beyond(&declared.status, &known),
-        };
+        let (gone, record) = (Gone::beyond(&declared.status, &known), Record::default());
+        let view = View { gone, ..view(&declared, &Template::Valid, &known, &record) };
         assert_eq!(derive(view, at(999)), declared.status);
     }
 
@@ -252,14 +236,7 @@ mod tests {
         declared.status = derived(&declared, &Template::Valid, &runs(&[]));
         let now = Timestamp::new(at(200).as_second(), 999).unwrap();
         let known = runs(&[("a", succeeded(1))]);
-        let view = View {
-            declared: &declared,
-            problems: &[],
-            template: &Template::Valid,
-            runs: &known,
-            gone: Gone::default(),
-        };
-        let later = derive(view, now);
+        let later = derive(view(&declared, &Template::Valid, &known, &Record::default()), now);
         assert_eq!(condition(&later, conditions::READY).last_transition_time.0, at(100));
         assert_eq!(condition(&later, conditions::COMPLETE).last_transition_time.0, at(200));
     }
@@ -290,6 +267,39 @@ mod tests {
         let status = derived(&with_output(), &Template::Valid, &known);
         let ready = condition(&status, conditions::READY);
         assert_eq!((ready.status.as_str(), ready.message.ends_with("KeyExists")), ("True", true));
+    }
+
+    #[test]
+    fn runs_that_wait_are_counted_and_their_reason_is_told() {
+        let known = runs(&[("a", run(1, Stage::Active))]);
+        let told = |spec: &str, record: &Record| {
+            let declared = Declared { spec: serde_json::from_str(spec).unwrap(), ..declared() };
+            let status = derive(view(&declared, &Template::Valid, &known, record), at(100));
+            assert_eq!(status.pending, 1);
+            words(&status)[..2].to_vec()
+        };
+        let limited = r#"{"triggers": {"when": "created"}, "maxConcurrentRuns": 1, "template": {}}"#;
+        let none = Record { pending: 1, ..Record::default() };
+        assert_eq!(told(limited, &none), ["Ready=True/ConcurrencyLimit", "Reconciling=False/UpToDate"]);
+        let suspended = r#"{"triggers": {"when": "created"}, "suspend": true, "template": {}}"#;
+        assert_eq!(told(suspended, &none), ["Ready=False/Suspended", "Reconciling=False/UpToDate"]);
+        let trouble = Some(Trouble { reason: reasons::TOO_MANY_RUNS, message: "pod p".into() });
+        let braked = Record { trouble, ..none };
+        assert_eq!(told(limited, &braked), ["Ready=False/TooManyRuns", "Reconciling=True/InProgress"]);
+    }
+
+    #[test]
+    fn a_rebuilt_ledger_is_told_of_for_ever() {
+        let mut declared = declared();
+        let rebuilt = Some(Trouble { reason: reasons::LEDGER_LOST, message: "no Secret".into() });
+        let record = Record { rebuilt, ..Record::default() };
+        let told = |declared: &Declared, record: &Record| {
+            let status = derive(view(declared, &Template::Valid, &runs(&[]), record), at(100));
+            assert_eq!(words(&status).last().map(String::as_str), Some("LedgerRebuilt=True/LedgerLost"));
+            status
+        };
+        declared.status = told(&declared, &record);
+        told(&declared, &Record::default());
     }
 
     #[test]

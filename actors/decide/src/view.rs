@@ -25,8 +25,6 @@ pub struct Trouble {
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It has no Job yet; what it waits for, if known.
-    Waiting(Option<Trouble>),
     /// Its Job is under way.
     Active,
     /// Its Job ended.
@@ -48,7 +46,7 @@ impl Stage {
     }
 }
 
-/// What is known of one run.
+/// What is known of one run that has its Job, or had it.
 #[derive(Clone, Debug)]
 pub struct RunState {
     /// Why it was started.
@@ -57,6 +55,8 @@ pub struct RunState {
     pub created: Option<Timestamp>,
     /// How far it is.
     pub stage: Stage,
+    /// The status has told of its end.
+    pub told: bool,
     /// What became of its output; `None` while that is open.
     pub output: Option<Settled>,
 }
@@ -134,6 +134,23 @@ pub struct View<'a> {
     pub runs: &'a BTreeMap<String, RunState>,
     /// Ended runs whose Jobs are gone.
     pub gone: Gone,
+    /// What is on record of it, and what keeps runs from starting.
+    pub record: &'a Record,
+}
+
+/// What is on record of an ExtendedJob, and what keeps its runs from starting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The Secret that holds the ledger, once book and baseline are written.
+    pub ledger: Option<String>,
+    /// Runs that have no Job yet.
+    pub pending: i64,
+    /// Transitions that a later one absorbed.
+    pub absorbed: i64,
+    /// What stands in the way of runs that wait.
+    pub trouble: Option<Trouble>,
+    /// Why the ledger was made anew from what is there.
+    pub rebuilt: Option<Trouble>,
 }
 
 /// How many runs are how far.
@@ -147,7 +164,6 @@ pub(crate) fn count(runs: &BTreeMap<String, RunState>) -> Counts {
     let mut counts = Counts { active: 0, succeeded: 0, failed: 0 };
     for run in runs.values() {
         match &run.stage {
-            Stage::Waiting(_) => {}
             Stage::Active => counts.active += 1,
             Stage::Ended { failure: None, .. } => counts.succeeded += 1,
             Stage::Ended { .. } | Stage::Deleted => counts.failed += 1,

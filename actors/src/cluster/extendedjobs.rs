@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use serde::{Deserialize, de::Error as _};
 use serde_json::{Value, json};
 
-use super::{Cluster, Fault, meta::Meta, requests, watch::Source};
+use super::{Cluster, Failpoint, Fault, meta::Meta, requests, watch::Source};
 
 /// Why something could not be done with an ExtendedJob.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ impl Cluster {
             PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request = requests("apis/fissile.cloudfoundry.org/v1alpha1", &declared.namespace, "extendedjobs")
             .patch_subresource("status", &declared.name, &params, &Patch::Merge(&patch));
-        let patched: Patched = self.write(request).await.map_err(|source| ExtendedJobError::Status {
+        let patched: Patched = self.write(Failpoint::Status, request).await.map_err(|source| ExtendedJobError::Status {
             name: format!("{}/{}", declared.namespace, declared.name),
             source,
         })?;

@@ -3,14 +3,14 @@
 use extendedjob_api::names;
 use extendedjob_decide::job::{End, Failure, Job};
 use kube::{
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
     core::params::GetParams,
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    Cluster, Fault,
+    Cluster, Failpoint, Fault,
     meta::{Condition, Meta},
     requests,
     watch::Source,
@@ -34,6 +34,9 @@ pub enum JobError {
     /// Marking it.
     #[error("can't annotate Job {0}: {1}")]
     Mark(String, #[source] Fault),
+    /// Deleting it, or having it deleted.
+    #[error("can't clean up Job {0}: {1}")]
+    CleanUp(String, #[source] Fault),
 }
 
 impl JobError {
@@ -41,9 +44,11 @@ impl JobError {
     #[must_use]
     pub fn fault(&self) -> &Fault {
         match self {
-            Self::Create(_, fault) | Self::DryRun(_, fault) | Self::Get(_, fault) | Self::Mark(_, fault) => {
-                fault
-            }
+            Self::Create(_, fault)
+            | Self::DryRun(_, fault)
+            | Self::Get(_, fault)
+            | Self::Mark(_, fault)
+            | Self::CleanUp(_, fault) => fault,
         }
     }
 }
@@ -62,9 +67,10 @@ struct Wire {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Spec {
     template: PodTemplate,
+    ttl_seconds_after_finished: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -105,6 +111,9 @@ fn decode(json: &str) -> Result<Job, serde_json::Error> {
         name: metadata.name,
         namespace: metadata.namespace,
         created: metadata.creation_timestamp,
+        term: metadata.annotations.remove(names::TERM).and_then(|term| term.parse().ok()),
+        ttl: spec.ttl_seconds_after_finished,
+        deleting: metadata.deletion_timestamp.is_some(),
         containers: spec.template.spec.containers.into_iter().map(|container| container.name).collect(),
         attempts: (status.succeeded + status.failed).max(1),
         end: status.conditions.iter().find_map(end),
@@ -126,13 +135,17 @@ fn end(condition: &Condition) -> Option<End> {
     Some(End { time: condition.last_transition_time, failure })
 }
 
+fn full_name(job: &Job) -> String {
+    format!("{}/{}", job.namespace, job.name)
+}
+
 impl Cluster {
     /// Creates the Job, as one of this term; waits for its turn when many are being created.
     pub(crate) async fn create_job(&self, namespace: &str, name: &str, job: Value) -> Result<Job, JobError> {
         let error = |fault| JobError::Create(format!("{namespace}/{name}"), fault);
         let _turn = self.creates.acquire().await.map_err(|_| error(Fault::NotLeading))?;
         let request = self.creation(namespace, job, false).map_err(error)?;
-        let created: Box<RawValue> = self.write(Ok(request)).await.map_err(error)?;
+        let created: Box<RawValue> = self.write(Failpoint::Job, Ok(request)).await.map_err(error)?;
         decode(created.get()).map_err(|source| error(Fault::Undecodable(source)))
     }
 
@@ -168,15 +181,38 @@ impl Cluster {
     }
 
     /// Notes on the Job that nothing of its output is still to be written.
-    pub async fn mark_settled(&self, job: &Job) -> Result<(), JobError> {
-        let error = |fault| JobError::Mark(format!("{}/{}", job.namespace, job.name), fault);
+    pub(crate) async fn mark_settled(&self, job: &Job) -> Result<(), JobError> {
+        let mark = json!({ "metadata": { "annotations": { names::OUTPUT_SETTLED: "true" } } });
+        let marked = self.patch_job(Failpoint::Mark, job, mark).await;
+        marked.map_err(|fault| JobError::Mark(full_name(job), fault))
+    }
+
+    /// Lets Kubernetes delete the ended Job when so many seconds have passed since its end.
+    pub(crate) async fn set_ttl(&self, job: &Job, seconds: u32) -> Result<(), JobError> {
+        let ttl = json!({ "spec": { "ttlSecondsAfterFinished": seconds } });
+        let set = self.patch_job(Failpoint::Cleanup, job, ttl).await;
+        set.map_err(|fault| JobError::CleanUp(full_name(job), fault))
+    }
+
+    async fn patch_job(&self, point: Failpoint, job: &Job, mut patch: Value) -> Result<(), Fault> {
+        patch["metadata"]["uid"] = json!(job.uid);
         let params =
             PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
-        let mark =
-            json!({ "metadata": { "uid": job.uid, "annotations": { names::OUTPUT_SETTLED: "true" } } });
         let request =
-            requests(GROUP, &job.namespace, RESOURCE).patch(&job.name, &params, &Patch::Merge(&mark));
-        self.write::<IgnoredAny>(request).await.map(|_| ()).map_err(error)
+            requests(GROUP, &job.namespace, RESOURCE).patch(&job.name, &params, &Patch::Merge(&patch));
+        self.write::<IgnoredAny>(point, request).await.map(|_| ())
+    }
+
+    /// Deletes the Job, and its pods in the background.
+    pub(crate) async fn delete_job(&self, job: &Job) -> Result<(), JobError> {
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions { uid: Some(job.uid.clone()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let request = requests(GROUP, &job.namespace, RESOURCE).delete(&job.name, &params);
+        let deleted = self.write::<IgnoredAny>(Failpoint::Cleanup, request).await;
+        deleted.map(|_| ()).map_err(|fault| JobError::CleanUp(full_name(job), fault))
     }
 
     /// The Job as it is now.

@@ -2,6 +2,7 @@
 
 use extendedjob_api::names;
 use extendedjob_decide::{
+    checkpoint::Checkpoint,
     fault::Class,
     lease::{Lease, Timing},
 };
@@ -13,7 +14,9 @@ use kube::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Cluster, Fault, meta::Meta, requests};
+use tracing::error;
+
+use super::{Cluster, Fault, failpoint::Failpoint, meta::Meta, requests};
 
 const GROUP: &str = "apis/coordination.k8s.io/v1";
 const RESOURCE: &str = "leases";
@@ -68,9 +71,15 @@ struct Spec {
 
 impl From<Wire> for Lease {
     fn from(Wire { metadata, spec }: Wire) -> Self {
+        let checkpoint = metadata.annotations.get(names::CHECKPOINT).map(|text| text.parse());
+        if let Some(Err(error)) = &checkpoint {
+            error!(%error, "the Lease bears a checkpoint that can't be read");
+        }
         Self {
             holder: spec.holder_identity,
             transitions: spec.lease_transitions,
+            checkpoint: checkpoint.and_then(Result::ok),
+            written: metadata.managed_fields.iter().filter_map(|entry| entry.time).max(),
             version: metadata.resource_version,
         }
     }
@@ -102,7 +111,7 @@ impl Cluster {
         });
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() };
         let request = requests(GROUP, &of.namespace, RESOURCE).create(&params, body.to_string().into_bytes());
-        let created = self.call::<Wire>(request).await;
+        let created = self.call_at::<Wire>(Failpoint::Lease, request).await;
         created.map(Lease::from).map_err(|fault| LeaseError::Create(of.full_name(), fault))
     }
 
@@ -114,29 +123,48 @@ impl Cluster {
         number: i64,
         timing: Timing,
     ) -> Result<Lease, LeaseError> {
-        self.patch_lease(of, lease, of.taken(number, timing)).await
+        self.patch_lease(of, lease, of.taken(number, timing), None).await
     }
 
-    /// Renews the Lease, provided that it is still as `lease` says.
-    pub(crate) async fn renew_lease(&self, of: &Candidacy, lease: &Lease) -> Result<Lease, LeaseError> {
-        self.patch_lease(of, lease, json!({ "renewTime": now() })).await
+    /// Renews the Lease, provided that it is still as `lease` says, and moves the checkpoint.
+    pub(crate) async fn renew_lease(
+        &self,
+        of: &Candidacy,
+        lease: &Lease,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Lease, LeaseError> {
+        self.patch_lease(of, lease, json!({ "renewTime": now() }), checkpoint).await
     }
 
     /// Gives the Lease back, if it is ours, so that the next leader need not wait for its end.
-    pub(crate) async fn release_lease(&self, of: &Candidacy) -> Result<(), LeaseError> {
+    pub(crate) async fn release_lease(
+        &self,
+        of: &Candidacy,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<(), LeaseError> {
         let Some(lease) = self.lease(of).await? else { return Ok(()) };
         if lease.holder.as_deref() == Some(of.identity.as_str()) {
-            self.patch_lease(of, &lease, json!({ "holderIdentity": "", "renewTime": now() })).await?;
+            let released = json!({ "holderIdentity": "", "renewTime": now() });
+            self.patch_lease(of, &lease, released, checkpoint).await?;
         }
         Ok(())
     }
 
-    async fn patch_lease(&self, of: &Candidacy, lease: &Lease, spec: Value) -> Result<Lease, LeaseError> {
-        let body = json!({ "metadata": { "resourceVersion": lease.version }, "spec": spec });
+    async fn patch_lease(
+        &self,
+        of: &Candidacy,
+        lease: &Lease,
+        spec: Value,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Lease, LeaseError> {
+        let mut body = json!({ "metadata": { "resourceVersion": lease.version }, "spec": spec });
+        if let Some(checkpoint) = checkpoint {
+            body["metadata"]["annotations"] = json!({ names::CHECKPOINT: checkpoint.to_string() });
+        }
         let params =
             PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request = requests(GROUP, &of.namespace, RESOURCE).patch(&of.name, &params, &Patch::Merge(&body));
-        let patched = self.call::<Wire>(request).await;
+        let patched = self.call_at::<Wire>(Failpoint::Lease, request).await;
         patched.map(Lease::from).map_err(|fault| LeaseError::Write(of.full_name(), fault))
     }
 }

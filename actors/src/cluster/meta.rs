@@ -19,6 +19,14 @@ pub(super) struct Meta {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) owner_references: Vec<Owner>,
+    pub(super) managed_fields: Vec<Managed>,
+}
+
+/// Slim `ManagedFieldsEntry`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Managed {
+    pub(super) time: Option<Timestamp>,
 }
 
 /// Slim `OwnerReference`.

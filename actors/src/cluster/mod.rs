@@ -3,12 +3,17 @@
 
 pub(crate) mod events;
 pub(crate) mod extendedjobs;
+mod failpoint;
 mod fault;
 pub(crate) mod jobs;
+pub(crate) mod kept;
+pub(crate) mod ledgers;
 pub(crate) mod leases;
 pub(crate) mod logs;
 mod meta;
+pub(crate) mod pages;
 pub(crate) mod pods;
+mod progress;
 pub(crate) mod targets;
 mod term;
 pub(crate) mod watch;
@@ -24,7 +29,9 @@ use tokio::{
 use tracing::warn;
 
 pub(crate) use fault::Fault;
+use failpoint::Failpoint;
 pub use leases::Candidacy;
+use progress::Progress;
 use term::Term;
 
 /// A call that takes longer has failed as far as the operator is concerned; the same call is made
@@ -46,6 +53,7 @@ const LOGS_IN_FLIGHT: usize = 8;
 pub struct Cluster {
     client: Client,
     term: Term,
+    progress: Progress,
     creates: Arc<Semaphore>,
     logs: Arc<Semaphore>,
     /// Held for reading by each write that is under way, and for writing by a shutdown.
@@ -65,12 +73,25 @@ impl Cluster {
         let events = events::Recorder::new(&client);
         let creates = Arc::new(Semaphore::new(CREATES_IN_FLIGHT));
         let logs = Arc::new(Semaphore::new(LOGS_IN_FLIGHT));
-        Self { client, term: Term::default(), creates, logs, writes: Arc::default(), events }
+        Self {
+            client,
+            term: Term::default(),
+            progress: Progress::default(),
+            creates,
+            logs,
+            writes: Arc::default(),
+            events,
+        }
     }
 
     /// The time in office of whoever uses this.
     pub(crate) fn term(&self) -> &Term {
         &self.term
+    }
+
+    /// How far the leader has got with what happens to pods.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Waits until the writes under way are answered, and lets no more begin; `None` if some were
@@ -83,7 +104,7 @@ impl Cluster {
     /// Gives the Lease back, so that a standby need not wait for its end.
     pub async fn resign(&self, candidacy: &Candidacy, _: Quiet) {
         self.term.end();
-        if let Err(error) = self.release_lease(candidacy).await {
+        if let Err(error) = self.release_lease(candidacy, self.progress.last()).await {
             warn!(%error, "the Lease was not released; a standby takes over when it ends");
         }
     }
@@ -91,12 +112,25 @@ impl Cluster {
     /// Sends a request that changes something, if this operator leads.
     async fn write<T: DeserializeOwned>(
         &self,
+        point: Failpoint,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Fault> {
         let _under_way = self.writes.read().await;
         // Directly before the write: whoever was stopped in between may have been succeeded.
         self.term.number().ok_or(Fault::NotLeading)?;
-        self.call(request).await
+        self.call_at(point, request).await
+    }
+
+    /// The same whoever leads.
+    async fn call_at<T: DeserializeOwned>(
+        &self,
+        point: Failpoint,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, Fault> {
+        point.before();
+        let answer = self.call(request).await;
+        point.after(answer.is_ok());
+        answer
     }
 
     /// Sends a request whose answer is one JSON value.

@@ -2,12 +2,13 @@
 
 use extendedjob_api::names;
 use extendedjob_decide::{
+    edges::Edges,
     job::Job,
-    pod::{Pod, Readiness, Status},
+    pod::{Pod, Readiness, Status, Version},
 };
 use jiff::Timestamp;
-use kube::api::ListParams;
-use serde::Deserialize;
+use kube::{api::ListParams, core::Request};
+use serde::{Deserialize, de::Error as _};
 
 use super::{
     Cluster, Fault,
@@ -19,6 +20,12 @@ use super::{
 /// Why pods could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PodError {
+    /// Where pods are.
+    #[error("can't list pods: {0}")]
+    Version(#[source] Fault),
+    /// That is no number, as Kubernetes promises it is.
+    #[error("the resourceVersion of a list of pods is no number: {0}")]
+    NoNumber(String),
     /// The pods of a Job.
     #[error("can't list the pods of Job {job}: {source}")]
     List {
@@ -79,6 +86,10 @@ fn decode(json: &str) -> Result<Pod, serde_json::Error> {
     let ready = status.conditions.iter().find(|condition| condition.r#type == "Ready");
     Ok(Pod {
         ready: ready.map_or_else(Readiness::default, readiness),
+        deleting: metadata.deletion_timestamp.is_some(),
+        version: metadata.resource_version.parse().map_err(|_| {
+            serde_json::Error::custom("metadata.resourceVersion is no number, as Kubernetes promises it is")
+        })?,
         ours: metadata.labels.contains_key(names::EXTENDEDJOB_LABEL)
             && metadata.controller().is_some_and(|owner| owner.kind == "Job"),
         created: metadata.creation_timestamp,
@@ -88,7 +99,8 @@ fn decode(json: &str) -> Result<Pod, serde_json::Error> {
         labels: metadata.labels,
         ip: status.pod_ip,
         node: spec.node_name,
-        edges: Vec::new(),
+        appeared: None,
+        edges: Edges::default(),
     })
 }
 
@@ -117,7 +129,19 @@ struct List {
     items: Vec<Wire>,
 }
 
+#[derive(Deserialize)]
+struct Head {
+    metadata: Meta,
+}
+
 impl Cluster {
+    /// Where pods are now.
+    pub(crate) async fn pods_version(&self) -> Result<Version, PodError> {
+        let request = Request::new("/api/v1/pods").list(&ListParams::default().limit(1));
+        let head: Head = self.call(request).await.map_err(PodError::Version)?;
+        head.metadata.resource_version.parse().map_err(|_| PodError::NoNumber(head.metadata.resource_version))
+    }
+
     /// The pods of `job` that have ended, the last one last.
     pub async fn ended_pods(&self, job: &Job) -> Result<Vec<EndedPod>, PodError> {
         let selector = format!("batch.kubernetes.io/controller-uid={}", job.uid);
@@ -151,7 +175,7 @@ mod tests {
     fn a_pod_of_a_job_of_ours_is_known_by_label_and_controller() {
         let pod = |label: &str, kind: &str| {
             let json = format!(
-                r#"{{"metadata": {{"name": "p", "labels": {{"{label}": "x"}},
+                r#"{{"metadata": {{"name": "p", "resourceVersion": "1", "labels": {{"{label}": "x"}},
                    "ownerReferences": [{{"kind": "{kind}", "uid": "u", "controller": true}}]}}}}"#
             );
             decode(&json).unwrap().ours
@@ -163,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_new_pod_has_no_readiness() {
-        let pod = decode(r#"{"metadata": {"name": "p", "uid": "u"}, "spec": {"containers": []}}"#).unwrap();
-        assert_eq!(pod.ready.status, Status::Absent);
+        let pod = decode(r#"{"metadata": {"name": "p", "resourceVersion": "7"}, "spec": {"containers": []}}"#).unwrap();
+        assert_eq!((pod.ready.status, pod.version), (Status::Absent, 7));
     }
 }

@@ -12,7 +12,7 @@ use kube::{
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Cluster, Fault, meta::Meta, requests};
+use super::{Cluster, Failpoint, Fault, meta::Meta, requests};
 
 const GROUP: &str = "api/v1";
 
@@ -80,7 +80,7 @@ impl Cluster {
         let answer: Box<RawValue> = if let Some(present) = present {
             body["metadata"]["resourceVersion"] = json!(present.resource_version);
             let params = PatchParams { field_manager, ..PatchParams::default() };
-            self.write(requests.patch(&target.name, &params, &Patch::Merge(&body)))
+            self.write(Failpoint::Output, requests.patch(&target.name, &params, &Patch::Merge(&body)))
                 .await
                 .map_err(|fault| TargetError::Write(target.clone(), fault))?
         } else {
@@ -90,7 +90,7 @@ impl Cluster {
             body["metadata"]["name"] = json!(target.name);
             body["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": names::FIELD_MANAGER });
             let params = PostParams { field_manager, ..PostParams::default() };
-            self.write(requests.create(&params, body.to_string().into_bytes()))
+            self.write(Failpoint::Output, requests.create(&params, body.to_string().into_bytes()))
                 .await
                 .map_err(|fault| TargetError::Create(target.clone(), fault))?
         };

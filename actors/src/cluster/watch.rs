@@ -6,7 +6,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use extendedjob_decide::{fault::Class, retry::Backoff};
+use extendedjob_decide::{
+    fault::Class,
+    pod::Version,
+    retry::Backoff,
+    track::{Observation, Undecodable},
+};
 use futures::{
     Stream,
     stream::{self, BoxStream, StreamExt},
@@ -14,7 +19,7 @@ use futures::{
 use jiff::Timestamp;
 use kube::{
     Client,
-    api::{ListParams, WatchEvent, WatchParams},
+    api::{ListParams, VersionMatch, WatchEvent, WatchParams},
     core::Request,
 };
 use serde::Deserialize;
@@ -34,32 +39,6 @@ const SILENCE: Duration = Duration::from_secs(150);
 
 /// A watch that lives shorter than this, and brings nothing, is opened again only after a delay.
 const SOUND_AFTER: Duration = Duration::from_secs(1);
-
-/// What a watch says.
-#[derive(Debug)]
-pub enum Observation<T> {
-    /// A whole list follows; what it does not name is gone.
-    RelistBegun,
-    /// The object as it is now.
-    Seen(T),
-    /// The object is no more; its last state.
-    Gone(T),
-    /// The list is complete.
-    RelistEnded,
-    /// An object could not be understood; it stands as last seen.
-    Undecodable(Undecodable),
-}
-
-/// An object that does not fit our types.
-#[derive(Debug)]
-pub struct Undecodable {
-    /// `namespace/name` of the object.
-    pub name: String,
-    /// UID of the object.
-    pub uid: String,
-    /// What is wrong with it.
-    pub error: String,
-}
 
 /// A kind of object to watch, in all namespaces.
 pub struct Source<T> {
@@ -81,11 +60,18 @@ impl<T> Copy for Source<T> {}
 
 impl Cluster {
     /// Everything that happens to objects of `source`, from a first list on. Never ends.
-    pub fn watch<T: 'static>(&self, source: Source<T>) -> impl Stream<Item = Observation<T>> + use<T> {
+    ///
+    /// The list shows things as they were `at` that version, if one is given and the API server
+    /// still knows; else as they are now, which is then said first.
+    pub fn watch<T: 'static>(
+        &self,
+        source: Source<T>,
+        at: Option<Version>,
+    ) -> impl Stream<Item = Observation<T>> + use<T> {
         let watch = Watch {
             client: self.client.clone(),
             source,
-            state: State::Listing { page: None },
+            state: State::Listing { page: None, at },
             ready: VecDeque::new(),
             backoff: Backoff::default(),
         };
@@ -108,8 +94,8 @@ type Raw = Box<RawValue>;
 type Events = BoxStream<'static, Result<WatchEvent<Raw>, kube::Error>>;
 
 enum State {
-    /// Fetch the page behind this token; none yet means the first.
-    Listing { page: Option<String> },
+    /// Fetch the page behind this token; none yet means the first. `at`: as things were then.
+    Listing { page: Option<String>, at: Option<Version> },
     /// Open a watch from this version on.
     Opening { version: String },
     /// Take events; `version` is that of the last one. `until_sound`: until then, a watch that ends
@@ -137,12 +123,12 @@ struct Named {
 
 #[derive(Deserialize)]
 struct Versioned {
-    metadata: Version,
+    metadata: VersionMeta,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Version {
+struct VersionMeta {
     resource_version: String,
 }
 
@@ -160,9 +146,9 @@ impl<T> Watch<T> {
 
     async fn step(&mut self) -> Result<(), Fault> {
         match &mut self.state {
-            State::Listing { page } => {
-                let page = page.clone();
-                self.list(page).await
+            State::Listing { page, at } => {
+                let (page, at) = (page.clone(), *at);
+                self.list(page, at).await
             }
             State::Opening { version } => {
                 let version = version.clone();
@@ -189,11 +175,15 @@ impl<T> Watch<T> {
         }
     }
 
-    /// Fetches one page. The version is left unset and never 0: the answer is then what etcd
-    /// holds, not what some API server remembers.
-    async fn list(&mut self, page: Option<String>) -> Result<(), Fault> {
+    /// Fetches one page. The version is exact, or left unset, and never 0: the answer is then what
+    /// etcd holds, not what some API server remembers.
+    async fn list(&mut self, page: Option<String>, at: Option<Version>) -> Result<(), Fault> {
         let first = page.is_none();
         let mut params = ListParams::default().limit(PAGE);
+        // A continue token holds the version.
+        if let (true, Some(version)) = (first, at) {
+            params = params.at(&version.to_string()).matching(VersionMatch::Exact);
+        }
         params.label_selector = self.source.label.map(str::to_owned);
         params.continue_token = page;
         let request = Request::new(self.source.path).list(&params).map_err(Fault::request)?;
@@ -208,9 +198,9 @@ impl<T> Watch<T> {
             self.ready.push_back(seen);
         }
         self.state = match list.metadata.r#continue.filter(|token| !token.is_empty()) {
-            Some(token) => State::Listing { page: Some(token) },
+            Some(token) => State::Listing { page: Some(token), at },
             None => {
-                self.ready.push_back(Observation::RelistEnded);
+                self.ready.push_back(Observation::RelistEnded(number(&list.metadata.resource_version)));
                 State::Opening { version: list.metadata.resource_version }
             }
         };
@@ -234,7 +224,9 @@ impl<T> Watch<T> {
             WatchEvent::Added(raw) | WatchEvent::Modified(raw) => (raw, false),
             WatchEvent::Deleted(raw) => (raw, true),
             WatchEvent::Bookmark(bookmark) => {
-                self.advance(bookmark.metadata.resource_version);
+                let version = bookmark.metadata.resource_version;
+                self.ready.push_back(Observation::Bookmark(number(&version)));
+                self.advance(version);
                 return Ok(());
             }
             WatchEvent::Error(status) => return Err(Fault::Status(status)),
@@ -271,19 +263,28 @@ impl<T> Watch<T> {
     /// Waits before the next try, and starts over with a list where the place is lost.
     async fn stumble(&mut self, fault: &Fault) {
         let lost = fault.class() == Class::Expired;
-        let version = match &self.state {
-            State::Listing { .. } => None,
-            State::Opening { version } | State::Watching { version, .. } => Some(version.clone()),
+        let (version, at) = match &self.state {
+            State::Listing { at, .. } => (None, *at),
+            State::Opening { version } | State::Watching { version, .. } => (Some(version.clone()), None),
         };
+        if lost && at.is_some() {
+            self.ready.push_back(Observation::Lost);
+        }
         self.state = match version {
             Some(version) if !lost => State::Opening { version },
             // A list that broke off in the middle begins anew, too: its other pages may be gone.
-            _ => State::Listing { page: None },
+            _ => State::Listing { page: None, at: at.filter(|_| !lost) },
         };
+
         let delay = self.backoff.after_failure(Timestamp::now());
         warn!(path = self.source.path, error = %fault, ?delay, relist = lost, "watch failed, trying again");
         sleep(delay).await;
     }
+}
+
+/// A version as a number, which Kubernetes promises that it is (KEP-5504).
+fn number(version: &str) -> Version {
+    version.parse().unwrap_or_default()
 }
 
 #[cfg(test)]

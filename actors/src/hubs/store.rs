@@ -2,21 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use extendedjob_decide::{declared::Declared, job::Job, pod::Pod};
+use extendedjob_decide::{declared::Declared, job::Job, track::Observation};
 use tracing::warn;
-
-use crate::cluster::watch::Observation;
 
 /// An object that is told from others by its UID, so that one that was deleted and made anew
 /// under its name is another.
 pub(crate) trait Identified {
     fn uid(&self) -> &str;
-}
-
-impl Identified for Pod {
-    fn uid(&self) -> &str {
-        &self.uid
-    }
 }
 
 impl Identified for Job {
@@ -80,13 +72,10 @@ impl<T: Identified> Store<T> {
         self.entries.get(uid).map(|entry| &entry.object)
     }
 
-    /// Takes in an observation; `succeed` makes of a new state and the one before it what is kept.
-    pub(crate) fn take(
-        &mut self,
-        observation: Observation<T>,
-        succeed: impl FnOnce(T, Option<&T>) -> T,
-    ) -> Vec<Change<T>> {
+    /// Takes in an observation.
+    pub(crate) fn take(&mut self, observation: Observation<T>) -> Vec<Change<T>> {
         match observation {
+            Observation::Lost | Observation::Bookmark(_) => vec![],
             Observation::RelistBegun => {
                 self.list += 1;
                 vec![]
@@ -94,7 +83,7 @@ impl<T: Identified> Store<T> {
             Observation::Seen(object) => {
                 let uid = object.uid().to_owned();
                 let before = self.entries.remove(&uid).map(|entry| entry.object);
-                let after = Arc::new(succeed(object, before.as_deref()));
+                let after = Arc::new(object);
                 self.entries.insert(uid, Entry { object: Arc::clone(&after), list: self.list });
                 vec![Change::Set { before, after }]
             }
@@ -102,7 +91,7 @@ impl<T: Identified> Store<T> {
                 let known = self.entries.remove(object.uid());
                 known.map(|known| Change::Removed(known.object)).into_iter().collect()
             }
-            Observation::RelistEnded => {
+            Observation::RelistEnded(_) => {
                 let list = self.list;
                 let gone = self.entries.extract_if(|_, entry| entry.list != list);
                 let mut changes: Vec<_> = gone.map(|(_, entry)| Change::Removed(entry.object)).collect();
@@ -133,7 +122,7 @@ mod tests {
     }
 
     fn take(store: &mut Store<Job>, observation: Observation<Job>) -> Vec<String> {
-        let changes = store.take(observation, |job, _| job);
+        let changes = store.take(observation);
         changes
             .iter()
             .map(|change| match change {
@@ -154,21 +143,21 @@ mod tests {
         {
             take(&mut store, observation);
         }
-        assert_eq!(take(&mut store, Observation::RelistEnded), ["complete"]);
+        assert_eq!(take(&mut store, Observation::RelistEnded(1)), ["complete"]);
         take(&mut store, Observation::RelistBegun);
         assert_eq!(take(&mut store, Observation::Seen(job("a", 2))), ["~a"]);
-        assert_eq!(take(&mut store, Observation::RelistEnded), ["-b"]);
+        assert_eq!(take(&mut store, Observation::RelistEnded(1)), ["-b"]);
     }
 
     #[test]
     fn an_object_seen_between_lists_outlives_a_list_that_names_it() {
         let mut store = Store::default();
         take(&mut store, Observation::RelistBegun);
-        take(&mut store, Observation::RelistEnded);
+        take(&mut store, Observation::RelistEnded(1));
         assert_eq!(take(&mut store, Observation::Seen(job("a", 1))), ["+a"]);
         take(&mut store, Observation::RelistBegun);
         take(&mut store, Observation::Seen(job("a", 1)));
-        assert!(take(&mut store, Observation::RelistEnded).is_empty());
+        assert!(take(&mut store, Observation::RelistEnded(1)).is_empty());
         assert_eq!(take(&mut store, Observation::Gone(job("a", 1))), ["-a"]);
         assert!(take(&mut store, Observation::Gone(job("a", 1))).is_empty());
     }

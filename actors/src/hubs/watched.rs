@@ -1,12 +1,10 @@
 //! A kind of object under watch, as an actor keeps it: what is known, and the watch that tells.
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
+use extendedjob_decide::track::Observation;
 
 use super::store::{Identified, Store};
-use crate::cluster::{
-    Cluster,
-    watch::{Observation, Source},
-};
+use crate::cluster::{Cluster, watch::Source};
 
 /// What is known of the objects of one kind; what the watch says comes to the actor's
 /// `StreamHandler`.
@@ -32,6 +30,6 @@ impl<T: Identified + 'static> Watched<T> {
             ctx.cancel_future(watching);
         }
         self.store.refresh();
-        self.watching = Some(ctx.add_stream(self.cluster.watch(self.source)));
+        self.watching = Some(ctx.add_stream(self.cluster.watch(self.source, None)));
     }
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Handler};
 use extendedjob_decide::{
     declared::Declared,
+    ledger::terms,
     view::{Gone, Stage, Template},
 };
+use jiff::Timestamp;
 
 use super::{Revive, Runs, Supervisor, problems};
 use crate::{
     lifeline::ChildEnded,
     messages::{
-        ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled, RunNews, Sighted,
-        SubscribeJobs,
+        BookWritten, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled, RunNews,
+        Sighted, SubscribeJobs,
     },
-    trigger_watcher::Sight,
 };
 
 impl Actor for Supervisor {
@@ -32,6 +33,7 @@ impl Actor for Supervisor {
         let (namespace, owner) = (namespace.clone(), uid.clone());
         self.around.jobs.do_send(SubscribeJobs { namespace, owner, subscriber });
         self.check_template(ctx);
+        self.read_ledger(ctx);
     }
 }
 
@@ -48,16 +50,16 @@ impl Handler<JobsAtFirst> for Supervisor {
         self.runs = Some(runs);
         for job in &jobs {
             if job.end.is_none() {
-                self.start_runner(&job.name, ctx);
+                self.start_runner(&job.name, None, ctx);
             } else if !job.settled {
                 self.write_output(job, ctx);
             }
+            if self.declared.spec.triggers.is_none() {
+                self.desk.adopt(&job.name, 0);
+            }
         }
         self.take_up_once(ctx);
-        if !self.declared.deleting {
-            self.start_watcher(ctx);
-        }
-        self.report(ctx);
+        self.start_watcher(ctx);
     }
 }
 
@@ -76,37 +78,53 @@ impl Handler<Edited> for Supervisor {
                 self.template = Template::Unchecked;
                 self.check_template(ctx);
             }
-            if before.spec.triggers != self.declared.spec.triggers {
-                self.sight = Sight::Baseline;
-                if self.runs.is_some() {
-                    self.start_watcher(ctx);
-                }
+            if terms(&before.spec) != self.terms() {
+                self.rebase();
             }
             if before.spec.output != self.declared.spec.output {
                 self.redirect_output(ctx);
             }
-            self.start_waiting(ctx);
             for runner in self.runners.all() {
                 runner.do_send(Edited(Arc::clone(&self.declared)));
             }
         }
-        self.report(ctx);
-    }
-}
-
-impl Handler<Fire> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, Fire(run): Fire, ctx: &mut Self::Context) {
-        self.take_up(run, ctx);
+        self.clean_up_later(ctx);
+        self.advance(ctx);
     }
 }
 
 impl Handler<Sighted> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, Sighted(position): Sighted, _: &mut Self::Context) {
-        self.sight = Sight::After(position);
+    fn handle(&mut self, sighted: Sighted, ctx: &mut Self::Context) {
+        self.sighted(sighted, ctx);
+    }
+}
+
+impl Handler<Fire> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Fire { receipt, seen, run }: Fire, ctx: &mut Self::Context) {
+        let Some(run) = run else {
+            // A run that was fired before the trigger was edited may still need it.
+            if !self.desk.holds(receipt) {
+                self.settle(vec![receipt]);
+            }
+            return;
+        };
+        let brake = self.brakes.of(&run, Timestamp::now());
+        let settled = self.desk.fire(run, seen, Some(receipt), brake);
+        self.settle(settled);
+        self.advance(ctx);
+    }
+}
+
+impl Handler<BookWritten> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: BookWritten, ctx: &mut Self::Context) {
+        self.keeper.book_written = true;
+        self.report(ctx);
     }
 }
 
@@ -118,10 +136,7 @@ impl Handler<JobSeen> for Supervisor {
         if let Some(known) = runs.jobs.get_mut(&job.name) {
             *known = Arc::clone(&job);
         } else if self.runners.get(&job.name).is_none() {
-            // Made by an operator before this one, whose word came late.
-            runs.adopt(&self.declared, &job);
-            self.start_runner(&job.name, ctx);
-            self.report(ctx);
+            return self.job_appeared(&job, ctx);
         }
         if let Some(runner) = self.runners.get(&job.name) {
             runner.do_send(JobSeen(job));
@@ -134,6 +149,7 @@ impl Handler<JobGone> for Supervisor {
 
     /// The run stays known, so that it is not made anew.
     fn handle(&mut self, JobGone(job): JobGone, ctx: &mut Self::Context) {
+        self.clean_up_later(ctx);
         let Some(runs) = &mut self.runs else { return };
         runs.jobs.remove(&job.name);
         if let Some(runner) = self.runners.get(&job.name) {
@@ -161,13 +177,16 @@ impl Handler<OutputSettled> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, OutputSettled { job, settled, done }: OutputSettled, ctx: &mut Self::Context) {
+        self.clean_up_later(ctx);
         let Some(runs) = &mut self.runs else { return };
+        // Tried once, it no longer keeps others from starting.
+        runs.busy.remove(&job);
         if done && runs.unsettled.remove(&job) {
             self.reporter.to_mark.extend(runs.jobs.get(&job).cloned());
         }
         let Some(state) = runs.states.get_mut(&job) else { return };
         if state.output.as_ref() == Some(&settled) {
-            return self.report(ctx);
+            return self.advance(ctx);
         }
         let trouble = settled.trouble.clone();
         state.output = Some(settled);
@@ -175,7 +194,7 @@ impl Handler<OutputSettled> for Supervisor {
             let note = format!("Output of Job {job}: {}", trouble.message);
             self.warn(trouble.reason, Some(&job), note, ctx);
         }
-        self.report(ctx);
+        self.advance(ctx);
     }
 }
 

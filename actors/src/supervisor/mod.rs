@@ -1,39 +1,56 @@
 //! The Supervisor of one ExtendedJob: knows its runs, owns the children that carry them out, and
-//! is the only writer of its status.
+//! is the only writer of its ledger and its status.
 
+mod brakes;
+mod cleanup;
 mod handlers;
+mod ledger;
 mod outputs;
 mod reporter;
 mod runs;
+mod starting;
 mod template_check;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context};
+use actix::{Actor, Addr, AsyncContext, Context, Recipient};
 use extendedjob_api::{Target, validate};
-use extendedjob_decide::{declared::Declared, transition::Trigger, view::Template};
+use extendedjob_decide::{
+    checkpoint::Receipt,
+    declared::Declared,
+    desk::Desk,
+    ledger::{Ledger, terms},
+    transition::Trigger,
+    view::Template,
+};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tracing::error;
 
-use self::{reporter::Reporter, runs::Runs, template_check::TemplateCheck};
+pub use self::brakes::Limits;
+use self::{
+    brakes::Brakes, cleanup::Cleanup, ledger::Keeper, reporter::Reporter, runs::Runs, starting::Hindrances,
+    template_check::TemplateCheck,
+};
 use crate::{
     children::Children,
     cluster::Cluster,
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::ChildId,
+    messages::{ChildId, Settled, Sight, TermBroken, Unexpect},
     output_writer::OutputWriter,
-    trigger_watcher::{Sight, TriggerWatcher},
+    trigger_watcher::{Superior, TriggerWatcher},
 };
 
 /// What a Supervisor is given by the Operator.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) cluster: Cluster,
+    pub(crate) operator: Recipient<TermBroken>,
+    pub(crate) limits: Limits,
     pub(crate) pods: Addr<PodHub>,
     pub(crate) jobs: Addr<JobHub>,
 }
@@ -48,16 +65,22 @@ pub(crate) struct Supervisor {
     declared: Arc<Declared>,
     /// Rules of the schema that the spec breaks: it was stored under an older one.
     problems: Vec<String>,
-    /// What counts of the pods that the next watcher finds.
-    sight: Sight,
     creates: Arc<Semaphore>,
     template: Template,
     /// `None` until the hub has told all Jobs: nothing may start before that.
     runs: Option<Runs>,
+    /// The runs that have no Job yet.
+    desk: Desk,
+    keeper: Keeper,
+    /// The ledger of the operator before this one, until it is known how far that got.
+    restoring: Option<Ledger>,
+    brakes: Brakes,
+    hindrances: Hindrances,
     watcher: Children<(), TriggerWatcher>,
     runners: Children<String, JobRunner>,
     writers: Children<Target, OutputWriter>,
     check: TemplateCheck,
+    cleanup: Cleanup,
     reporter: Reporter,
     _lifeline: Lifeline<String>,
 }
@@ -75,49 +98,85 @@ impl Supervisor {
         // well: a start with nothing changed asks for nothing.
         let template = Template::told(&declared);
         Self {
-            around,
             problems: problems(&declared),
-            sight: Sight::Stamps(declared.created),
             creates: Arc::new(Semaphore::new(SHARE_OF_CREATES)),
-            declared,
             template,
             runs: None,
+            desk: Desk::default(),
+            keeper: Keeper::default(),
+            restoring: None,
+            brakes: Brakes::new(around.limits),
+            hindrances: Hindrances::default(),
             watcher: Children::default(),
             runners: Children::default(),
             writers: Children::default(),
             check: TemplateCheck::default(),
-            reporter: Reporter::default(),
+            cleanup: Cleanup::default(),
+            reporter: Reporter::new(&declared),
+            around,
+            declared,
             _lifeline: lifeline,
         }
     }
 
-    /// Starts the watcher of the trigger, or another one in its place.
+    /// Starts the watcher of the trigger, as soon as all Jobs and the ledger are known.
     fn start_watcher(&mut self, ctx: &mut Context<Self>) {
         let Some(triggers) = &self.declared.spec.triggers else { return };
+        if self.runs.is_none() || !self.keeper.is_read() || self.declared.deleting {
+            return;
+        }
+        let stored = self.restoring.as_ref().map(|ledger| (ledger.baseline, ledger.terms == self.terms()));
+        let known = stored.or_else(|| Some((self.desk.baseline()?, self.desk.is_for(&self.terms()))));
+        let (sight, baseline) = match known {
+            Some((baseline, true)) => (Sight::Again, Some(baseline)),
+            Some((_, false)) => (Sight::Edited, None),
+            // Whatever was on record is lost.
+            None if self.keeper.is_rebuilt() => (Sight::Edited, None),
+            None => (Sight::First, None),
+        };
         let (trigger, me) = (Trigger::new(triggers), ctx.address());
-        let (declared, pods, sight) = (Arc::clone(&self.declared), self.around.pods.clone(), self.sight);
+        let (declared, pods, counts) =
+            (Arc::clone(&self.declared), self.around.pods.clone(), !self.declared.spec.suspend);
         self.watcher.start((), |generation| {
-            let lifeline = Lifeline::new(ChildId::TriggerWatcher, generation, me.clone().recipient());
-            let (fire, sighted) = (me.clone().recipient(), me.recipient());
-            TriggerWatcher { declared, trigger, sight, pods, fire, sighted, _lifeline: lifeline }.start()
+            let _lifeline = Lifeline::new(ChildId::TriggerWatcher, generation, me.clone().recipient());
+            let supervisor = Superior {
+                sighted: me.clone().recipient(),
+                fire: me.clone().recipient(),
+                book: me.recipient(),
+            };
+            TriggerWatcher { declared, trigger, counts, sight, baseline, pods, supervisor, _lifeline }.start()
         });
+    }
+
+    /// What decides whether a transition counts.
+    fn terms(&self) -> String {
+        terms(&self.declared.spec)
+    }
+
+    /// Tells the hub that deliveries need not be kept any more.
+    fn settle(&self, receipts: Vec<Receipt>) {
+        if !receipts.is_empty() {
+            self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based: false });
+        }
     }
 
     /// The ExtendedJob is being deleted: no run starts any more. Those under way go with it.
     fn wind_up(&mut self) {
         self.watcher.let_go(&());
-        let Some(runs) = &mut self.runs else { return };
-        for (job, _) in runs.waiting.drain() {
-            self.runners.let_go(&job);
-            runs.states.remove(&job);
-        }
+        let waiting: Vec<String> = self.desk.in_hand().map(|run| run.job.clone()).collect();
+        waiting.iter().for_each(|job| self.runners.let_go(job));
+        self.desk = Desk::default();
+        self.around.pods.do_send(Unexpect(self.declared.uid.clone()));
     }
 
     /// Starts a fallen child anew, when its time has come.
     fn revive(&mut self, id: &ChildId, ctx: &mut Context<Self>) {
         match id {
             ChildId::TriggerWatcher if self.watcher.is_fallen(&()) => self.start_watcher(ctx),
-            ChildId::JobRunner(job) if self.runners.is_fallen(job) => self.start_runner(job, ctx),
+            ChildId::JobRunner(job) if self.runners.is_fallen(job) => {
+                let run = self.desk.waiting(job).cloned();
+                self.start_runner(job, run, ctx);
+            }
             ChildId::OutputWriter(target) if self.writers.is_fallen(target) => {
                 self.start_writer(target.clone(), ctx);
                 self.write_unsettled(ctx);

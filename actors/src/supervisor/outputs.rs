@@ -14,11 +14,11 @@ use crate::{
 };
 
 impl Supervisor {
-    /// Sends an ended run's output on its way, if any is wished.
-    pub(super) fn write_output(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+    /// Sends an ended run's output on its way; says whether any is wished.
+    pub(super) fn write_output(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) -> bool {
         let wish = self.declared.spec.output.as_ref().and_then(|output| output.stdout.clone());
-        let (Some(runs), Some(wish), Some(end)) = (&mut self.runs, wish, job.end.clone()) else { return };
-        let Some(target) = wish.target(&self.declared.namespace) else { return };
+        let (Some(runs), Some(wish), Some(end)) = (&mut self.runs, wish, job.end.clone()) else { return false };
+        let Some(target) = wish.target(&self.declared.namespace) else { return false };
         runs.unsettled.insert(job.name.clone());
         let order = WriteOutput { job: Arc::clone(job), end, wish };
         match self.writers.get(&target) {
@@ -27,6 +27,7 @@ impl Supervisor {
             None if self.writers.is_fallen(&target) => {}
             None => self.start_writer(target, ctx).do_send(order),
         }
+        true
     }
 
     /// Starts the writer of a target.
@@ -44,7 +45,9 @@ impl Supervisor {
     pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
         let unsettled: Vec<_> = runs.unsettled.iter().filter_map(|job| runs.jobs.get(job).cloned()).collect();
-        unsettled.iter().for_each(|job| self.write_output(job, ctx));
+        for job in &unsettled {
+            self.write_output(job, ctx);
+        }
     }
 
     /// The output of the ExtendedJob goes elsewhere now, or is written by other rules: so does what

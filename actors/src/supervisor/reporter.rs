@@ -7,21 +7,29 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::ExtendedJobStatus;
-use extendedjob_decide::{declared::Declared, fault::Class, job::Job, retry::Backoff, status, view::View};
+use extendedjob_decide::{
+    declared::Declared,
+    fault::Class,
+    job::Job,
+    retry::Backoff,
+    status,
+    view::{Record, Stage, View},
+};
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::Supervisor;
-use crate::cluster::{events::Severity, extendedjobs::ExtendedJobError};
+use crate::cluster::{events::Severity, extendedjobs::ExtendedJobError, ledgers};
 
 /// The least time between two writes of one status.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The write that is under way, if any.
-#[derive(Default)]
 pub(super) struct Reporter {
     state: State,
     backoff: Backoff,
+    /// Transitions that were absorbed by a later one.
+    absorbed: i64,
     /// Jobs whose output has settled. That is noted on them only when it has been told: the next
     /// operator tells nothing of a Job that bears the note.
     pub(super) to_mark: Vec<Arc<Job>>,
@@ -38,9 +46,24 @@ enum State {
     Pausing,
 }
 
+/// What a status tells for the first time.
+struct Told {
+    /// The ends of these Jobs.
+    ended: Vec<String>,
+    /// What became of the output of these.
+    settled: Vec<Arc<Job>>,
+}
+
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct PauseOver;
+
+impl Reporter {
+    pub(super) fn new(declared: &Declared) -> Self {
+        let absorbed = declared.status.merged;
+        Self { state: State::Idle, backoff: Backoff::default(), absorbed, to_mark: vec![] }
+    }
+}
 
 impl Supervisor {
     /// Makes the status tell what is known, if it does not yet.
@@ -51,22 +74,30 @@ impl Supervisor {
     }
 
     fn write_status(&mut self, ctx: &mut Context<Self>) {
-        // Before all Jobs and the template are known, there is nothing true to say.
-        let Some(runs) = self.runs.as_ref().filter(|_| !self.check.is_in_flight()) else { return };
+        // Before all Jobs, the template and the baseline are known, there is nothing true to say.
+        let based = self.desk.is_for(&self.terms()) && self.desk.may_start();
+        let known = self.declared.spec.triggers.is_none() || based || self.keeper.trouble.is_some();
+        if self.declared.deleting || self.check.is_in_flight() || !known {
+            return;
+        }
+        let record = self.record();
+        let Some(runs) = &self.runs else { return };
         let view = View {
             declared: &self.declared,
             problems: &self.problems,
             template: &self.template,
             runs: &runs.states,
             gone: runs.gone,
+            record: &record,
         };
-        if self.declared.deleting {
-            return;
-        }
         let status = status::derive(view, Timestamp::now());
-        let told = std::mem::take(&mut self.reporter.to_mark);
+        let ended = runs.states.iter().filter(|(_, run)| !run.told && run.stage != Stage::Active);
+        let told = Told {
+            ended: ended.map(|(job, _)| job.clone()).collect(),
+            settled: std::mem::take(&mut self.reporter.to_mark),
+        };
         if status == self.declared.status {
-            return self.mark(told, ctx);
+            return self.has_told(told, ctx);
         }
         self.reporter.state = State::Writing;
         let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
@@ -85,21 +116,21 @@ impl Supervisor {
         sent: &Arc<Declared>,
         version: Result<String, ExtendedJobError>,
         status: ExtendedJobStatus,
-        told: Vec<Arc<Job>>,
+        told: Told,
         ctx: &mut Context<Self>,
     ) {
         let mut delay = PAUSE;
         match version {
             Ok(resource_version) => {
                 self.reporter.backoff.reset();
-                self.mark(told, ctx);
+                self.has_told(told, ctx);
                 // What the watch has told since is newer than this answer.
                 if Arc::ptr_eq(sent, &self.declared) {
                     self.declared = Arc::new(Declared { resource_version, status, ..Declared::clone(sent) });
                 }
             }
             Err(error) => {
-                self.reporter.to_mark.extend(told);
+                self.reporter.to_mark.extend(told.settled);
                 let (namespace, name) = (&self.declared.namespace, &self.declared.name);
                 match error.fault().class() {
                     // The watch tells the version that is newer than ours, or that it is deleted.
@@ -113,6 +144,35 @@ impl Supervisor {
         }
         self.reporter.state = State::Pausing;
         ctx.notify_later(PauseOver, delay);
+    }
+
+    /// What is on record, and what keeps runs from starting.
+    fn record(&mut self) -> Record {
+        self.reporter.absorbed += i64::try_from(self.desk.take_absorbed()).unwrap_or_default();
+        let stored = self.keeper.book_written && self.desk.may_start() && self.desk.baseline().is_some();
+        let name = || stored.then(|| ledgers::name(&self.declared));
+        let trouble = self.keeper.trouble.as_ref().or_else(|| self.hindrances.first());
+        Record {
+            ledger: self.declared.status.ledger.clone().or_else(name),
+            pending: i64::try_from(self.desk.len()).unwrap_or(i64::MAX),
+            absorbed: self.reporter.absorbed,
+            trouble: trouble.cloned(),
+            rebuilt: self.keeper.rebuilt.clone(),
+        }
+    }
+
+    /// The status says this.
+    fn has_told(&mut self, told: Told, ctx: &mut Context<Self>) {
+        let Some(runs) = &mut self.runs else { return };
+        for job in &told.ended {
+            if let Some(run) = runs.states.get_mut(job) {
+                run.told = true;
+            }
+        }
+        if !told.ended.is_empty() {
+            self.clean_up_later(ctx);
+        }
+        self.mark(told.settled, ctx);
     }
 
     /// Notes on Jobs that what became of their output has been told.

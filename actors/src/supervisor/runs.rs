@@ -1,4 +1,4 @@
-//! The runs of an ExtendedJob: taken up, carried out by a runner each, and known from then on.
+//! The runs of an ExtendedJob that have a Job: carried out by a runner each, and known from then on.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,9 +9,10 @@ use actix::{Actor, AsyncContext, Context};
 use extendedjob_api::{Mode, conditions::reasons};
 use extendedjob_decide::{
     declared::Declared,
+    desk::Brake,
     job::{End, Job},
     run::{self, Run},
-    view::{Gone, RunState, Stage, Template, Trouble},
+    view::{Gone, RunState, Stage},
 };
 
 use super::Supervisor;
@@ -25,12 +26,13 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Runs {
     pub(super) states: BTreeMap<String, RunState>,
-    /// Runs that have no Job yet.
-    pub(super) waiting: HashMap<String, Run>,
-    /// The Jobs of the others.
+    /// Their Jobs, as long as they are there.
     pub(super) jobs: HashMap<String, Arc<Job>>,
+    /// Those that count for `maxConcurrentRuns`: under way, or their output has not been tried yet.
+    pub(super) busy: HashSet<String>,
     /// Those whose output is on its way.
     pub(super) unsettled: HashSet<String>,
+    /// Those that ended and whose Jobs are gone and forgotten.
     pub(super) gone: Gone,
 }
 
@@ -41,11 +43,23 @@ impl Runs {
             Some(end) => Stage::of(end),
             None => Stage::Active,
         };
-        self.waiting.remove(&job.name);
+        if stage == Stage::Active {
+            self.busy.insert(job.name.clone());
+        }
         self.jobs.insert(job.name.clone(), Arc::clone(job));
-        let output = None;
-        let state = RunState { cause: run::cause_of(declared, job), created: job.created, stage, output };
+        let cause = run::cause_of(declared, job);
+        let state = RunState { cause, created: job.created, stage, told: false, output: None };
         self.states.insert(job.name.clone(), state);
+    }
+
+    /// Forgets an ended run, but for its part in the counts.
+    pub(super) fn forget(&mut self, job: &str) {
+        let Some(state) = self.states.remove(job) else { return };
+        match state.stage {
+            Stage::Ended { failure: None, .. } => self.gone.succeeded += 1,
+            Stage::Ended { .. } | Stage::Deleted => self.gone.failed += 1,
+            Stage::Active => {}
+        }
     }
 }
 
@@ -53,30 +67,19 @@ impl Supervisor {
     /// A run that no pod triggers: the one of a one-off, unless an earlier operator told of it.
     pub(super) fn take_up_once(&mut self, ctx: &mut Context<Self>) {
         if self.declared.mode() == Some(Mode::Once) && self.declared.status.last_run.is_none() {
-            self.take_up(Run::once(&self.declared), ctx);
+            let run = Run::once(&self.declared);
+            if !self.desk.knows(&run.job) {
+                self.desk.fire(run, 0, None, Brake::Closed);
+            }
         }
+        self.advance(ctx);
     }
 
-    /// Takes up a run, unless it is known.
-    pub(super) fn take_up(&mut self, run: Run, ctx: &mut Context<Self>) {
-        let Some(runs) = &mut self.runs else { return };
-        if self.declared.deleting || runs.states.contains_key(&run.job) {
-            return;
-        }
-        let state = RunState { cause: run.cause(), created: None, stage: Stage::Waiting(None), output: None };
-        let job = run.job.clone();
-        runs.states.insert(job.clone(), state);
-        runs.waiting.insert(job.clone(), run);
-        self.start_runner(&job, ctx);
-    }
-
-    /// Starts the runner of a run that has none, unless no Job may be made.
-    pub(super) fn start_runner(&mut self, job: &str, ctx: &mut Context<Self>) {
+    /// Starts the runner that makes the Job of `run`, or follows the Job that is there.
+    pub(super) fn start_runner(&mut self, job: &str, run: Option<Run>, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
-        let run = runs.waiting.get(job).cloned();
         let follows = runs.states.get(job).is_some_and(|run| run.stage == Stage::Active);
-        let makes = run.is_some() && !self.is_held();
-        if self.runners.get(&job.to_owned()).is_some() || !(makes || follows) {
+        if self.runners.get(&job.to_owned()).is_some() || !(run.is_some() || follows) {
             return;
         }
         let (declared, cluster) = (Arc::clone(&self.declared), self.around.cluster.clone());
@@ -91,55 +94,34 @@ impl Supervisor {
         }
     }
 
-    /// Starts the runners of all runs that wait for one.
-    pub(super) fn start_waiting(&mut self, ctx: &mut Context<Self>) {
-        let waiting: Vec<String> = self.runs.iter().flat_map(|runs| runs.waiting.keys().cloned()).collect();
-        waiting.iter().for_each(|job| self.start_runner(job, ctx));
-    }
-
-    /// Whether no Job may be made at present: only an edit can help, or the first word on a new
-    /// template is about to come. Where that fails to come, Jobs are made all the same.
-    pub(super) fn is_held(&self) -> bool {
-        let stalled = matches!(self.template, Template::Invalid(_)) || !self.problems.is_empty();
-        stalled || self.check.is_in_flight()
-    }
-
     /// A run has its Job.
     pub(super) fn run_started(&mut self, job: &Arc<Job>, made_now: bool, ctx: &mut Context<Self>) {
         let Some(runs) = &mut self.runs else { return };
-        let because = runs.waiting.get(&job.name).map(Run::because);
+        let because = self.desk.waiting(&job.name).map(Run::because);
         runs.adopt(&self.declared, job);
+        let receipts = self.desk.adopt(&job.name, 0);
+        self.settle(receipts);
+        self.no_longer_hindered(&job.name);
         if let (true, Some(because)) = (made_now, because) {
             self.note("Started", &job.name, format!("Started Job {}: {because}", job.name), ctx);
         }
-        self.report(ctx);
-    }
-
-    /// Something stands in the way of a run's Job.
-    pub(super) fn run_hindered(&mut self, job: &str, trouble: Trouble, ctx: &mut Context<Self>) {
-        let Some(state) = self.runs.as_mut().and_then(|runs| runs.states.get_mut(job)) else { return };
-        let stage = Stage::Waiting(Some(trouble.clone()));
-        if state.stage != stage {
-            state.stage = stage;
-            self.warn(trouble.reason, None, trouble.message, ctx);
-            self.report(ctx);
-        }
+        self.advance(ctx);
     }
 
     /// A run will never have a Job.
     pub(super) fn run_forsaken(&mut self, job: &str, ctx: &mut Context<Self>) {
         self.runners.let_go(&job.to_owned());
-        if let Some(runs) = &mut self.runs {
-            runs.waiting.remove(job);
-            runs.states.remove(job);
-        }
-        self.report(ctx);
+        let receipts = self.desk.drop_run(job);
+        self.settle(receipts);
+        self.no_longer_hindered(job);
+        self.advance(ctx);
     }
 
     /// A run is over; without an `end` someone deleted its Job.
     pub(super) fn run_ended(&mut self, job: &Arc<Job>, end: Option<&End>, ctx: &mut Context<Self>) {
         self.runners.let_go(&job.name);
-        let Some(state) = self.runs.as_mut().and_then(|runs| runs.states.get_mut(&job.name)) else { return };
+        let Some(runs) = &mut self.runs else { return };
+        let Some(state) = runs.states.get_mut(&job.name) else { return };
         state.stage = end.map_or(Stage::Deleted, Stage::of);
         let about = job.pod_name.as_ref().map_or_else(String::new, |pod| format!(" for pod {pod}"));
         match &state.stage {
@@ -154,7 +136,28 @@ impl Supervisor {
             }
             _ => {}
         }
-        self.write_output(job, ctx);
-        self.report(ctx);
+        if !self.write_output(job, ctx)
+            && let Some(runs) = &mut self.runs
+        {
+            runs.busy.remove(&job.name);
+        }
+        self.advance(ctx);
+    }
+
+    /// A Job is there that this operator is not making: an earlier one sent it off before it was
+    /// succeeded, and the fence let it through because the API server learnt of the new term a moment
+    /// later. If its run does not wait for it, that may have had its Job, and be over.
+    pub(super) fn job_appeared(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+        if self.desk.waiting(&job.name).is_none() && job.term < self.around.cluster.term().number() {
+            let name = &job.name;
+            let note = format!("Job {name} was made by an operator that no longer led; it was deleted at once");
+            self.warn(reasons::STRAY_JOB, Some(name), note, ctx);
+            return self.delete_job(job, ctx);
+        }
+        self.run_started(job, false, ctx);
+        match &job.end {
+            Some(end) => self.run_ended(job, Some(end), ctx),
+            None => self.start_runner(&job.name, None, ctx),
+        }
     }
 }

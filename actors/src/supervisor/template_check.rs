@@ -84,8 +84,7 @@ impl Supervisor {
             self.warn(reasons::INVALID_TEMPLATE, None, message.clone(), ctx);
         }
         self.template = template;
-        self.start_waiting(ctx);
-        self.report(ctx);
+        self.advance(ctx);
     }
 }
 

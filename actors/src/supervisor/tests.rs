@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message, StreamHandler, System};
 use extendedjob_decide::{
+    brake::Limit,
     declared::Declared,
     job::Job,
-    pod::{Pod, Readiness as PodReadiness, Status},
+    pod::{Pod, Readiness as PodReadiness, Status, Version},
+    track::Observation,
 };
 use http::Method;
 use jiff::Timestamp;
@@ -20,14 +22,13 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Supervisor, Surroundings};
+use super::{Limits, Supervisor, Surroundings};
 use crate::{
     Cluster, Readiness,
-    cluster::watch::Observation,
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
-    messages::{ChildId, Edited},
+    messages::{BeginPods, ChildId, Edited, TermBroken},
     stand_in::{Asked, Reply, StandIn},
     trigger_watcher::TriggerWatcher,
 };
@@ -113,6 +114,14 @@ impl Handler<ChildEnded<&'static str>> for Parent {
     fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
 }
 
+impl Handler<TermBroken> for Parent {
+    type Result = ();
+
+    fn handle(&mut self, _: TermBroken, _: &mut Self::Context) {
+        panic!("nobody else writes");
+    }
+}
+
 /// Grants everything, but leaves the first so many creates without an answer.
 fn api_leaving_unanswered(mut unanswered: usize) -> StandIn {
     StandIn::answering(move |asked| {
@@ -120,11 +129,18 @@ fn api_leaving_unanswered(mut unanswered: usize) -> StandIn {
             unanswered -= 1;
             return Reply::Never;
         }
-        match asked.method {
-            Method::POST => Reply::granted(asked),
-            _ => Reply::Never,
-        }
+        granting(asked)
     })
+}
+
+/// Grants what is to be created; there are no pods yet, and no pages of the book.
+fn granting(asked: &Asked) -> Reply {
+    let empty = json!({ "metadata": { "resourceVersion": "1" }, "items": [] });
+    match asked.method {
+        Method::POST => Reply::granted(asked),
+        Method::GET if asked.path.ends_with("/configmaps") || asked.query.contains("limit=1") => Reply::Now(200, empty),
+        _ => Reply::Never,
+    }
 }
 
 /// The name of the next Job that is asked for.
@@ -138,31 +154,43 @@ struct Stage {
     pods: Addr<PodHub>,
     supervisor: Addr<Supervisor>,
     fallen: UnboundedReceiver<ChildEnded<String>>,
+    version: Version,
 }
 
 impl Stage {
-    fn set(client: Client) -> Self {
+    async fn set(api: &mut StandIn) -> Self {
+        let client: Client = api.client.clone();
         let (sender, fallen) = unbounded_channel();
         let parent = Parent(sender).start();
         let cluster = Cluster::new(client);
         cluster.term().hold(1, Instant::now() + PATIENCE * 10);
         let lifeline = |id| Lifeline::new(id, 1, parent.clone().recipient());
-        let pods = PodHub::new(cluster.clone(), Readiness::default(), lifeline("pods")).start();
+        let operator = parent.clone().recipient();
+        let home = "home".to_owned();
+        let pods = PodHub::new(cluster.clone(), operator.clone(), home, Readiness::default(), lifeline("pods"));
+        let pods = pods.start();
+        api.next(Asked::lists_pods).await;
+        pods.do_send(BeginPods { term: 1, checkpoint: None });
+        api.next(Asked::lists_pods).await;
         let jobs = JobHub::new(cluster.clone(), Readiness::default(), lifeline("jobs")).start();
-        for observation in [Observation::RelistBegun, Observation::RelistEnded] {
+        for observation in [Observation::RelistBegun, Observation::RelistEnded(1)] {
             pods.do_send(Says(observation));
         }
-        for observation in [Observation::RelistBegun, Observation::RelistEnded] {
+        for observation in [Observation::RelistBegun, Observation::RelistEnded(1)] {
             jobs.do_send(Says(observation));
         }
-        let around = Surroundings { cluster, pods: pods.clone(), jobs };
+        let limit = Limit { burst: 20, every: Duration::from_secs(30) };
+        let limits = Limits { pod: limit, all: limit };
+        let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
         let supervisor = Supervisor::new(declared().into(), around, lifeline).start();
-        Self { pods, supervisor, fallen }
+        Self { pods, supervisor, fallen, version: 1 }
     }
 
-    fn pod_turns_ready(&self, name: &str) {
+    fn pod_turns_ready(&mut self, name: &str) {
+        self.version += 1;
         let pod = Pod {
+            version: self.version,
             uid: format!("uid-{name}"),
             name: name.into(),
             namespace: "ns".into(),
@@ -197,7 +225,7 @@ fn declared() -> Declared {
 fn a_watcher_that_panics_is_started_anew_and_misses_no_transition() {
     System::new().block_on(async {
         let mut api = api_leaving_unanswered(0);
-        let mut stage = Stage::set(api.client.clone());
+        let mut stage = Stage::set(&mut api).await;
         stage.pod_turns_ready("before");
         let before = next_create(&mut api).await;
         stage.supervisor.send(Poison(ChildId::TriggerWatcher)).await.unwrap();
@@ -216,7 +244,7 @@ fn a_watcher_that_panics_is_started_anew_and_misses_no_transition() {
 fn a_runner_that_panics_is_started_anew_and_asks_for_the_same_job() {
     System::new().block_on(async {
         let mut api = api_leaving_unanswered(1);
-        let mut stage = Stage::set(api.client.clone());
+        let mut stage = Stage::set(&mut api).await;
         stage.pod_turns_ready("pod1");
         let job = next_create(&mut api).await;
         stage.supervisor.send(Poison(ChildId::JobRunner(job.clone()))).await.unwrap();
@@ -233,8 +261,8 @@ fn a_runner_that_panics_is_started_anew_and_asks_for_the_same_job() {
 #[test]
 fn a_parent_is_told_of_a_panic_and_children_end_with_it() {
     System::new().block_on(async {
-        let api = api_leaving_unanswered(0);
-        let mut stage = Stage::set(api.client.clone());
+        let mut api = api_leaving_unanswered(0);
+        let mut stage = Stage::set(&mut api).await;
         stage.supervisor.do_send(Panic);
         let ended = timeout(PATIENCE, stage.fallen.recv()).await.unwrap().unwrap();
         assert_eq!(ended, ChildEnded { id: "uid".to_owned(), generation: 1, panicked: true });
@@ -261,10 +289,10 @@ fn an_edit_seen_before_the_answer_to_a_status_write_is_not_taken_back() {
             }
             (_, kept) => {
                 moment = kept;
-                if asked.method == Method::POST { Reply::granted(asked) } else { Reply::Never }
+                granting(asked)
             }
         });
-        let stage = Stage::set(api.client.clone());
+        let stage = Stage::set(&mut api).await;
         let first = api.next(Asked::writes_status).await;
         assert_eq!(first.body["metadata"]["resourceVersion"], "1");
         let edited = Declared { resource_version: "3".into(), generation: 2, ..declared() };

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use crate::{Namespace, condition, template};
 
+/// What can happen to a pod, as `triggers.when` has it.
+pub const TRANSITIONS: [&str; 4] = ["created", "ready", "notready", "deleted"];
+
 /// An ExtendedJob to be created.
 #[derive(Clone, Debug)]
 pub struct ExtendedJob {
@@ -23,9 +26,14 @@ pub fn extended_job(name: &str) -> ExtendedJob {
 }
 
 impl ExtendedJob {
+    /// For each pod to which this happens, one of [`TRANSITIONS`].
+    pub fn on(self, transition: &str) -> Self {
+        self.with("/triggers/when", json!(transition))
+    }
+
     /// For each pod that turns ready.
     pub fn on_ready(self) -> Self {
-        self.with("/triggers/when", json!("ready"))
+        self.on("ready")
     }
 
     /// Only for pods with this label.
@@ -42,6 +50,17 @@ impl ExtendedJob {
     /// Once, now.
     pub fn once(self) -> Self {
         self.with("/run", json!("once"))
+    }
+
+    /// With no more than this many runs at a time.
+    pub fn at_most(self, runs: u32) -> Self {
+        self.with("/maxConcurrentRuns", json!(runs))
+    }
+
+    /// With no more than this many Jobs kept of runs that succeeded, and of those that failed.
+    pub fn keeping(self, succeeded: u32, failed: u32) -> Self {
+        self.with("/successfulRunsHistoryLimit", json!(succeeded))
+            .with("/failedRunsHistoryLimit", json!(failed))
     }
 
     /// With this template.
@@ -102,6 +121,33 @@ impl Namespace {
         })
     }
 
+    /// Merges a patch into the spec, and waits until the operator acts on it.
+    pub fn edit(&self, extended_job: &str, spec: &Value) -> Result<()> {
+        self.patch(&format!("extendedjob/{extended_job}"), &json!({"spec": spec}))?;
+        self.extended_job_until(extended_job, "the newest spec", |seen| {
+            (seen["status"]["observedGeneration"] == seen["metadata"]["generation"]).then_some(())
+        })
+    }
+
+    /// Suspends the ExtendedJob, and waits until the operator knows.
+    pub fn suspend(&self, extended_job: &str) -> Result<()> {
+        self.edit(extended_job, &json!({"suspend": true}))?;
+        self.reason_of(extended_job, "Ready", "Suspended").map(drop)
+    }
+
+    /// Lets the ExtendedJob start runs again.
+    pub fn resume(&self, extended_job: &str) -> Result<()> {
+        self.edit(extended_job, &json!({"suspend": false}))
+    }
+
+    /// Waits until these fields of the status have these values.
+    pub fn status_until(&self, extended_job: &str, wanted: &Value) -> Result<()> {
+        let fields = wanted.as_object().into_iter().flatten();
+        self.extended_job_until(extended_job, &wanted.to_string(), |seen| {
+            fields.clone().all(|(field, value)| seen["status"][field] == *value).then_some(())
+        })
+    }
+
     /// Waits until the ExtendedJob shows what is wanted.
     pub fn extended_job_until<T>(
         &self,
@@ -110,6 +156,20 @@ impl Namespace {
         find: impl Fn(&Value) -> Option<T>,
     ) -> Result<T> {
         self.kubectl.until(&["extendedjob", name], wanted, find)
+    }
+
+    /// Waits for an Event about the ExtendedJob in which the wanted is found.
+    pub fn event_of<T>(
+        &self,
+        extended_job: &str,
+        wanted: &str,
+        find: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T> {
+        let about =
+            format!("--field-selector=involvedObject.kind=ExtendedJob,involvedObject.name={extended_job}");
+        self.kubectl.until(&["events", &about], &format!("an Event with {wanted}"), |seen| {
+            seen["items"].as_array()?.iter().find_map(&find)
+        })
     }
 
     /// Waits until the condition has this status, and gives the whole ExtendedJob.

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::names::POD_NAME;
-use crate::{Namespace, annotation, controller, pod};
+use crate::{Namespace, annotation, at, controller, name, pod, text};
+
+/// A label for sentinels of an ExtendedJob for which every pod counts.
+pub const ANY: (&str, &str) = ("app", "any");
 
 const SENTINEL: &str = "sentinel-";
 
@@ -31,10 +34,16 @@ impl Namespace {
         })
     }
 
+    /// Lets a parked Job run.
+    pub fn release(&self, job: &Value) -> Result<()> {
+        self.patch(&format!("job/{}", name(job)), &json!({"spec": {"suspend": false}}))
+    }
+
     /// The pods that Jobs of the ExtendedJob were started for, sorted, each as often as there are Jobs.
     ///
-    /// A pod with this label turns ready first, and its Job is waited for: pod events come in order, so
-    /// whatever an earlier one had to start is there by now, and what is not there was not started.
+    /// A pod with this label is led first to what the ExtendedJob waits for, and its Job is waited for: pod events
+    /// come in order, so whatever an earlier one had to start is there by now, and what is not there was not
+    /// started.
     pub fn runs_after_a_sentinel(
         &self,
         extended_job: &str,
@@ -43,6 +52,11 @@ impl Namespace {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let sentinel = format!("{SENTINEL}{}", COUNT.fetch_add(1, Ordering::Relaxed));
         self.start(pod(&sentinel).labelled(key, value).ready())?;
+        match text(&self.kubectl.get(&["extendedjob", extended_job])?["spec"]["triggers"]["when"]) {
+            "notready" => self.turn_unready(&sentinel, &at(1))?,
+            "deleted" => self.delete(&format!("pod/{sentinel}"))?,
+            _ => {}
+        }
         self.job_for(extended_job, &sentinel)?;
         let runs = self.runs_of(extended_job)?.into_iter();
         Ok(runs.filter(|pod| !pod.starts_with(SENTINEL)).collect())

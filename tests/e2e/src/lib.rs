@@ -19,6 +19,7 @@ mod namespace;
 mod objects;
 mod operator;
 mod pods;
+mod records;
 mod scenario;
 mod target;
 pub mod template;
@@ -26,7 +27,8 @@ mod users;
 mod wait;
 
 pub use clock::{LONG_AGO, at};
-pub use extended_jobs::{ExtendedJob, extended_job};
+pub use extended_jobs::{ExtendedJob, TRANSITIONS, extended_job};
+pub use jobs::ANY;
 pub use kubectl::Kubectl;
 pub use namespace::Namespace;
 pub use objects::{annotation, condition, controller, created, label, name, text, uid};

@@ -18,6 +18,10 @@ pub const POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-labels";
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 /// The operator's term in which the Job was made.
 pub const TERM: &str = "fissile.cloudfoundry.org/term";
+/// On what the operator keeps of the pods of a namespace: that namespace.
+pub const POD_BOOK: &str = "fissile.cloudfoundry.org/pod-book";
+/// On its Lease: how far it has come with all pods.
+pub const CHECKPOINT: &str = "fissile.cloudfoundry.org/checkpoint";
 /// The user that the operator is to the API server.
 pub const OPERATOR_ACCOUNT: &str = "system:serviceaccount:extendedjob-operator:extendedjob-operator";
 /// Where the operator is installed.

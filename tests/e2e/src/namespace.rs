@@ -74,6 +74,12 @@ impl Namespace {
         self.kubectl.run(&["patch", object, "--type=merge", &format!("--patch={patch}")]).map(drop)
     }
 
+    /// Waits until there is no object of this kind.
+    pub fn until_no(&self, kind: &str) -> Result<()> {
+        let none_left = |seen: &Value| seen["items"].as_array().filter(|left| left.is_empty()).map(drop);
+        self.kubectl.until(&[kind], &format!("none of the {kind}"), none_left)
+    }
+
     /// Deletes an object, and waits until it is gone.
     pub fn delete(&self, object: &str) -> Result<()> {
         self.kubectl.run(&["delete", object]).map(drop)

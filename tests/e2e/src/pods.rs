@@ -4,7 +4,10 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::{Namespace, at};
+use crate::{Namespace, at, condition};
+
+/// Keeps a deleted pod there until it is let go.
+const HOLD: &str = "extendedjob.test/hold";
 
 /// A pod to be created.
 #[derive(Clone, Debug)]
@@ -47,11 +50,21 @@ impl Pod {
         self
     }
 
-    /// Run by a real kubelet, and ready while the file /ready exists in it, as it does at first.
+    /// There until it is let go, also when it is deleted.
+    pub fn held(mut self) -> Self {
+        self.manifest["metadata"]["finalizers"] = json!([HOLD]);
+        self
+    }
+
+    /// Run by a real kubelet. It is ready while the file /ready exists in it, as it does at first, and ends when
+    /// the file /end does, with the exit code that this holds.
     pub fn on_a_node(mut self) -> Self {
         let spec = &mut self.manifest["spec"];
         spec["schedulerName"] = json!("default-scheduler");
-        spec["containers"][0]["command"] = json!(["sh", "-c", "touch /ready; sleep 1000"]);
+        spec["restartPolicy"] = json!("Never");
+        spec["terminationGracePeriodSeconds"] = json!(1);
+        let script = "touch /ready; until test -e /end; do sleep 1; done; exit $(cat /end)";
+        spec["containers"][0]["command"] = json!(["sh", "-c", script]);
         spec["containers"][0]["readinessProbe"] = json!({
             "exec": {"command": ["test", "-e", "/ready"]},
             "periodSeconds": 1,
@@ -85,6 +98,16 @@ impl Namespace {
         self.set_ready(&[pod], "False", time)
     }
 
+    /// Nobody knows since this time whether the pod is ready.
+    pub fn turn_unknown(&self, pod: &str, time: &str) -> Result<()> {
+        self.set_ready(&[pod], "Unknown", time)
+    }
+
+    /// The pod has no Ready condition.
+    pub fn turn_unsaid(&self, pod: &str) -> Result<()> {
+        self.set_conditions(&[pod], json!([]))
+    }
+
     /// These pods are ready since this time; one command, one update after the other.
     pub fn turn_all_ready(&self, pods: &[String], time: &str) -> Result<()> {
         let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
@@ -92,15 +115,62 @@ impl Namespace {
     }
 
     fn set_ready(&self, pods: &[&str], status: &str, time: &str) -> Result<()> {
-        let ready = json!({"type": "Ready", "status": status, "lastTransitionTime": time});
-        let patch = json!({"status": {"phase": "Running", "conditions": [ready]}});
+        self.set_conditions(pods, json!([ready(status, time)]))
+    }
+
+    fn set_conditions(&self, pods: &[&str], conditions: Value) -> Result<()> {
+        let patch = json!({"status": {"phase": "Running", "conditions": conditions}});
         let patch = format!("--patch={patch}");
         let flags = ["--subresource=status", "--type=merge", &patch];
         self.kubectl.run(&[&["patch", "pod"], pods, &flags].concat()).map(drop)
+    }
+
+    /// The pod turns unready and ready again at each of these times. One command, so that it is quick.
+    pub fn flap(&self, pod: &str, times: impl Iterator<Item = String>) -> Result<()> {
+        let with = |status, time: &str| {
+            let status = json!({"phase": "Running", "conditions": [ready(status, time)]});
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod}, "status": status})
+        };
+        let updates = times.flat_map(|time| [with("False", &time), with("True", &time)]);
+        let updates = json!({"apiVersion": "v1", "kind": "List", "items": updates.collect::<Vec<_>>()});
+        let apply = ["apply", "--server-side", "--force-conflicts", "--subresource=status", "--filename=-"];
+        self.kubectl.run_with_input(&apply, &updates.to_string()).map(drop)
+    }
+
+    /// Waits until a kubelet has given the pod's Ready condition this status.
+    pub fn ready_until(&self, pod: &str, status: &str) -> Result<()> {
+        self.kubectl.until(&["pod", pod], &format!("Ready={status}"), |pod| {
+            condition(pod, "Ready").filter(|ready| ready["status"] == status).map(drop)
+        })
+    }
+
+    /// Runs a shell script in a pod that has a node.
+    pub fn run_in(&self, pod: &str, script: &str) -> Result<()> {
+        self.kubectl.run(&["exec", pod, "--", "sh", "-c", script]).map(drop)
+    }
+
+    /// Deletes a held pod: it has a deletionTimestamp then, and stays.
+    pub fn mark_deleted(&self, pod: &str) -> Result<()> {
+        self.kubectl.run(&["delete", "pod", pod, "--wait=false"]).map(drop)
+    }
+
+    /// Lets a held pod go.
+    pub fn let_go(&self, pod: &str) -> Result<()> {
+        self.patch(&format!("pod/{pod}"), &json!({"metadata": {"finalizers": null}}))
+    }
+
+    /// Waits until the pod is gone.
+    pub fn until_gone(&self, pod: &str) -> Result<()> {
+        self.kubectl.until(&["pod", pod], "no such pod", |seen| seen.is_null().then_some(()))
     }
 
     /// Labels a pod anew.
     pub fn relabel(&self, pod: &str, label: &str) -> Result<()> {
         self.kubectl.run(&["label", "--overwrite", "pod", pod, label]).map(drop)
     }
+}
+
+/// A Ready condition.
+fn ready(status: &str, time: &str) -> Value {
+    json!({"type": "Ready", "status": status, "lastTransitionTime": time})
 }

@@ -2,16 +2,35 @@
 
 use serde_json::{Value, json};
 
-/// A Job that is accepted and never starts a pod: enough where only the Job matters.
+use crate::names::POD_NAME;
+
+/// A Job that is accepted and starts no pod: enough where only the Job matters. It counts as under way, and
+/// succeeds once it is released.
 pub fn parked() -> Value {
     let mut template = script("true");
     template["spec"]["suspend"] = json!(true);
     template
 }
 
+/// The same, with this label on the Job.
+pub fn parked_edition(edition: &str) -> Value {
+    let mut template = parked();
+    template["metadata"] = json!({"labels": {"edition": edition}});
+    template
+}
+
 /// A Job whose one container, `main`, runs this shell script, once.
 pub fn script(text: &str) -> Value {
     of_containers([container("main", text)])
+}
+
+/// The same, with the name of the affected pod in $POD.
+pub fn script_on_pod(text: &str) -> Value {
+    let mut template = script(text);
+    let annotation = format!("metadata.annotations['{POD_NAME}']");
+    template["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": annotation}}}]);
+    template
 }
 
 /// A Job whose pod has these containers, and is not tried again when one fails.

@@ -1,7 +1,8 @@
 //! What goes wrong around the operator, and to it.
 
 use anyhow::Result;
-use e2e::{LONG_AGO, Namespace, Operator, at, created, extended_job, pod, scenario, template, text};
+use e2e::names::{POD_LABELS, POD_UID};
+use e2e::{ANY, Namespace, Operator, annotation, at, extended_job, pod, scenario, text, uid};
 use serde_json::{Value, json};
 
 fn forbid_jobs(ns: &Namespace) -> Result<()> {
@@ -39,6 +40,32 @@ fn a_quota_delays_its_own_namespace_only() -> Result<()> {
 }
 
 #[test]
+fn runs_that_a_quota_keeps_waiting_outlive_their_pods_and_a_restart() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        ns.declare(extended_job("on-ready").on_ready())?;
+        forbid_jobs(ns)?;
+        ns.start(pod("gone").labelled("tier", "back").ready())?;
+        ns.start(pod("stays").ready())?;
+        ns.status_until("on-ready", &json!({"active": 0, "pending": 2}))?;
+        ns.reason_of("on-ready", "Ready", "QuotaExceeded")?;
+        let gone = ns.kubectl.get(&["pod", "gone"])?;
+        ns.delete("pod/gone")?;
+        operator.restart()?;
+
+        ns.delete("resourcequota/no-jobs")?;
+        let job = ns.job_for("on-ready", "gone")?;
+        assert_eq!(annotation(&job, POD_UID), uid(&gone));
+        let labels: Value = serde_json::from_str(annotation(&job, POD_LABELS))?;
+        assert_eq!(labels, json!({"tier": "back"}));
+        ns.job_for("on-ready", "stays")?;
+        assert_eq!(ns.runs_after_a_sentinel("on-ready", ANY)?, ["gone", "stays"]);
+        ns.status_until("on-ready", &json!({"pending": 0}))?;
+        ns.until_accepted("on-ready")
+    })
+}
+
+#[test]
 fn an_operator_killed_in_a_burst_starts_one_job_for_each_pod() -> Result<()> {
     scenario(|ns| {
         let operator = Operator::hold();
@@ -52,76 +79,7 @@ fn an_operator_killed_in_a_burst_starts_one_job_for_each_pod() -> Result<()> {
         ns.turn_all_ready(after, &at(1))?;
 
         ns.jobs_until("on-ready", names.len())?;
-        assert_eq!(ns.runs_after_a_sentinel("on-ready", ("app", "any"))?, names);
-        Ok(())
-    })
-}
-
-#[test]
-fn a_restart_starts_nothing_anew() -> Result<()> {
-    scenario(|ns| {
-        let operator = Operator::hold();
-        ns.start(pod("old").ready_at(LONG_AGO))?;
-        ns.wait_until_past(created(&ns.kubectl.get(&["pod", "old"])?))?;
-        ns.declare(extended_job("on-ready").on_ready())?;
-        ns.start(pod("flaps").ready_at(&at(1)))?;
-        ns.job_for("on-ready", "flaps")?;
-        ns.turn_ready("flaps", &at(2))?;
-        ns.jobs_until("on-ready", 2)?;
-        operator.restart()?;
-        assert_eq!(ns.runs_after_a_sentinel("on-ready", ("app", "any"))?, ["flaps", "flaps"]);
-        Ok(())
-    })
-}
-
-#[test]
-fn a_restart_with_nothing_changed_writes_nothing() -> Result<()> {
-    scenario(|ns| {
-        let operator = Operator::hold();
-        let elsewhere = ns.sibling("elsewhere")?;
-        ns.create(extended_job("done").once().running(template::script("echo done")).stdout_to("out"))?;
-        ns.create(extended_job("failed").once().running(template::script("exit 1")).stdout_to("out"))?;
-        ns.create(extended_job("busy").once())?;
-        ns.declare(extended_job("on-ready").on_ready())?;
-        ns.start(pod("p").ready())?;
-        ns.condition_of("done", "OutputWritten", "True")?;
-        ns.condition_of("failed", "Failed", "True")?;
-        for active in ["busy", "on-ready"] {
-            ns.extended_job_until(active, "a run", |seen| (seen["status"]["active"] == 1).then_some(()))?;
-        }
-        let before = operator.writes_in(&ns.name)?;
-        assert_ne!(before, Some(vec![]));
-
-        operator.restart()?;
-        elsewhere.create(extended_job("sentinel").once())?;
-        elsewhere.condition_of("sentinel", "Ready", "True")?;
-        elsewhere.jobs_until("sentinel", 1)?;
-        assert_eq!(operator.writes_in(&ns.name)?, before);
-        Ok(())
-    })
-}
-
-#[test]
-fn what_happened_while_no_operator_ran_is_made_up_for() -> Result<()> {
-    scenario(|ns| {
-        let operator = Operator::hold();
-        ns.start(pod("older").ready_at(LONG_AGO))?;
-        ns.start(pod("turns-ready"))?;
-        ns.wait_until_past(created(&ns.kubectl.get(&["pod", "turns-ready"])?))?;
-        ns.declare(extended_job("on-ready").on_ready())?;
-
-        let stopped = operator.stop()?;
-        ns.create(extended_job("created-meanwhile").on_ready())?;
-        ns.turn_ready("turns-ready", &at(1))?;
-        // By a kubelet whose clock is behind.
-        ns.start(pod("new").ready_at(LONG_AGO))?;
-        drop(stopped);
-
-        for extended_job in ["on-ready", "created-meanwhile"] {
-            ns.job_for(extended_job, "new")?;
-            ns.job_for(extended_job, "turns-ready")?;
-            assert_eq!(ns.runs_after_a_sentinel(extended_job, ("app", "any"))?, ["new", "turns-ready"]);
-        }
+        assert_eq!(ns.runs_after_a_sentinel("on-ready", ANY)?, names);
         Ok(())
     })
 }

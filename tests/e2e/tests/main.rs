@@ -1,16 +1,22 @@
 //! What users of ExtendedJob rely on, each test named as the fact it proves.
 
+mod brakes;
+mod concurrency;
 mod faults;
+mod history;
 mod leaders;
+mod ledger;
 mod lifecycle;
 mod names;
 mod once;
 mod output;
 mod policy;
 mod refusals;
+mod restarts;
 mod samples;
 mod schema;
 mod selectors;
 mod status;
+mod suspend;
 mod template;
 mod triggers;

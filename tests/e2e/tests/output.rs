@@ -1,7 +1,6 @@
 //! Where the output of a run goes, and when.
 
 use anyhow::Result;
-use e2e::names::POD_NAME;
 use e2e::{ExtendedJob, Namespace, Operator, extended_job, pod, scenario, template, text};
 use serde_json::{Value, json};
 
@@ -63,10 +62,7 @@ fn each_container_has_its_key_and_init_containers_have_none() -> Result<()> {
 #[test]
 fn a_container_can_print_which_pod_it_runs_for() -> Result<()> {
     scenario(|ns| {
-        let mut template = template::script("echo $POD");
-        let annotation = format!("metadata.annotations['{POD_NAME}']");
-        template["spec"]["template"]["spec"]["containers"][0]["env"] =
-            json!([{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": annotation}}}]);
+        let template = template::script_on_pod("echo $POD");
         ns.declare(extended_job("on-ready").on_ready().running(template).stdout_to("out"))?;
         ns.start(pod("redis-0").ready())?;
         ns.condition_of("on-ready", "OutputWritten", "True")?;

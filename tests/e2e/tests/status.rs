@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use e2e::{Namespace, condition, extended_job, name, pod, scenario, template, text};
-use serde_json::{Value, json};
+use e2e::{Namespace, TRANSITIONS, at, condition, extended_job, name, pod, scenario, template, text};
+use serde_json::json;
 
 /// The row of `kubectl get ejob` by the headings of its columns.
 fn row(ns: &Namespace, extended_job: &str) -> Result<BTreeMap<String, String>> {
@@ -87,6 +87,27 @@ fn the_last_run_says_what_caused_it_and_how_it_ended() -> Result<()> {
 }
 
 #[test]
+fn each_kind_of_trigger_is_named_in_mode_and_cause() -> Result<()> {
+    scenario(|ns| {
+        ns.declare_all(TRANSITIONS.map(|when| extended_job(when).on(when)))?;
+        ns.start(pod("redis-0").ready())?;
+        ns.turn_unready("redis-0", &at(1))?;
+        ns.delete("pod/redis-0")?;
+        for (when, cause) in TRANSITIONS.into_iter().zip(["Created", "Ready", "NotReady", "Deleted"]) {
+            ns.job_for(when, "redis-0")?;
+            let seen = ns.extended_job_until(when, "a run", |seen| {
+                seen["status"]["lastRun"].is_object().then(|| seen.clone())
+            })?;
+            let run = &seen["status"]["lastRun"];
+            assert_eq!(seen["status"]["mode"], when);
+            assert_eq!((&run["cause"]["type"], &run["cause"]["pod"]), (&json!(cause), &json!("redis-0")));
+            assert_eq!(row(ns, when)?["MODE"], when);
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn complete_and_failed_are_both_false_while_a_run_is_active() -> Result<()> {
     scenario(|ns| {
         ns.create(extended_job("busy").once())?;
@@ -122,10 +143,9 @@ fn an_event_names_the_pod_that_started_a_job() -> Result<()> {
         ns.declare(extended_job("on-ready").on_ready())?;
         ns.start(pod("redis-0").ready())?;
         let job = name(&ns.job_for("on-ready", "redis-0")?).to_owned();
-        let about = "--field-selector=involvedObject.kind=ExtendedJob,involvedObject.name=on-ready";
-        ns.kubectl.until(&["events", about], "an Event that names the pod and the Job", |seen: &Value| {
-            let mut messages = seen["items"].as_array()?.iter().map(|event| text(&event["message"]));
-            messages.find(|message| message.contains("redis-0") && message.contains(&job)).map(drop)
+        ns.event_of("on-ready", "the pod and the Job", |event| {
+            let message = text(&event["message"]);
+            (message.contains("redis-0") && message.contains(&job)).then_some(())
         })
     })
 }

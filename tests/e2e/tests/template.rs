@@ -104,16 +104,10 @@ fn an_invalid_one_off_runs_when_it_is_mended() -> Result<()> {
 #[test]
 fn an_edit_of_the_template_is_for_later_jobs() -> Result<()> {
     scenario(|ns| {
-        let labelled = |value: &str| {
-            let mut template = template::parked();
-            template["metadata"] = json!({"labels": {"edition": value}});
-            template
-        };
-        ns.declare(extended_job("on-ready").on_ready().running(labelled("first")))?;
+        ns.declare(extended_job("on-ready").on_ready().running(template::parked_edition("first")))?;
         ns.start(pod("before").ready())?;
         let before = ns.job_for("on-ready", "before")?;
-        ns.patch("extendedjob/on-ready", &json!({"spec": {"template": labelled("second")}}))?;
-        ns.until_accepted("on-ready")?;
+        ns.edit("on-ready", &json!({"template": template::parked_edition("second")}))?;
         ns.start(pod("after").ready())?;
         let after = ns.job_for("on-ready", "after")?;
         assert_eq!((e2e::label(&before, "edition"), e2e::label(&after, "edition")), ("first", "second"));

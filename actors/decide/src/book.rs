@@ -1,0 +1,395 @@
+//! The book of pods: what was last known of each pod that some trigger is about, in pages that are
+//! written whole, so that after a gap in the watch it can be told what has happened.
+//!
+//! A change that stands on no written page holds the checkpoint back, see
+//! [`reach`](crate::checkpoint::reach): the book is never behind the checkpoint.
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    edges::Edges,
+    ledger::Unreadable,
+    packed,
+    pod::{Pod, Version},
+    selector::Labels,
+    track::Written,
+};
+
+/// Pods on a page: with compression well below what a ConfigMap holds, and quick to rewrite.
+const PAGE: usize = 1000;
+/// The form of a page. One that is newer than this program is not read.
+const FORM: u32 = 1;
+
+/// One page: a namespace, and which of its pages.
+pub type PageId = (String, usize);
+
+/// The pages of all namespaces that have triggered ExtendedJobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Book {
+    namespaces: BTreeMap<String, Vec<Page>>,
+    /// On which page of its namespace a pod stands, for as long as it stands there.
+    places: BTreeMap<String, usize>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Page {
+    pods: BTreeMap<String, Written>,
+    /// The oldest change that is not written.
+    dirty: Option<Version>,
+    /// The oldest change that is being written.
+    writing: Option<Version>,
+    /// The resourceVersion of the object that holds it, if there is one.
+    object: Option<String>,
+}
+
+/// A page as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stored {
+    /// Which.
+    pub id: PageId,
+    /// The resourceVersion of the object that holds it; `None` for one that is to be created.
+    pub object: Option<String>,
+    /// The page.
+    pub bytes: Vec<u8>,
+}
+
+/// What was read of the book.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The book, without the namespaces that are not whole.
+    pub book: Book,
+    /// Of which namespaces some page can't be used, and why.
+    pub lost: BTreeMap<String, Loss>,
+}
+
+/// Why the book of a namespace can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Loss {
+    /// A page that others speak of is not there.
+    #[error("page {0} of the book of pods is missing")]
+    Missing(usize),
+    /// A page can't be read.
+    #[error("page {0} of the book of pods can't be used: {1}")]
+    Unreadable(usize, Unreadable),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    form: u32,
+    /// How many pages the namespace had when this one was written; the first page is always right.
+    pages: usize,
+    pods: Vec<Line>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    uid: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ip: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    version: Version,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    appeared: Option<Version>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone: Option<Version>,
+    edges: Edges,
+}
+
+impl Book {
+    /// Reads the pages that are there.
+    #[must_use]
+    pub fn read(stored: Vec<Stored>) -> Read {
+        let mut read = Read::default();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut pages: BTreeMap<String, BTreeMap<usize, Page>> = BTreeMap::new();
+        for Stored { id: (namespace, index), object, bytes } in stored {
+            match page(&namespace, &bytes) {
+                Ok((count, pods)) => {
+                    let known = counts.entry(namespace.clone()).or_default();
+                    *known = (*known).max(count).max(index + 1);
+                    let page = Page { pods, object, ..Page::default() };
+                    pages.entry(namespace).or_default().insert(index, page);
+                }
+                Err(error) => {
+                    read.lost.insert(namespace, Loss::Unreadable(index, error));
+                }
+            }
+        }
+        for (namespace, mut pages) in pages {
+            let count = counts.get(&namespace).copied().unwrap_or_default();
+            if let Some(missing) = (0..count).find(|index| !pages.contains_key(index)) {
+                read.lost.entry(namespace.clone()).or_insert(Loss::Missing(missing));
+            }
+            if read.lost.contains_key(&namespace) {
+                continue;
+            }
+            for (index, page) in &mut pages {
+                read.book.places.extend(page.pods.keys().map(|uid| (uid.clone(), *index)));
+            }
+            read.book.namespaces.insert(namespace, pages.into_values().collect());
+        }
+        read
+    }
+
+    /// All that is written, for the [`Tracker`](crate::track::Tracker).
+    pub fn lines(&self) -> impl Iterator<Item = &Written> {
+        self.namespaces.values().flatten().flat_map(|page| page.pods.values())
+    }
+
+    /// The namespaces that have pages.
+    pub fn namespaces(&self) -> impl Iterator<Item = &String> {
+        self.namespaces.keys()
+    }
+
+    /// Whether a pod stands in it.
+    #[must_use]
+    pub fn names(&self, pod: &Pod) -> bool {
+        self.places.contains_key(&pod.uid)
+    }
+
+    /// Whether a namespace has pages.
+    #[must_use]
+    pub fn holds(&self, namespace: &str) -> bool {
+        self.namespaces.contains_key(namespace)
+    }
+
+    /// Begins the pages of a namespace, if there are none: an empty page says that nothing was there.
+    pub fn open(&mut self, namespace: &str, seen: Version) {
+        if !self.holds(namespace) {
+            let first = Page { dirty: Some(seen), ..Page::default() };
+            self.namespaces.insert(namespace.to_owned(), vec![first]);
+        }
+    }
+
+    /// Gives up the pages of a namespace; says which objects held them.
+    pub fn close(&mut self, namespace: &str) -> Vec<PageId> {
+        let pages = self.namespaces.remove(namespace).unwrap_or_default();
+        for uid in pages.iter().flat_map(|page| page.pods.keys()) {
+            self.places.remove(uid);
+        }
+        (0..pages.len()).map(|index| (namespace.to_owned(), index)).collect()
+    }
+
+    /// Takes in what happened to a pod; `gone`: that was its end. Its namespace has pages.
+    pub fn note(&mut self, pod: &Arc<Pod>, gone: bool, seen: Version) {
+        let Some(pages) = self.namespaces.get_mut(&pod.namespace) else { return };
+        let index = match self.places.get(&pod.uid) {
+            Some(index) => *index,
+            None if gone => return,
+            None => {
+                let free = pages.iter().position(|page| page.pods.len() < PAGE);
+                let index = free.unwrap_or_else(|| {
+                    pages.push(Page::default());
+                    // The first page says how many there are.
+                    pages[0].touch(seen);
+                    pages.len() - 1
+                });
+                self.places.insert(pod.uid.clone(), index);
+                index
+            }
+        };
+        let page = &mut pages[index];
+        page.touch(seen);
+        let written = Written { pod: Arc::clone(pod), gone: gone.then_some(seen) };
+        page.pods.insert(pod.uid.clone(), written);
+    }
+
+    /// The oldest change that no written page holds.
+    #[must_use]
+    pub fn unwritten(&self) -> Option<Version> {
+        self.namespaces.values().flatten().filter_map(Page::unwritten).min()
+    }
+
+    /// The oldest change in a namespace that no written page holds.
+    #[must_use]
+    pub fn unwritten_in(&self, namespace: &str) -> Option<Version> {
+        let pages = self.namespaces.get(namespace).into_iter().flatten();
+        pages.filter_map(Page::unwritten).min()
+    }
+
+    /// The page that has waited longest to be written.
+    #[must_use]
+    pub fn due(&self) -> Option<PageId> {
+        let all = self.namespaces.iter().flat_map(|(namespace, pages)| {
+            pages.iter().enumerate().map(move |(index, page)| (page.dirty, namespace, index))
+        });
+        let due = all.filter_map(|(dirty, namespace, index)| Some((dirty?, namespace, index))).min();
+        due.map(|(_, namespace, index)| (namespace.clone(), index))
+    }
+
+    /// Begins to write a page; edges up to `checkpoint` are only counted from now on.
+    ///
+    /// # Errors
+    /// None but those of a compressor that writes to memory.
+    pub fn begin(&mut self, id: &PageId, checkpoint: Version) -> io::Result<Option<Stored>> {
+        let (namespace, index) = id;
+        let Some(pages) = self.namespaces.get_mut(namespace) else { return Ok(None) };
+        let count = pages.len();
+        let Some(page) = pages.get_mut(*index) else { return Ok(None) };
+        page.writing = page.writing.into_iter().chain(page.dirty.take()).min();
+        let places = &mut self.places;
+        page.pods.retain(|uid, written| {
+            let stays = written.gone.is_none_or(|gone| gone > checkpoint);
+            if !stays {
+                places.remove(uid);
+            }
+            stays
+        });
+        let pods = page.pods.values().map(|written| line(written, checkpoint)).collect();
+        let bytes = packed::pack(&Wire { form: FORM, pages: count, pods })?;
+        Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes }))
+    }
+
+    /// A page stands written, as the object of this resourceVersion.
+    pub fn written(&mut self, (namespace, index): &PageId, object: String) {
+        if let Some(page) = self.namespaces.get_mut(namespace).and_then(|pages| pages.get_mut(*index)) {
+            page.writing = None;
+            page.object = Some(object);
+        }
+    }
+
+    /// A page could not be written: it is due again.
+    pub fn not_written(&mut self, (namespace, index): &PageId) {
+        if let Some(page) = self.namespaces.get_mut(namespace).and_then(|pages| pages.get_mut(*index)) {
+            page.dirty = page.dirty.into_iter().chain(page.writing.take()).min();
+        }
+    }
+}
+
+impl Page {
+    fn unwritten(&self) -> Option<Version> {
+        self.dirty.into_iter().chain(self.writing).min()
+    }
+
+    fn touch(&mut self, seen: Version) {
+        self.dirty = Some(self.dirty.map_or(seen, |dirty| dirty.min(seen)));
+    }
+}
+
+fn line(Written { pod, gone }: &Written, checkpoint: Version) -> Line {
+    let Pod { uid, name, labels, created, ip, node, version, appeared, mut edges, .. } = Pod::clone(pod);
+    edges.pass(checkpoint);
+    Line { uid, name, labels, created, ip, node, version, appeared, gone: *gone, edges }
+}
+
+fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, BTreeMap<String, Written>), Unreadable> {
+    let Wire { form, pages, pods } = packed::unpack(bytes)?;
+    if form > FORM {
+        return Err(Unreadable::Newer(form));
+    }
+    let written = pods.into_iter().map(|line| {
+        let Line { uid, name, labels, created, ip, node, version, appeared, gone, edges } = line;
+        let (namespace, ready) = (namespace.to_owned(), edges.last().unwrap_or_default());
+        let pod = Pod {
+            uid: uid.clone(),
+            name,
+            namespace,
+            labels,
+            created,
+            ip,
+            node,
+            ready,
+            version,
+            appeared,
+            edges,
+            ..Pod::default()
+        };
+        (uid, Written { pod: Arc::new(pod), gone })
+    });
+    Ok((pages, written.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{at, pod};
+
+    fn numbered(number: usize, version: Version) -> Arc<Pod> {
+        let pod = Pod { uid: format!("uid-{number}"), name: format!("pod-{number}"), version, ..pod() };
+        Arc::new(pod.labelled("app", "web").ready(at(1)).appearing())
+    }
+
+    fn store(book: &mut Book, checkpoint: Version) -> Vec<Stored> {
+        let mut all = vec![];
+        while let Some(id) = book.due() {
+            all.push(book.begin(&id, checkpoint).unwrap().unwrap());
+            book.written(&id, "1".into());
+        }
+        all
+    }
+
+    fn filled(count: usize) -> Book {
+        let mut book = Book::default();
+        book.open("ns", 1);
+        (0..count).for_each(|number| book.note(&numbered(number, 5 + number as Version), false, 5));
+        book
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let mut book = filled(2 * PAGE + 1);
+        let stored = store(&mut book, 0);
+        assert_eq!(stored.len(), 3);
+        let Read { book: again, lost } = Book::read(stored);
+        assert!(lost.is_empty());
+        assert_eq!(again.lines().collect::<Vec<_>>(), book.lines().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_page_of_a_thousand_pods_is_small() {
+        let size = store(&mut filled(PAGE), 0)[0].bytes.len();
+        assert!(size < 50_000, "{size}");
+    }
+
+    #[test]
+    fn what_is_not_written_holds_the_checkpoint_back_until_it_is() {
+        let mut book = filled(1);
+        assert_eq!(book.unwritten(), Some(1));
+        let id = book.due().unwrap();
+        book.begin(&id, 0).unwrap();
+        book.note(&numbered(2, 9), false, 9);
+        assert_eq!(book.unwritten(), Some(1), "it may not have arrived");
+        book.not_written(&id);
+        assert_eq!(book.unwritten(), Some(1));
+        book.begin(&id, 0).unwrap();
+        book.note(&numbered(3, 11), false, 11);
+        book.written(&id, "2".into());
+        assert_eq!(book.unwritten(), Some(11));
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_stays_until_the_checkpoint_has_passed_its_end() {
+        let mut book = filled(1);
+        book.note(&numbered(0, 5), true, 20);
+        let Read { book: again, .. } = Book::read(store(&mut book, 19));
+        assert_eq!(again.lines().map(|line| line.gone).collect::<Vec<_>>(), [Some(20)]);
+        book.note(&numbered(1, 21), false, 21);
+        let Read { book: again, .. } = Book::read(store(&mut book, 20));
+        assert_eq!(again.lines().map(|line| line.pod.name.as_str()).collect::<Vec<_>>(), ["pod-1"]);
+    }
+
+    #[test]
+    fn a_page_that_is_missing_or_damaged_makes_the_book_of_its_namespace_useless() {
+        let mut book = filled(2 * PAGE);
+        let stored = store(&mut book, 0);
+        for lost in [0, 1] {
+            let mut rest = stored.clone();
+            rest.remove(lost);
+            let read = Book::read(rest);
+            assert!(matches!(read.lost["ns"], Loss::Missing(missing) if missing == lost), "{read:?}");
+            assert!(!read.book.holds("ns"));
+            let mut damaged = stored.clone();
+            damaged[lost].bytes.truncate(100);
+            assert!(matches!(Book::read(damaged).lost["ns"], Loss::Unreadable(page, _) if page == lost));
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The runs of one ExtendedJob on their way to a Job: which start now, which wait, what must be
+//! written before what.
+//!
+//! ```text
+//! a transition fires ──► waiting ──► its Job is being made ──► made: known from then on
+//!                          └─ can't start: in the ledger, from where it starts later
+//! ```
+//!
+//! Orders that hold, whatever fails:
+//! - no Job before the baseline is stored;
+//! - a delivery is settled when its run has a Job or stands in the stored ledger, not before;
+//! - a Job may be cleaned up when the checkpoint has passed its transition and no stored ledger
+//!   names it as waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    checkpoint::Receipt,
+    ledger::Ledger,
+    pod::Version,
+    run::{Reason, Run},
+    transition::Baseline,
+};
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Desk {
+    /// From when on pods count, and for which trigger; `None` where no pods are of concern.
+    terms: Option<(Baseline, String)>,
+    waiting: BTreeMap<u64, Waiting>,
+    places: BTreeMap<String, u64>,
+    next: u64,
+    /// Runs that have a Job or had one, and where their transition was seen.
+    known: BTreeMap<String, Version>,
+    /// Of the ledger that is stored: its baseline and terms, and the Jobs of its runs.
+    stored: Option<(Baseline, String)>,
+    recorded: BTreeSet<String>,
+    /// A write of it is under way, or its answer never came.
+    writing: Option<Ledger>,
+    /// What a stored ledger says beyond need is to be taken out of it.
+    tidy: bool,
+    absorbed: u64,
+    /// The deliveries of all runs that wait.
+    held: BTreeSet<Receipt>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Waiting {
+    run: Run,
+    seen: Version,
+    /// The deliveries that wait for it.
+    receipts: Vec<Receipt>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    /// It has not been tried.
+    Idle,
+    /// Its Job is being made.
+    Making,
+    /// Its Job could not be made, and is tried again.
+    Hindered,
+}
+
+/// Whether a brake lets more runs start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brake {
+    /// There is room.
+    Closed,
+    /// Too many have started lately: repeats of a pod merge into the newest.
+    Open,
+}
+
+impl Desk {
+    /// What was stored by an operator before this one.
+    ///
+    /// Until `barrier` what happened to pods may be observed again, and bring these runs with it.
+    #[must_use]
+    pub fn restored(ledger: Ledger, barrier: Version) -> Self {
+        let mut desk = Self { terms: Some((ledger.baseline, ledger.terms.clone())), ..Self::default() };
+        for run in &ledger.pending {
+            desk.add(run.clone(), barrier, None);
+        }
+        desk.store(ledger);
+        desk
+    }
+
+    fn store(&mut self, ledger: Ledger) {
+        self.recorded = ledger.pending.iter().map(|run| run.job.clone()).collect();
+        self.stored = Some((ledger.baseline, ledger.terms));
+    }
+
+    /// From where on pods count; `None` before that is known.
+    #[must_use]
+    pub fn baseline(&self) -> Option<Baseline> {
+        self.terms.as_ref().map(|(baseline, _)| *baseline)
+    }
+
+    /// Whether what counts was decided for these terms.
+    #[must_use]
+    pub fn is_for(&self, terms: &str) -> bool {
+        self.terms.as_ref().is_some_and(|(_, known)| known == terms)
+    }
+
+    /// From here on pods count, for this trigger and suspension. Runs that wait go on waiting.
+    pub fn rebase(&mut self, baseline: Baseline, terms: String) {
+        self.terms = Some((baseline, terms));
+    }
+
+    /// A Job is there, or was: its run is never made anew.
+    pub fn adopt(&mut self, job: &str, seen: Version) -> Vec<Receipt> {
+        let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
+        let seen = waiting.as_ref().map_or(seen, |waiting| waiting.seen);
+        self.known.entry(job.to_owned()).or_insert(seen);
+        self.release(waiting.map(|waiting| waiting.receipts).unwrap_or_default())
+    }
+
+    /// Takes up a run. Says which deliveries are settled by that: all of a run that is known.
+    pub fn fire(&mut self, run: Run, seen: Version, receipt: Option<Receipt>, brake: Brake) -> Vec<Receipt> {
+        if let Some(known) = self.known.get_mut(&run.job) {
+            *known = (*known).max(seen);
+            return receipt.into_iter().collect();
+        }
+        self.held.extend(receipt);
+        if let Some(waiting) = self.at_mut(&run.job) {
+            if receipt.is_some_and(|receipt| !waiting.receipts.contains(&receipt)) {
+                waiting.receipts.extend(receipt);
+            }
+            waiting.seen = waiting.seen.max(seen);
+            return if self.recorded.contains(&run.job) { self.redeem(&run.job) } else { vec![] };
+        }
+        let twin = (brake == Brake::Open).then(|| self.idle_twin(&run)).flatten();
+        match twin.and_then(|place| self.waiting.get_mut(&place).map(|twin| (place, twin))) {
+            Some((place, twin)) => {
+                self.absorbed += 1;
+                self.places.remove(&twin.run.job);
+                self.places.insert(run.job.clone(), place);
+                twin.receipts.extend(receipt);
+                twin.run = run;
+                twin.seen = twin.seen.max(seen);
+            }
+            None => self.add(run, seen, receipt),
+        }
+        vec![]
+    }
+
+    /// A waiting run of the same pod that has not been tried.
+    fn idle_twin(&self, run: &Run) -> Option<u64> {
+        let uid = &run.reason.pod()?.uid;
+        let of_pod = |waiting: &Waiting| waiting.run.reason.pod().is_some_and(|pod| pod.uid == *uid);
+        let idle = |waiting: &Waiting| waiting.stage == Stage::Idle && of_pod(waiting);
+        self.waiting.iter().find(|(_, waiting)| idle(waiting)).map(|(place, _)| *place)
+    }
+
+    fn add(&mut self, run: Run, seen: Version, receipt: Option<Receipt>) {
+        self.places.insert(run.job.clone(), self.next);
+        let receipts = receipt.into_iter().collect();
+        self.waiting.insert(self.next, Waiting { run, seen, receipts, stage: Stage::Idle });
+        self.next += 1;
+    }
+
+    /// Whether any run may start at all.
+    #[must_use]
+    pub fn may_start(&self) -> bool {
+        self.terms.is_none() || self.terms == self.stored
+    }
+
+    /// The next runs to make the Jobs of, in order, at most `room` of them. `passes` is asked for
+    /// each, and may hold one back.
+    pub fn start(&mut self, room: usize, mut passes: impl FnMut(&Run) -> bool) -> Vec<Run> {
+        if !self.may_start() {
+            return vec![];
+        }
+        let mut started = vec![];
+        for waiting in self.waiting.values_mut().filter(|waiting| waiting.stage == Stage::Idle) {
+            if started.len() == room {
+                break;
+            }
+            if passes(&waiting.run) {
+                waiting.stage = Stage::Making;
+                started.push(waiting.run.clone());
+            }
+        }
+        started
+    }
+
+    /// The Job of a run can't be made at present, and is tried again.
+    pub fn hinder(&mut self, job: &str) {
+        if let Some(waiting) = self.at_mut(job) {
+            waiting.stage = Stage::Hindered;
+        }
+    }
+
+    /// A run is no longer being tried: it waits for its turn again.
+    pub fn put_back(&mut self, job: &str) {
+        if let Some(waiting) = self.at_mut(job) {
+            waiting.stage = Stage::Idle;
+        }
+    }
+
+    /// A run will never have a Job.
+    pub fn drop_run(&mut self, job: &str) -> Vec<Receipt> {
+        let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
+        self.release(waiting.map(|waiting| waiting.receipts).unwrap_or_default())
+    }
+
+    /// Whether a run that waits needs this delivery to stay open.
+    #[must_use]
+    pub fn holds(&self, receipt: Receipt) -> bool {
+        self.held.contains(&receipt)
+    }
+
+    fn release(&mut self, receipts: Vec<Receipt>) -> Vec<Receipt> {
+        for receipt in &receipts {
+            self.held.remove(receipt);
+        }
+        receipts
+    }
+
+    /// How many runs have no Job yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether every run has its Job.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The runs whose Jobs are being made, or tried again and again.
+    pub fn in_hand(&self) -> impl Iterator<Item = &Run> {
+        self.waiting.values().filter(|waiting| waiting.stage != Stage::Idle).map(|waiting| &waiting.run)
+    }
+
+    /// The runs that wait for their turn, in order.
+    pub fn idle(&self) -> impl Iterator<Item = &Run> {
+        self.waiting.values().filter(|waiting| waiting.stage == Stage::Idle).map(|waiting| &waiting.run)
+    }
+
+    /// The run that waits for this Job.
+    #[must_use]
+    pub fn waiting(&self, job: &str) -> Option<&Run> {
+        let waiting = self.waiting.get(self.places.get(job)?)?;
+        Some(&waiting.run)
+    }
+
+    /// Whether the run of a Job is known, as one that waits or one that has or had its Job.
+    #[must_use]
+    pub fn knows(&self, job: &str) -> bool {
+        self.known.contains_key(job) || self.places.contains_key(job)
+    }
+
+    /// How many transitions were absorbed since this was last asked.
+    pub fn take_absorbed(&mut self) -> u64 {
+        std::mem::take(&mut self.absorbed)
+    }
+
+    /// The ledger to store now, if there is need.
+    #[must_use]
+    pub fn due(&self) -> Option<Ledger> {
+        let (baseline, terms) = self.terms.clone()?;
+        if self.writing.is_some() {
+            return None;
+        }
+        // What is being made for the first time will have its Job in no time.
+        let lasting = |waiting: &&Waiting| waiting.stage != Stage::Making;
+        let unrecorded = self.waiting.values().filter(lasting).any(|waiting| !self.recorded.contains(&waiting.run.job));
+        if self.may_start() && !unrecorded && !self.tidy {
+            return None;
+        }
+        let of_pods = self.waiting.values().filter(|waiting| matches!(waiting.run.reason, Reason::Pod { .. }));
+        Some(Ledger { baseline, terms, pending: of_pods.map(|waiting| waiting.run.clone()).collect() })
+    }
+
+    /// A write of `ledger` is on its way.
+    pub fn writing(&mut self, ledger: Ledger) {
+        self.writing = Some(ledger);
+    }
+
+    /// The ledger that is being written, or whose write was not answered.
+    #[must_use]
+    pub fn in_writing(&self) -> Option<&Ledger> {
+        self.writing.as_ref()
+    }
+
+    /// The write was done. Says which deliveries are settled by that.
+    pub fn written(&mut self) -> Vec<Receipt> {
+        let Some(ledger) = self.writing.take() else { return vec![] };
+        let recorded: Vec<String> = ledger.pending.iter().map(|run| run.job.clone()).collect();
+        self.store(ledger);
+        self.tidy = false;
+        recorded.iter().flat_map(|job| self.redeem(job)).collect()
+    }
+
+    /// The write was refused, and changed nothing.
+    pub fn not_written(&mut self) {
+        self.writing = None;
+    }
+
+    fn redeem(&mut self, job: &str) -> Vec<Receipt> {
+        let receipts = self.at_mut(job).map(|waiting| std::mem::take(&mut waiting.receipts));
+        self.release(receipts.unwrap_or_default())
+    }
+
+    fn at_mut(&mut self, job: &str) -> Option<&mut Waiting> {
+        self.waiting.get_mut(self.places.get(job)?)
+    }
+
+    /// Whether a stored ledger names a Job as one to be made, or may do so.
+    fn is_named(&self, job: &str) -> bool {
+        let writing = self.writing.as_ref().into_iter().flat_map(|ledger| &ledger.pending);
+        self.recorded.contains(job) || writing.into_iter().any(|run| run.job == job)
+    }
+
+    /// Of these Jobs, which nobody needs, those that may be cleaned up now. What else stands in
+    /// their way is the ledger: it will be written without them.
+    pub fn clean<'a>(&mut self, jobs: impl IntoIterator<Item = &'a str>, checkpoint: Version) -> Vec<&'a str> {
+        let passed = |job: &&str| self.known.get(*job).is_none_or(|seen| *seen <= checkpoint);
+        let (kept, free): (Vec<&str>, Vec<&str>) =
+            jobs.into_iter().filter(passed).partition(|job| self.is_named(job));
+        self.tidy |= !kept.is_empty();
+        free
+    }
+
+    /// Forgets runs whose Jobs are gone, if no observation can bring them again.
+    pub fn forget(&mut self, job: &str, checkpoint: Version) -> bool {
+        let passed = self.known.get(job).is_none_or(|seen| *seen <= checkpoint);
+        let forgotten = passed && !self.is_named(job);
+        if forgotten {
+            self.known.remove(job);
+        }
+        forgotten
+    }
+}

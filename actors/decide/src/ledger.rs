@@ -1,0 +1,197 @@
+//! What must outlive the operator of one ExtendedJob: runs that wait for their Job, and from when on
+//! pods count.
+
+use std::{io, sync::Arc};
+
+use data_encoding::HEXLOWER;
+use extendedjob_api::ExtendedJobSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    declared::Declared,
+    packed,
+    pod::{Pod, Version},
+    run::{Reason, Run},
+    selector::Labels,
+    transition::{Baseline, Transition},
+};
+
+/// The form of what is written. One that is newer than this program is not read.
+const FORM: u32 = 1;
+
+/// The ledger of one ExtendedJob.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ledger {
+    /// From where on pods count.
+    pub baseline: Baseline,
+    /// Of the trigger and the suspension for which that is so, see [`terms`].
+    pub terms: String,
+    /// The runs that wait for their Job, in their order.
+    pub pending: Vec<Run>,
+}
+
+/// Why a ledger or a page of the book can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is no compressed JSON of its form.
+    #[error("it is corrupt: {0}")]
+    Corrupt(#[from] io::Error),
+    /// It was written by a newer operator.
+    #[error("it has form {0}, and this operator knows only forms up to {FORM}")]
+    Newer(u32),
+    /// It is about a time that has not come, such as after a restore of the cluster.
+    #[error("it is about resourceVersion {0}, and the cluster is only at {1}")]
+    FromTheFuture(Version, Version),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    form: u32,
+    #[serde(default)]
+    baseline: Option<Baseline>,
+    #[serde(default)]
+    terms: String,
+    #[serde(default)]
+    pending: Vec<Pending>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    pod: Facts,
+    transition: Transition,
+}
+
+/// What a Job is told of its pod.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    uid: String,
+    name: String,
+    labels: Labels,
+    ip: Option<String>,
+    node: Option<String>,
+}
+
+/// What decides whether a transition counts, as one text: an edit of it takes the present state of
+/// pods as the baseline.
+#[must_use]
+pub fn terms(spec: &ExtendedJobSpec) -> String {
+    let terms = json!([spec.triggers, spec.suspend]);
+    HEXLOWER.encode(&Sha256::digest(terms.to_string())[..16])
+}
+
+impl Ledger {
+    /// Its bytes, for a Secret.
+    ///
+    /// # Errors
+    /// None but those of a compressor that writes to memory.
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let pending = self.pending.iter().filter_map(|run| match &run.reason {
+            Reason::Pod { pod, transition } => {
+                let Pod { uid, name, labels, ip, node, .. } = Pod::clone(pod);
+                Some(Pending { pod: Facts { uid, name, labels, ip, node }, transition: transition.clone() })
+            }
+            Reason::Once(_) => None,
+        });
+        packed::pack(&Wire {
+            form: FORM,
+            baseline: Some(self.baseline),
+            terms: self.terms.clone(),
+            pending: pending.collect(),
+        })
+    }
+
+    /// The ledger of `declared`, read at a time when the cluster was at `now`.
+    ///
+    /// # Errors
+    /// It is not a ledger that this program can go by.
+    pub fn decode(bytes: &[u8], declared: &Declared, now: Version) -> Result<Self, Unreadable> {
+        let Wire { form, baseline, terms, pending } = packed::unpack(bytes)?;
+        if form > FORM {
+            return Err(Unreadable::Newer(form));
+        }
+        let missing = || io::Error::new(io::ErrorKind::InvalidData, "the baseline is missing");
+        let baseline = baseline.ok_or_else(missing)?;
+        if baseline.version > now {
+            return Err(Unreadable::FromTheFuture(baseline.version, now));
+        }
+        let pending = pending.into_iter().map(|Pending { pod, transition }| {
+            let Facts { uid, name, labels, ip, node } = pod;
+            let namespace = declared.namespace.clone();
+            let pod = Pod { uid, name, namespace, labels, ip, node, ..Pod::default() };
+            Run::for_transition(declared, Arc::new(pod), transition)
+        });
+        Ok(Self { baseline, terms, pending: pending.collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        fixtures::{at, declared, pod},
+        pod::Status,
+    };
+
+    fn ledger() -> Ledger {
+        let when = extendedjob_api::When::Ready;
+        let runs = (0..3).map(|n| {
+            let pod = pod().labelled("tier", "cache");
+            let transition = Transition { when, status: Status::True, time: Some(at(1)), n };
+            Run::for_transition(&declared(), Arc::new(pod), transition)
+        });
+        Ledger {
+            baseline: Baseline { version: 7, since: Some(at(0)) },
+            terms: terms(&declared().spec),
+            pending: runs.collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let read = Ledger::decode(&ledger().encode().unwrap(), &declared(), 7).unwrap();
+        let jobs = |ledger: &Ledger| ledger.pending.iter().map(|run| run.job.clone()).collect::<Vec<_>>();
+        assert_eq!(jobs(&read), jobs(&ledger()));
+        let pod = read.pending[0].reason.pod().unwrap();
+        assert_eq!((pod.name.as_str(), pod.labels.get("tier").map(String::as_str)), ("pod1", Some("cache")));
+        assert_eq!(Ledger { pending: vec![], ..read }, Ledger { pending: vec![], ..ledger() });
+    }
+
+    #[test]
+    fn what_an_edit_changes_is_in_the_terms_only_if_it_decides_what_counts() {
+        let before = declared().spec;
+        let mut after = before.clone();
+        after.max_concurrent_runs = Some(1);
+        assert_eq!(terms(&before), terms(&after));
+        after.suspend = true;
+        assert_ne!(terms(&before), terms(&after));
+    }
+
+    #[test]
+    fn a_ledger_of_a_newer_form_or_a_time_to_come_is_not_read() {
+        let newer = packed::pack(&json!({ "form": 2, "baseline": "of another kind" })).unwrap();
+        // A newer form may hold anything; that it is newer is told all the same where it can be.
+        assert!(Ledger::decode(&newer, &declared(), 7).is_err());
+        let newer = packed::pack(&json!({ "form": 2 })).unwrap();
+        assert!(matches!(Ledger::decode(&newer, &declared(), 7), Err(Unreadable::Newer(2))));
+        let decoded = Ledger::decode(&ledger().encode().unwrap(), &declared(), 6);
+        assert!(matches!(decoded, Err(Unreadable::FromTheFuture(7, 6))));
+    }
+
+    proptest! {
+        /// A damaged ledger is refused, or read as what was written; never as something else.
+        #[test]
+        fn damage_is_noticed(at in 0..1000usize, bit in 0..8u8, cut in any::<bool>()) {
+            let whole = ledger().encode().unwrap();
+            let mut damaged = whole.clone();
+            let at = at % damaged.len();
+            if cut { damaged.truncate(at) } else { damaged[at] ^= 1 << bit }
+            if let Ok(read) = Ledger::decode(&damaged, &declared(), 7) {
+                prop_assert_eq!(read.encode().unwrap(), whole);
+            }
+        }
+    }
+}

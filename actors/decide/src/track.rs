@@ -1,0 +1,311 @@
+//! What is known of all pods, and what each observation says has happened to them.
+//!
+//! ```text
+//! begin: nowhere ──(no checkpoint, no book)──► list: pods enter
+//!        at the checkpoint ──(list there)────► pods enter with the counts of the book
+//!        behind a gap ──(list of now)────────► pods are compared with the book
+//! then:  watch ──(its place is lost)─────────► list, compared with what is known
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    edges::Gap,
+    pod::{Pod, Version},
+    transition::{Move, What},
+};
+
+/// What a watch says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Observation<T> {
+    /// The API server no longer knows how things were at the checkpoint: a list of now follows.
+    Lost,
+    /// A whole list follows; what it does not name is gone.
+    RelistBegun,
+    /// The object as it is now.
+    Seen(T),
+    /// The object is no more; its last state.
+    Gone(T),
+    /// The list is complete, and shows things as they were at this version.
+    RelistEnded(Version),
+    /// All up to this version has been said.
+    Bookmark(Version),
+    /// An object could not be understood; it stands as last seen.
+    Undecodable(Undecodable),
+}
+
+/// An object that does not fit our types.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Undecodable {
+    /// `namespace/name` of the object.
+    pub name: String,
+    /// UID of the object.
+    pub uid: String,
+    /// What is wrong with it.
+    pub error: String,
+}
+
+/// What the operator before this one has written down of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Written {
+    /// The pod as it was then, with all edges that the checkpoint had not passed.
+    pub pod: Arc<Pod>,
+    /// Where it was seen to be gone, if it was.
+    pub gone: Option<Version>,
+}
+
+/// How the pods that are listed first are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// As they are: nothing is known of what was before.
+    #[default]
+    Nowhere,
+    /// The list shows them as they were at this checkpoint, from which the watch goes on.
+    At(Version),
+    /// The watch can't go on from the checkpoint: they are compared with the book.
+    Behind {
+        /// Where the checkpoint was, and when; `None` where that is not known, so that nobody can
+        /// tell which of the written edges have their Jobs.
+        checkpoint: Option<(Version, Timestamp)>,
+        /// The namespaces whose book is whole. In all others pods are taken as they are.
+        booked: BTreeSet<String>,
+    },
+}
+
+/// Keeps all pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tracker {
+    pods: BTreeMap<String, Arc<Pod>>,
+    /// Pods that are there and can't be understood.
+    opaque: BTreeSet<String>,
+    start: Start,
+    written: BTreeMap<String, Written>,
+    listing: Option<BTreeSet<String>>,
+    position: Version,
+    passed: Version,
+    complete: bool,
+}
+
+impl Tracker {
+    /// Knows no pods yet, but what was written down of them.
+    #[must_use]
+    pub fn new(start: Start, written: impl IntoIterator<Item = Written>) -> Self {
+        let written = written.into_iter().map(|written| (written.pod.uid.clone(), written)).collect();
+        Self { start, written, ..Self::default() }
+    }
+
+    /// Whether the first list is complete.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// All that happened to pods up to here has been told.
+    #[must_use]
+    pub fn position(&self) -> Version {
+        self.position
+    }
+
+    /// All pods.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.values()
+    }
+
+    /// Takes in an observation, and says what happened.
+    pub fn observe(&mut self, observation: Observation<Pod>) -> Vec<Move> {
+        match observation {
+            // A tracker that begins behind a gap takes the place of this one.
+            Observation::Lost => vec![],
+            Observation::RelistBegun => {
+                self.listing = Some(BTreeSet::new());
+                vec![]
+            }
+            Observation::Seen(pod) if self.listing.is_some() => self.listed(pod),
+            Observation::Seen(pod) => self.watched(pod).into_iter().collect(),
+            Observation::Gone(pod) if pod.version <= self.position => vec![],
+            Observation::Gone(pod) => {
+                self.position = pod.version;
+                self.opaque.remove(&pod.uid);
+                self.vanished(pod.version, pod).into_iter().collect()
+            }
+            Observation::RelistEnded(version) => self.list_ended(version),
+            Observation::Bookmark(version) => {
+                self.position = self.position.max(version);
+                vec![]
+            }
+            Observation::Undecodable(Undecodable { uid, .. }) => {
+                if let Some(listing) = &mut self.listing {
+                    listing.insert(uid.clone());
+                }
+                if !self.pods.contains_key(&uid) {
+                    self.opaque.insert(uid);
+                }
+                vec![]
+            }
+        }
+    }
+
+    /// An event of the watch. One that was told before says nothing new.
+    fn watched(&mut self, pod: Pod) -> Option<Move> {
+        if pod.version <= self.position {
+            return None;
+        }
+        self.position = pod.version;
+        match self.pods.get(&pod.uid).cloned() {
+            Some(before) => self.changed(before, pod, Gap::None),
+            // It was there, unreadable, and is taken as it is now.
+            None if self.opaque.remove(&pod.uid) => {
+                self.keep(pod.entering());
+                None
+            }
+            None => Some(self.appeared(pod)),
+        }
+    }
+
+    /// An item of a list.
+    fn listed(&mut self, pod: Pod) -> Vec<Move> {
+        if let Some(listing) = &mut self.listing {
+            listing.insert(pod.uid.clone());
+        }
+        if let Some(before) = self.pods.get(&pod.uid).cloned() {
+            if pod.version <= before.version {
+                return vec![];
+            }
+            return self.changed(before, pod, Gap::Some).into_iter().collect();
+        }
+        if self.opaque.remove(&pod.uid) {
+            self.keep(pod.entering());
+            return vec![];
+        }
+        if self.complete {
+            return vec![self.appeared(pod)];
+        }
+        let written = self.written.remove(&pod.uid);
+        let mut moves = vec![];
+        match (&self.start, written) {
+            (Start::At(checkpoint), Some(Written { pod: known, .. })) => {
+                let pod = resumed(pod, &known, *checkpoint);
+                self.keep(pod);
+            }
+            (Start::Behind { checkpoint, .. }, Some(written)) => {
+                moves.extend(open(&written, checkpoint.map(|(version, _)| version)));
+                moves.extend(self.changed(written.pod, pod, Gap::Some));
+            }
+            (Start::Behind { checkpoint, booked }, None) if is_newer(&pod, *checkpoint, booked) => {
+                moves.push(self.appeared(pod));
+            }
+            _ => self.keep(pod.entering()),
+        }
+        moves
+    }
+
+    fn list_ended(&mut self, version: Version) -> Vec<Move> {
+        let listed = self.listing.take().unwrap_or_default();
+        let missing = self.pods.values().filter(|pod| !listed.contains(&pod.uid));
+        let missing: Vec<Pod> = missing.map(|pod| Pod::clone(pod)).collect();
+        let mut moves: Vec<Move> =
+            missing.into_iter().filter_map(|last| self.vanished(version, last)).collect();
+        // What the book names and the list does not has gone in the gap. (A list at the checkpoint
+        // leaves out what came after it, which the watch will tell.)
+        for (_, written) in std::mem::take(&mut self.written) {
+            if let Start::Behind { checkpoint, .. } = &self.start {
+                let checkpoint = checkpoint.map(|(version, _)| version);
+                moves.extend(open(&written, checkpoint));
+                let Written { pod, gone } = written;
+                // Gone where the checkpoint has passed, it has long been told.
+                if gone.is_none_or(|gone| checkpoint.is_some_and(|passed| gone > passed)) {
+                    moves.push(end(pod, gone.unwrap_or(version)));
+                }
+            }
+        }
+        self.opaque.retain(|uid| listed.contains(uid));
+        self.position = self.position.max(version);
+        self.complete = true;
+        moves
+    }
+
+    fn keep(&mut self, pod: Pod) {
+        self.pods.insert(pod.uid.clone(), Arc::new(pod));
+    }
+
+    fn appeared(&mut self, pod: Pod) -> Move {
+        let after = Arc::new(pod.appearing());
+        self.pods.insert(after.uid.clone(), Arc::clone(&after));
+        let edge = after.edges.recent().last().copied();
+        let what = edge.map_or(What::Altered, What::Appeared);
+        Move { before: None, seen: after.version, what, after }
+    }
+
+    fn changed(&mut self, before: Arc<Pod>, pod: Pod, gap: Gap) -> Option<Move> {
+        let mut pod = pod.following(&before, gap);
+        pod.edges.pass(self.passed);
+        let after = Arc::new(pod);
+        self.pods.insert(after.uid.clone(), Arc::clone(&after));
+        let what = match after.edges.recent().last() {
+            Some(edge) if after.ready != before.ready => What::Turned(*edge),
+            _ if after.is_as(&before) => return None,
+            _ => What::Altered,
+        };
+        Some(Move { seen: after.version, before: Some(before), what, after })
+    }
+
+    /// `last` is the pod as its end showed it.
+    fn vanished(&mut self, seen: Version, last: Pod) -> Option<Move> {
+        let known = self.pods.remove(&last.uid)?;
+        let last = Pod { appeared: known.appeared, edges: known.edges.clone(), ..last };
+        Some(Move { before: Some(known), ..end(Arc::new(last), seen) })
+    }
+
+    /// The checkpoint stands at `version`: edges up to it are only counted from now on.
+    pub fn pass(&mut self, version: Version) {
+        self.passed = self.passed.max(version);
+    }
+}
+
+fn end(pod: Arc<Pod>, seen: Version) -> Move {
+    Move { before: Some(Arc::clone(&pod)), after: pod, what: What::Vanished, seen }
+}
+
+/// A pod of the list at the checkpoint, with the counts that were written down.
+fn resumed(pod: Pod, known: &Pod, checkpoint: Version) -> Pod {
+    let edges = known.edges.clone().as_of(checkpoint);
+    let appeared = known.appeared.filter(|appeared| *appeared <= checkpoint);
+    if edges.last() == Some(pod.ready) {
+        return Pod { appeared, edges, ..pod };
+    }
+    // The book is behind the checkpoint, which the order of writes rules out: take the pod as it is,
+    // above all counts that are known.
+    let before = Pod { ready: edges.last().unwrap_or_default(), edges, appeared, ..pod.clone() };
+    pod.following(&before, Gap::Some)
+}
+
+/// What was written down and may have no Job yet: all behind the checkpoint.
+fn open(written: &Written, checkpoint: Option<Version>) -> Vec<Move> {
+    let (pod, Some(checkpoint)) = (&written.pod, checkpoint) else { return vec![] };
+    let mut moves = vec![];
+    let mut appeared = pod.appeared.filter(|appeared| *appeared > checkpoint);
+    for edge in pod.edges.recent().filter(|edge| edge.seen > checkpoint) {
+        let appears = appeared.take_if(|appeared| *appeared == edge.seen).is_some();
+        let (before, what) = if appears {
+            (None, What::Appeared(*edge))
+        } else {
+            (Some(Arc::clone(pod)), What::Turned(*edge))
+        };
+        moves.push(Move { before, after: Arc::clone(pod), what, seen: edge.seen });
+    }
+    moves
+}
+
+/// Whether a pod that the book does not name has come since it was written, and has not only
+/// gained the labels that make it of concern.
+fn is_newer(pod: &Pod, checkpoint: Option<(Version, Timestamp)>, booked: &BTreeSet<String>) -> bool {
+    let created_since = |(_, time): (Version, Timestamp)| {
+        pod.created.is_some_and(|created| created.as_second() >= time.as_second())
+    };
+    booked.contains(&pod.namespace) && checkpoint.is_some_and(created_since)
+}

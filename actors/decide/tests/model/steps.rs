@@ -1,0 +1,391 @@
+//! What can happen next, and what comes of it.
+
+use std::sync::Arc;
+
+use extendedjob_decide::{
+    checkpoint::Checkpoint,
+    declared::Declared,
+    desk::Desk,
+    ledger::Ledger,
+    pod::{Status, Version},
+    transition::Trigger,
+};
+
+use crate::{
+    explorer::System,
+    operator::{Mutant, Operator},
+    world::{Answer, Change, Flight, Job, Kept, Life, Spent, World, Write, at, page_of},
+};
+
+/// One configuration: what happens, what may go wrong, and how often.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub lives: Vec<Life>,
+    /// The specs of the ExtendedJob: that of its creation, and after each edit.
+    pub specs: Vec<Declared>,
+    /// It is there from the first.
+    pub early: bool,
+    /// `maxConcurrentRuns`.
+    pub room: usize,
+    pub faults: Spent,
+    /// Writes of an operator that is gone can land later.
+    pub delayed: bool,
+    pub mutant: Option<Mutant>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// The next change of this pod; an operator that watches sees it at once, see [`Model::steps`].
+    Pod(usize),
+    /// The ExtendedJob is created, or edited.
+    Edit,
+    /// A Job comes to its end.
+    Finish(String),
+    /// An operator takes the Lease, and begins a term.
+    Start,
+    /// The next event of the watch.
+    Watch,
+    /// The operator learns of the ExtendedJob, or of an edit.
+    Learn,
+    /// A Supervisor takes the place of one that fell.
+    Revive,
+    /// The Supervisor takes the runs that may start in hand.
+    StartRuns,
+    /// The create of a Job is sent.
+    Make(String),
+    WriteLedger,
+    WritePage,
+    Renew,
+    /// `status.ledger` is set.
+    Base,
+    /// The status tells that a Job is complete.
+    Record(String),
+    /// A Job that is over is deleted, or what stands in the way is seen to.
+    Clean(String),
+    /// A write is done, or refused, by the API server.
+    Land(usize),
+    /// The answer to a write arrives.
+    Hear(usize),
+    // Faults.
+    Crash,
+    Fall,
+    Refuse(usize),
+    Compact,
+}
+
+impl Model {
+    pub fn declared(&self, spec: usize) -> &Declared {
+        &self.specs[spec - 1]
+    }
+
+    pub fn trigger(&self, spec: usize) -> Trigger {
+        Trigger::new(self.declared(spec).spec.triggers.as_ref().expect("it has a trigger"))
+    }
+
+    /// Whether a change of a pod's life, which is not its first, turns its readiness.
+    pub fn turns(&self, (pod, change): Change) -> bool {
+        let shapes = &self.lives[pod].shapes;
+        let readiness = |change: usize| {
+            let shape = shapes[change];
+            (shape.status, if shape.status == Status::Absent { 0 } else { shape.since })
+        };
+        change > 0 && change < shapes.len() && readiness(change) != readiness(change - 1)
+    }
+
+    /// The newest stamp of a pod's creation up to a version: all that is created later is not
+    /// older.
+    fn time(&self, world: &World, version: Version) -> Checkpoint {
+        let until = if self.mutant == Some(Mutant::TimeOfWrite) { world.now() } else { version };
+        let stamps = world.log[..until as usize].iter().map(|change| self.lives[change.0].created);
+        Checkpoint { version, time: at(stamps.max().unwrap_or_default()) }
+    }
+
+    fn operator_steps(&self, world: &World, operator: &Operator, steps: &mut Vec<Step>) {
+        let awaited = |is: fn(&Write) -> bool| world.flights.iter().any(|flight| flight.awaited && is(&flight.write));
+        if operator.tracker.position() < world.now() {
+            steps.push(Step::Watch);
+        }
+        if operator.spec < world.spec {
+            steps.push(Step::Learn);
+        }
+        if operator.book.due().is_some() && !awaited(|write| matches!(write, Write::Page { .. })) {
+            steps.push(Step::WritePage);
+        }
+        if operator.reached(self) > operator.stored && !awaited(|write| matches!(write, Write::Lease(_))) {
+            steps.push(Step::Renew);
+        }
+        let Some(supervisor) = &operator.supervisor else {
+            if operator.spec > 0 {
+                steps.push(Step::Revive);
+            }
+            return;
+        };
+        let suspended = self.declared(operator.spec).spec.suspend;
+        if !suspended && self.startable(world, &supervisor.desk) > 0 {
+            steps.push(Step::StartRuns);
+        }
+        let early = supervisor.desk.idle().filter(|_| self.mutant == Some(Mutant::JobBeforeBaseline));
+        for run in supervisor.desk.in_hand().chain(early) {
+            let flying = |flight: &Flight| flight.awaited && matches!(&flight.write, Write::Job(other) if other.job == run.job);
+            if !world.flights.iter().any(flying) {
+                steps.push(Step::Make(run.job.clone()));
+            }
+        }
+        if operator.due_ledger(self).is_some() && !awaited(|write| matches!(write, Write::Ledger { .. })) {
+            steps.push(Step::WriteLedger);
+        }
+        if supervisor.object.is_some() && !world.based {
+            steps.push(Step::Base);
+        }
+        for (name, job) in &world.jobs {
+            if job.finished && !job.recorded {
+                steps.push(Step::Record(name.clone()));
+            }
+            if job.finished && (job.recorded || self.mutant == Some(Mutant::CleanIgnoresStatus)) {
+                steps.push(Step::Clean(name.clone()));
+            }
+        }
+    }
+
+    /// How many runs may be taken in hand now.
+    fn startable(&self, world: &World, desk: &Desk) -> usize {
+        let in_hand: Vec<&str> = desk.in_hand().map(|run| run.job.as_str()).collect();
+        let busy = world.jobs.iter().filter(|(name, job)| !job.finished && !in_hand.contains(&name.as_str()));
+        let room = self.room.saturating_sub(busy.count() + in_hand.len());
+        if desk.may_start() { room.min(desk.idle().count()) } else { 0 }
+    }
+
+    fn perform(&self, world: &mut World, operator: &mut Operator, step: &Step) -> Result<bool, String> {
+        match step {
+            Step::Watch => operator.watch(self, world),
+            Step::Learn => operator.learn(self, world),
+            Step::Revive => operator.supervise(self, world, false),
+            Step::WritePage => {
+                let id = operator.book.due().expect("it is due");
+                let page = operator.book.begin(&id, operator.stored).expect("memory takes it").expect("it is there");
+                let over = page.object.as_ref().map(|object| object.parse().expect("a number"));
+                self.send(world, operator.term, Write::Page { over, page });
+            }
+            Step::Renew => {
+                let checkpoint = self.time(world, operator.reached(self));
+                self.send(world, operator.term, Write::Lease(checkpoint));
+            }
+            Step::Hear(index) => {
+                let flight = world.flights.remove(*index);
+                return Ok(operator.answered(self, world, flight));
+            }
+            _ => return self.supervise(world, operator, step),
+        }
+        Ok(true)
+    }
+
+    fn supervise(&self, world: &mut World, operator: &mut Operator, step: &Step) -> Result<bool, String> {
+        let due = operator.due_ledger(self);
+        let (term, spec) = (operator.term, operator.spec);
+        let Some(supervisor) = &mut operator.supervisor else { return Ok(true) };
+        match step {
+            Step::StartRuns => {
+                let room = self.startable(world, &supervisor.desk);
+                supervisor.desk.start(room, |_| true);
+            }
+            Step::Make(job) => {
+                let run = supervisor.desk.waiting(job).expect("it waits").clone();
+                self.send(world, term, Write::Job(run));
+            }
+            Step::WriteLedger => {
+                let ledger = due.expect("it is due");
+                supervisor.desk.writing(ledger.clone());
+                // As it is read again.
+                let bytes = ledger.encode().expect("memory takes it");
+                let read = Ledger::decode(&bytes, self.declared(spec), Version::MAX).expect("it was just written");
+                self.send(world, term, Write::Ledger { over: supervisor.object, ledger: Arc::new(read) });
+            }
+            Step::Base => world.based = true,
+            Step::Record(job) => world.jobs.get_mut(job).expect("it is there").recorded = true,
+            Step::Clean(job) => {
+                if operator.may_delete(self, world, job) {
+                    world.check_deletion(job)?;
+                    world.jobs.remove(job);
+                    let stored = operator.stored;
+                    if let Some(supervisor) = &mut operator.supervisor {
+                        supervisor.desk.forget(job, stored);
+                    }
+                }
+            }
+            _ => unreachable!("{step:?} is none of the operator's"),
+        }
+        Ok(true)
+    }
+
+    fn send(&self, world: &mut World, term: u32, write: Write) {
+        world.flights.push(Flight { term, awaited: true, write, answer: None });
+    }
+
+    /// The API server does a write, or refuses it.
+    fn land(&self, world: &mut World, index: usize) {
+        let flight = world.flights[index].clone();
+        let fenced = flight.term < world.lease.term && self.mutant != Some(Mutant::NoFence);
+        let answer = match flight.write {
+            Write::Job(_) if fenced => Answer::Refused,
+            Write::Job(run) if world.jobs.contains_key(&run.job) => Answer::Conflict,
+            Write::Job(run) => {
+                *world.record.made.entry(run.job.clone()).or_default() += 1;
+                world.jobs.insert(run.job.clone(), Job::default());
+                if let (false, Some(operator)) = (flight.awaited, &mut world.operator) {
+                    operator.see_job(&run.job);
+                }
+                Answer::Done
+            }
+            Write::Ledger { over, ledger } if over == world.ledger.as_ref().map(|kept| kept.version) => {
+                world.record_ledger(self, &ledger);
+                world.ledger = Some(Kept { version: over.unwrap_or_default() + 1, content: ledger });
+                Answer::Done
+            }
+            Write::Page { over, page } if over == world.page.as_ref().map(|kept| kept.version) => {
+                let content = Arc::new(page_of(&page));
+                world.page = Some(Kept { version: over.unwrap_or_default() + 1, content });
+                Answer::Done
+            }
+            Write::Lease(checkpoint) if flight.term == world.lease.term => {
+                world.lease.checkpoint = Some(checkpoint);
+                Answer::Done
+            }
+            _ => Answer::Conflict,
+        };
+        world.flights[index].answer = Some(answer);
+        if !world.flights[index].awaited {
+            world.flights.remove(index);
+        }
+    }
+
+    /// Nobody waits for these answers any more.
+    fn abandon(&self, world: &mut World, is: impl Fn(&Write) -> bool) {
+        world.flights.retain_mut(|flight| {
+            if !is(&flight.write) {
+                return true;
+            }
+            flight.awaited = false;
+            self.delayed && flight.answer.is_none() && !matches!(flight.write, Write::Lease(_))
+        });
+    }
+}
+
+impl System for Model {
+    type State = World;
+    type Step = Step;
+
+    fn first(&self) -> World {
+        let mut world = World::default();
+        if self.early {
+            world.spec = 1;
+            world.edits.push(0);
+        }
+        world
+    }
+
+    fn steps(&self, world: &World) -> Vec<Step> {
+        let mut steps = vec![];
+        // What happens to a pod while an operator watches is told it at once: as long as it was not
+        // told, the change commutes with all that the operator does.
+        let follows = world.operator.as_ref().is_none_or(|operator| operator.tracker.position() == world.now());
+        if follows {
+            for (index, life) in self.lives.iter().enumerate() {
+                if world.change(index, world.now()).map_or(0, |(change, _)| change + 1) < life.len() {
+                    steps.push(Step::Pod(index));
+                }
+            }
+        }
+        if world.spec < self.specs.len() {
+            steps.push(Step::Edit);
+        }
+        match &world.operator {
+            None => steps.push(Step::Start),
+            Some(operator) => self.operator_steps(world, operator, &mut steps),
+        }
+        for (index, flight) in world.flights.iter().enumerate() {
+            steps.push(if flight.answer.is_none() { Step::Land(index) } else { Step::Hear(index) });
+            let refusable = flight.answer.is_none() && flight.awaited && matches!(flight.write, Write::Job(_));
+            if refusable && world.spent.refusals < self.faults.refusals {
+                steps.push(Step::Refuse(index));
+            }
+        }
+        if let Some(operator) = &world.operator {
+            // Only an operator that looks makes a difference between a Job that is over and one that
+            // is not.
+            steps.extend(world.jobs.iter().filter(|(_, job)| !job.finished).map(|(name, _)| Step::Finish(name.clone())));
+            if world.spent.crashes < self.faults.crashes {
+                steps.push(Step::Crash);
+            }
+            if world.spent.falls < self.faults.falls && operator.supervisor.is_some() {
+                steps.push(Step::Fall);
+            }
+        } else if world.spent.compactions < self.faults.compactions && world.compacted < world.now() {
+            steps.push(Step::Compact);
+        }
+        steps
+    }
+
+    fn take(&self, before: &World, step: &Step) -> Result<World, String> {
+        let mut world = before.clone();
+        match step {
+            Step::Pod(index) => {
+                let change = world.change(*index, world.now()).map_or(0, |(change, _)| change + 1);
+                world.log.push((*index, change));
+                if let Some(mut operator) = world.operator.take() {
+                    operator.watch(self, &mut world);
+                    world.operator = Some(operator);
+                }
+            }
+            Step::Edit => {
+                world.spec += 1;
+                world.edits.push(world.now());
+            }
+            Step::Finish(job) => world.jobs.get_mut(job).expect("it is there").finished = true,
+            Step::Start => self.start(&mut world),
+            Step::Land(index) => self.land(&mut world, *index),
+            Step::Refuse(index) => {
+                world.spent.refusals += 1;
+                world.flights[*index].answer = Some(Answer::Refused);
+            }
+            Step::Crash => {
+                world.spent.crashes += 1;
+                world.operator = None;
+                self.abandon(&mut world, |_| true);
+            }
+            Step::Fall => {
+                world.spent.falls += 1;
+                if let Some(operator) = &mut world.operator {
+                    operator.supervisor = None;
+                }
+                self.abandon(&mut world, |write| matches!(write, Write::Job(_) | Write::Ledger { .. }));
+            }
+            Step::Compact => {
+                world.spent.compactions += 1;
+                world.compacted = world.now();
+            }
+            _ => {
+                let Some(mut operator) = world.operator.take() else { unreachable!("{step:?} without operator") };
+                if self.perform(&mut world, &mut operator, step)? {
+                    world.operator = Some(operator);
+                } else {
+                    self.abandon(&mut world, |_| true);
+                }
+            }
+        }
+        self.check(&world)?;
+        Ok(world)
+    }
+
+    fn is_fault(&self, world: &World, step: &Step) -> bool {
+        match step {
+            Step::Pod(_) | Step::Edit => true,
+            Step::Crash | Step::Fall | Step::Refuse(_) | Step::Compact => true,
+            Step::Land(index) => !world.flights[*index].awaited,
+            _ => false,
+        }
+    }
+
+    fn at_rest(&self, world: &World) -> Result<(), String> {
+        self.check_rest(world)
+    }
+}

@@ -1,0 +1,82 @@
+//! Ledgers: one Secret for each ExtendedJob with triggers, named by its UID, gone with it.
+
+use extendedjob_api::names;
+use extendedjob_decide::{build::owner_references, declared::Declared};
+use serde_json::json;
+
+use super::{
+    Cluster, Failpoint, Fault,
+    kept::{Keeper, Kept},
+    requests,
+};
+
+/// Why the ledger of an ExtendedJob could not be dealt with. The first field of each is the Secret,
+/// `namespace/name`.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LedgerError {
+    /// Reading it.
+    #[error("can't read the ledger, Secret {0}: {1}")]
+    Read(String, #[source] Fault),
+    /// Writing it.
+    #[error("can't write the ledger, Secret {0}: {1}")]
+    Write(String, #[source] Fault),
+}
+
+impl LedgerError {
+    /// The failed call.
+    pub(crate) fn fault(&self) -> &Fault {
+        let (Self::Read(_, fault) | Self::Write(_, fault)) = self;
+        fault
+    }
+}
+
+/// The name of the Secret that holds an ExtendedJob's ledger.
+#[must_use]
+pub(crate) fn name(declared: &Declared) -> String {
+    format!("extendedjob-{}", declared.uid)
+}
+
+impl Cluster {
+    /// The ledger as it is stored; `None` where there is none.
+    pub(crate) async fn ledger(&self, of: &Declared) -> Result<Option<Kept>, LedgerError> {
+        let keeper = keeper(of);
+        self.kept(&keeper).await.map_err(|fault| LedgerError::Read(full_name(of), fault))
+    }
+
+    /// Stores a ledger, provided that it is still as it was under the resourceVersion `object`, or
+    /// not there. Says the new resourceVersion.
+    pub(crate) async fn store_ledger(
+        &self,
+        of: &Declared,
+        object: Option<&str>,
+        bytes: &[u8],
+        set_aside: Option<&[u8]>,
+    ) -> Result<String, LedgerError> {
+        let stored = self.keep(&keeper(of), object, bytes, set_aside).await;
+        stored.map_err(|fault| LedgerError::Write(full_name(of), fault))
+    }
+}
+
+fn full_name(of: &Declared) -> String {
+    format!("{}/{}", of.namespace, name(of))
+}
+
+fn keeper(of: &Declared) -> Keeper {
+    let labels = json!({
+        names::EXTENDEDJOB_LABEL: names::label_value(&of.name),
+        "app.kubernetes.io/managed-by": names::FIELD_MANAGER,
+    });
+    Keeper {
+        point: Failpoint::Ledger,
+        requests: requests("api/v1", &of.namespace, "secrets"),
+        name: name(of),
+        part: "data",
+        key: "ledger",
+        frame: json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "fissile.cloudfoundry.org/ledger",
+            "metadata": { "labels": labels, "ownerReferences": owner_references(of) },
+        }),
+    }
+}

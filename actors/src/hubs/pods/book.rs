@@ -1,0 +1,199 @@
+//! Writes the book of pods: one page at a time, the one that has waited longest first, within a
+//! budget for the whole operator.
+
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_decide::{
+    book::{PageId, Stored},
+    fault::Class,
+    retry::Backoff,
+    transition::Trigger,
+};
+use jiff::Timestamp;
+use tracing::{debug, warn};
+
+use super::{Keeping, PodHub};
+use crate::{
+    cluster::pages::PageError,
+    messages::{BookWritten, TermBroken},
+};
+
+/// Each page that is rewritten stays in etcd until it is compacted: 10,000 pods at half a mebibyte
+/// each second would be 150 MB.
+const BYTES_PER_SECOND: u64 = 100 * 1024;
+/// Changes that come together are written together.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// The work on the pages, done one piece after the other.
+#[derive(Default)]
+pub(super) struct Writing {
+    state: State,
+    /// A page whose write has not been answered; it is sent again as it is.
+    unanswered: Option<Stored>,
+    /// Pages that can't be used.
+    aside: Vec<Stored>,
+    /// Pages of namespaces in which no triggered ExtendedJob is left.
+    unused: Vec<PageId>,
+    backoff: Backoff,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Idle,
+    /// A piece is under way, or the next one waits for its time.
+    Busy,
+}
+
+/// A piece of work on the pages.
+enum Piece {
+    Store(Stored),
+    SetAside(Stored),
+    Delete(PageId),
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct GoOn {
+    term: i64,
+}
+
+impl Writing {
+    pub(super) fn new(aside: Vec<Stored>) -> Self {
+        Self { aside, ..Self::default() }
+    }
+}
+
+impl PodHub {
+    /// Sees to it that the book names the pods that a trigger is about.
+    pub(super) fn note_present(&mut self, namespace: &str, trigger: &Trigger) {
+        let seen = self.tracker.position();
+        let Some(Keeping { book, .. }) = &mut self.keeping else { return };
+        for pod in self.tracker.pods().filter(|pod| pod.namespace == namespace && trigger.concerns(pod)) {
+            if !book.names(pod) {
+                book.note(pod, false, seen);
+            }
+        }
+    }
+
+    /// The last triggered ExtendedJob of a namespace is gone.
+    pub(super) fn close_book(&mut self, namespace: &str, ctx: &mut Context<Self>) {
+        if let Some(Keeping { book, writing, .. }) = &mut self.keeping {
+            writing.unused.extend(book.close(namespace));
+            self.write_book(ctx);
+        }
+    }
+
+    /// Begins to write what is due, unless a write is under way.
+    pub(super) fn write_book(&mut self, ctx: &mut Context<Self>) {
+        let Some(Keeping { book, writing, term, .. }) = &mut self.keeping else { return };
+        let idle = writing.aside.is_empty() && writing.unused.is_empty() && book.due().is_none();
+        if writing.state == State::Idle && !idle {
+            writing.state = State::Busy;
+            ctx.notify_later(GoOn { term: *term }, GATHER);
+        }
+    }
+
+    fn next_piece(&mut self) -> Option<Piece> {
+        let Keeping { book, writing, .. } = self.keeping.as_mut()?;
+        if let Some(page) = writing.unanswered.clone() {
+            return Some(Piece::Store(page));
+        }
+        if let Some(page) = writing.aside.last() {
+            return Some(Piece::SetAside(page.clone()));
+        }
+        // One that is wanted again is created over what is there.
+        writing.unused.retain(|(namespace, _)| !book.holds(namespace));
+        if let Some(id) = writing.unused.last() {
+            return Some(Piece::Delete(id.clone()));
+        }
+        match book.begin(&book.due()?, self.cluster.progress().stored()) {
+            Ok(page) => page.map(Piece::Store),
+            Err(error) => {
+                warn!(%error, "a page of the book can't be packed");
+                None
+            }
+        }
+    }
+
+    fn work(&mut self, ctx: &mut Context<Self>) {
+        let piece = self.next_piece();
+        let Some(Keeping { term, writing, .. }) = &mut self.keeping else { return };
+        let Some(piece) = piece else {
+            writing.state = State::Idle;
+            return;
+        };
+        let (term, cluster, home) = (*term, self.cluster.clone(), self.home.clone());
+        let working = async move {
+            let done = match &piece {
+                Piece::Store(page) => cluster.store_page(&home, page).await,
+                Piece::SetAside(page) => cluster.set_page_aside(&home, page).await.map(|()| String::new()),
+                Piece::Delete(id) => cluster.delete_page(&home, id).await.map(|()| String::new()),
+            };
+            (piece, done)
+        };
+        ctx.spawn(working.into_actor(self).map(move |(piece, done), hub, ctx| {
+            if hub.keeping.as_ref().is_some_and(|keeping| keeping.term == term) {
+                hub.worked(piece, done, ctx);
+            }
+        }));
+    }
+
+    fn worked(&mut self, piece: Piece, done: Result<String, PageError>, ctx: &mut Context<Self>) {
+        let Some(Keeping { book, writing, term, .. }) = &mut self.keeping else { return };
+        let term = *term;
+        let delay = match (piece, done) {
+            (Piece::Store(page), Ok(object)) => {
+                debug!(page = ?page.id, bytes = page.bytes.len(), "page of the book written");
+                writing.backoff.reset();
+                writing.unanswered = None;
+                book.written(&page.id, object);
+                self.book_is_written(&page.id.0);
+                self.reach();
+                Duration::from_millis(1000 * page.bytes.len() as u64 / BYTES_PER_SECOND).max(GATHER)
+            }
+            (Piece::SetAside(_), Ok(_)) => {
+                writing.aside.pop();
+                Duration::ZERO
+            }
+            (Piece::Delete(_), Ok(_)) => {
+                writing.unused.pop();
+                Duration::ZERO
+            }
+            (piece, Err(error)) => {
+                let delay = writing.backoff.after_failure(Timestamp::now());
+                warn!(%error, ?delay, "the book is not as it should be yet");
+                match (piece, error.fault().class()) {
+                    (_, Class::Conflict) => return self.operator.do_send(TermBroken { term }),
+                    (Piece::Store(page), Class::Transient) => writing.unanswered = Some(page),
+                    (Piece::Store(page), _) => {
+                        writing.unanswered = None;
+                        book.not_written(&page.id);
+                    }
+                    _ => {}
+                }
+                delay
+            }
+        };
+        ctx.notify_later(GoOn { term }, delay);
+    }
+
+    /// Tells those who wait for it that all pods that concern them are in the book.
+    pub(super) fn book_is_written(&mut self, namespace: &str) {
+        let Some(Keeping { book, .. }) = &self.keeping else { return };
+        for subscriber in self.interests.told_of_book(namespace, book.unwritten_in(namespace)) {
+            subscriber.book.do_send(BookWritten);
+        }
+    }
+}
+
+impl Handler<GoOn> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, GoOn { term }: GoOn, ctx: &mut Self::Context) {
+        if self.keeping.as_ref().is_some_and(|keeping| keeping.term == term) {
+            self.work(ctx);
+        }
+    }
+}

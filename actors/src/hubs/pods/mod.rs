@@ -1,0 +1,387 @@
+//! The hub of pods: keeps what decides of every pod, delivers what happens to the watchers whose
+//! triggers it may concern, and says how far all of that is settled.
+//!
+//! Duties: everything that happens after the checkpoint is delivered to each ExtendedJob that was
+//! known by then, again after whatever falls; and the checkpoint passes nothing that is not settled
+//! or not in the book.
+
+mod book;
+mod interests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, StreamHandler, WrapFuture,
+};
+use extendedjob_decide::{
+    book::{Book, Read},
+    checkpoint::{Checkpoint, Deliveries, reach},
+    pod::{Pod, Version},
+    retry::Backoff,
+    track::{Observation, Start, Tracker},
+    transition::{Move, What},
+};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use self::{
+    book::Writing,
+    interests::{Interest, Interests},
+};
+use crate::{
+    cluster::{Cluster, pods},
+    lifeline::{Lifeline, stops_when_told},
+    messages::{
+        BeginPods, Expect, PodMoved, PodsAtFirst, Settled, Sight, StandBy, SubscribePods, TermBroken, Unexpect,
+    },
+    operator::{List, Readiness},
+};
+
+/// A pod that came and went while an ExtendedJob was being learnt of is remembered this long.
+const GONE_REMEMBERED: Duration = Duration::from_secs(60);
+
+/// Keeps all pods, slim.
+pub(crate) struct PodHub {
+    cluster: Cluster,
+    operator: Recipient<TermBroken>,
+    /// The namespace where the book is kept.
+    home: String,
+    readiness: Readiness,
+    tracker: Tracker,
+    watching: Option<SpawnHandle>,
+    gone: VecDeque<(Instant, Arc<Pod>)>,
+    interests: Interests,
+    deliveries: Deliveries,
+    /// Watchers that wait for the first list.
+    waiting: BTreeMap<String, SubscribePods>,
+    /// What is kept for the next leader; `None` while another one leads.
+    keeping: Option<Keeping>,
+    _lifeline: Lifeline<&'static str>,
+}
+
+/// What a leader keeps beyond the pods themselves.
+struct Keeping {
+    term: i64,
+    checkpoint: Option<Checkpoint>,
+    book: Book,
+    writing: Writing,
+    /// The namespaces whose book was whole at the begin of the term.
+    booked: BTreeSet<String>,
+    /// Of which namespaces it was not, and why.
+    lost: BTreeMap<String, String>,
+    /// What was so far when the term began may be observed again.
+    barrier: Version,
+    /// Who counts pods from a later time on, so that a loss is of no more concern.
+    rebased: BTreeSet<String>,
+}
+
+/// Everything that a term begins with could not be read: try again.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Again(BeginPods, Backoff);
+
+impl PodHub {
+    pub(crate) fn new(
+        cluster: Cluster,
+        operator: Recipient<TermBroken>,
+        home: String,
+        readiness: Readiness,
+        lifeline: Lifeline<&'static str>,
+    ) -> Self {
+        Self {
+            cluster,
+            operator,
+            home,
+            readiness,
+            tracker: Tracker::default(),
+            watching: None,
+            gone: VecDeque::new(),
+            interests: Interests::default(),
+            deliveries: Deliveries::default(),
+            waiting: BTreeMap::new(),
+            keeping: None,
+            _lifeline: lifeline,
+        }
+    }
+
+    /// Watches on from a list, with nothing known yet but what `tracker` begins with.
+    fn watch(&mut self, tracker: Tracker, at: Option<Version>, ctx: &mut Context<Self>) {
+        if let Some(watching) = self.watching.take() {
+            ctx.cancel_future(watching);
+        }
+        self.tracker = tracker;
+        self.gone.clear();
+        self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE, at)));
+    }
+
+    /// Reads what the leader before has left, and goes on from there.
+    fn begin(&mut self, begin: BeginPods, mut backoff: Backoff, ctx: &mut Context<Self>) {
+        let (cluster, home) = (self.cluster.clone(), self.home.clone());
+        let reading = async move {
+            let pages = cluster.pages(&home).await.map_err(|error| error.to_string())?;
+            let barrier = cluster.pods_version().await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((pages, barrier))
+        };
+        ctx.spawn(reading.into_actor(self).map(move |read, hub, ctx| match read {
+            _ if hub.cluster.term().number() != Some(begin.term) => {}
+            Ok((pages, barrier)) => {
+                let Read { book, lost } = Book::read(pages.clone());
+                let aside = pages.into_iter().filter(|page| lost.contains_key(&page.id.0)).collect();
+                let lost = lost.into_iter().map(|(namespace, loss)| (namespace, loss.to_string()));
+                let keeping = Keeping {
+                    term: begin.term,
+                    checkpoint: begin.checkpoint,
+                    booked: book.namespaces().cloned().collect(),
+                    lost: lost.collect(),
+                    book,
+                    writing: Writing::new(aside),
+                    barrier,
+                    rebased: BTreeSet::new(),
+                };
+                hub.begun(keeping, ctx);
+            }
+            Err(error) => {
+                let delay = backoff.after_failure(Timestamp::now());
+                warn!(error, ?delay, "the term can't begin");
+                ctx.notify_later(Again(begin, backoff), delay);
+            }
+        }));
+    }
+
+    fn begun(&mut self, keeping: Keeping, ctx: &mut Context<Self>) {
+        let at = keeping.checkpoint.map(|checkpoint| checkpoint.version);
+        info!(term = keeping.term, checkpoint = at, barrier = keeping.barrier, "going on from the checkpoint");
+        let start = match at {
+            Some(version) => Start::At(version),
+            None => keeping.behind(),
+        };
+        let tracker = Tracker::new(start, keeping.book.lines().cloned());
+        let unused: Vec<String> =
+            keeping.book.namespaces().filter(|namespace| !self.interests.has_any_in(namespace)).cloned().collect();
+        self.keeping = Some(keeping);
+        self.watch(tracker, at, ctx);
+        let wanted: Vec<String> = self.interests.namespaces().cloned().collect();
+        let Some(Keeping { book, checkpoint, .. }) = &mut self.keeping else { return };
+        let seen = checkpoint.map(|checkpoint| checkpoint.version).unwrap_or_default();
+        wanted.iter().for_each(|namespace| book.open(namespace, seen));
+        unused.iter().for_each(|namespace| self.close_book(namespace, ctx));
+        self.write_book(ctx);
+    }
+
+    /// The place of the checkpoint is no longer known: compare what is there with the book.
+    fn compare(&mut self) {
+        let Some(keeping) = &self.keeping else { return };
+        warn!(checkpoint = ?keeping.checkpoint, "the watch can't go on from the checkpoint; comparing with the book");
+        self.tracker = Tracker::new(keeping.behind(), keeping.book.lines().cloned());
+    }
+
+    fn happened(&mut self, moved: &Move) {
+        let pod = &moved.after;
+        let interested = self.interests.in_pod(pod);
+        if let Some(Keeping { book, .. }) = &mut self.keeping
+            && (!interested.is_empty() || book.names(pod))
+        {
+            book.note(pod, moved.what == What::Vanished, moved.seen);
+        }
+        if moved.what != What::Altered && self.keeping.is_some() {
+            for (owner, interest) in interested {
+                let receipt = self.deliveries.deliver(&owner, moved.clone());
+                if let Some(subscriber) = &interest.subscriber {
+                    subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
+                }
+            }
+        }
+        if moved.what == What::Vanished {
+            self.remember(Arc::clone(pod));
+        }
+    }
+
+    fn remember(&mut self, pod: Arc<Pod>) {
+        let now = Instant::now();
+        while self.gone.front().is_some_and(|(since, _)| now.duration_since(*since) > GONE_REMEMBERED) {
+            self.gone.pop_front();
+        }
+        self.gone.push_back((now, pod));
+    }
+
+    /// Moves the checkpoint as far as it may go.
+    fn reach(&self) {
+        let Some(keeping) = self.keeping.as_ref().filter(|_| self.tracker.is_complete()) else { return };
+        let unwritten = keeping.book.unwritten();
+        self.cluster.progress().reach(reach(self.tracker.position(), self.deliveries.oldest(), unwritten));
+    }
+
+    /// Where everybody is who subscribes now.
+    fn position(&self) -> Version {
+        let barrier = self.keeping.as_ref().map(|keeping| keeping.barrier);
+        self.tracker.position().max(barrier.unwrap_or_default())
+    }
+
+    /// Answers a watcher, and tells it again what is not settled.
+    fn tell_all(&mut self, subscription: SubscribePods) {
+        let SubscribePods { owner, namespace, trigger, sight, subscriber } = subscription;
+        let first = sight == Sight::First;
+        let about = |pod: &&Arc<Pod>| first && pod.namespace == namespace && trigger.concerns(pod);
+        let now = Instant::now();
+        let lately = self.gone.iter().filter(|(since, _)| now.duration_since(*since) <= GONE_REMEMBERED);
+        let gone = lately.map(|(_, pod)| pod);
+        let pods = gone.chain(self.tracker.pods()).filter(about).cloned().collect();
+        let (position, since) = (self.position(), self.tracker.position());
+        let Some(keeping) = &mut self.keeping else { return };
+        let lost = match sight {
+            Sight::Again if !keeping.rebased.contains(&owner) => keeping.loss(&namespace),
+            Sight::Again => None,
+            Sight::First | Sight::Edited => {
+                keeping.rebased.insert(owner.clone());
+                None
+            }
+        };
+        keeping.book.open(&namespace, since);
+        if sight != Sight::Again {
+            self.note_present(&namespace, &trigger);
+        }
+        subscriber.at_first.do_send(PodsAtFirst { pods, position, lost });
+        for (receipt, moved) in self.deliveries.of(&owner) {
+            subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
+        }
+        let (subscriber, awaits_book) = (Some(subscriber), Some(since));
+        self.interests.set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book });
+        self.book_is_written(&namespace);
+    }
+}
+
+impl Keeping {
+    fn behind(&self) -> Start {
+        let checkpoint = self.checkpoint.map(|checkpoint| (checkpoint.version, checkpoint.time));
+        Start::Behind { checkpoint, booked: self.booked.clone() }
+    }
+
+    /// Why nothing is known of what pods of a namespace were like when the term began.
+    fn loss(&self, namespace: &str) -> Option<String> {
+        let missing = || (!self.booked.contains(namespace)).then(|| "the book of pods is missing".to_owned());
+        self.lost.get(namespace).cloned().or_else(missing)
+    }
+}
+
+stops_when_told!(PodHub);
+
+impl Actor for PodHub {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.watch(Tracker::default(), None, ctx);
+    }
+}
+
+impl Handler<BeginPods> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, begin: BeginPods, ctx: &mut Self::Context) {
+        self.begin(begin, Backoff::default(), ctx);
+    }
+}
+
+impl Handler<Again> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, Again(begin, backoff): Again, ctx: &mut Self::Context) {
+        self.begin(begin, backoff, ctx);
+    }
+}
+
+impl Handler<StandBy> for PodHub {
+    type Result = ();
+
+    /// What was delivered is the next leader's.
+    fn handle(&mut self, _: StandBy, _: &mut Self::Context) {
+        self.keeping = None;
+        self.interests = Interests::default();
+        self.deliveries = Deliveries::default();
+        self.waiting.clear();
+    }
+}
+
+impl StreamHandler<Observation<Pod>> for PodHub {
+    fn handle(&mut self, observation: Observation<Pod>, ctx: &mut Self::Context) {
+        match &observation {
+            Observation::Lost => self.compare(),
+            Observation::Undecodable(undecodable) => {
+                warn!(pod = undecodable.name, error = undecodable.error, "can't understand a pod");
+            }
+            _ => {}
+        }
+        let was_complete = self.tracker.is_complete();
+        self.tracker.pass(self.cluster.progress().stored());
+        for moved in self.tracker.observe(observation) {
+            self.happened(&moved);
+        }
+        if !was_complete && self.tracker.is_complete() {
+            self.readiness.complete(List::Pods);
+            for (_, subscription) in std::mem::take(&mut self.waiting) {
+                self.tell_all(subscription);
+            }
+        }
+        self.write_book(ctx);
+        self.reach();
+    }
+}
+
+impl Handler<Expect> for PodHub {
+    type Result = ();
+
+    /// Until it subscribes, what it is to be told of is kept, and so is all that it will see at first.
+    fn handle(&mut self, Expect { owner, namespace, trigger, is_new }: Expect, _: &mut Self::Context) {
+        if self.interests.get(&owner).is_none() {
+            if is_new {
+                self.deliveries.hold(&owner, self.tracker.position());
+            }
+            let interest = Interest { namespace, trigger, subscriber: None, awaits_book: None };
+            self.interests.set(owner, interest);
+        }
+    }
+}
+
+impl Handler<Unexpect> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, Unexpect(owner): Unexpect, ctx: &mut Self::Context) {
+        self.waiting.remove(&owner);
+        self.deliveries.forget(&owner);
+        if let Some(namespace) = self.interests.remove(&owner) {
+            self.close_book(&namespace, ctx);
+        }
+        self.reach();
+    }
+}
+
+impl Handler<SubscribePods> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, subscription: SubscribePods, ctx: &mut Self::Context) {
+        if self.keeping.is_some() && self.tracker.is_complete() {
+            self.tell_all(subscription);
+            self.write_book(ctx);
+        } else {
+            self.waiting.insert(subscription.owner.clone(), subscription);
+        }
+    }
+}
+
+impl Handler<Settled> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, Settled { owner, receipts, based }: Settled, _: &mut Self::Context) {
+        if based {
+            self.deliveries.release(&owner);
+        }
+        for receipt in receipts {
+            self.deliveries.settle(&owner, receipt);
+        }
+        self.reach();
+    }
+}

@@ -1,0 +1,79 @@
+//! The brakes of one ExtendedJob: how many runs may start, all in all and for one pod.
+
+use std::collections::HashMap;
+
+use extendedjob_decide::{
+    brake::{Bucket, Limit},
+    desk::Brake,
+    run::Run,
+    view::Trouble,
+};
+use extendedjob_api::conditions::reasons;
+use jiff::Timestamp;
+
+/// How many runs may start before a brake opens.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of one pod.
+    pub pod: Limit,
+    /// Of one ExtendedJob.
+    pub all: Limit,
+}
+
+/// The buckets; those of pods that are full are forgotten.
+pub(super) struct Brakes {
+    limits: Limits,
+    all: Bucket,
+    pods: HashMap<String, Bucket>,
+}
+
+impl Brakes {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, all: Bucket::default(), pods: HashMap::new() }
+    }
+
+    /// Whether a run has to wait, because too many have started lately.
+    pub(super) fn of(&self, run: &Run, now: Timestamp) -> Brake {
+        let pod = run.reason.pod().and_then(|pod| self.pods.get(&pod.uid));
+        let pod_has = pod.is_none_or(|bucket| bucket.has_token(self.limits.pod, now));
+        if pod_has && self.all.has_token(self.limits.all, now) { Brake::Closed } else { Brake::Open }
+    }
+
+    /// Lets a run start, if it need not wait.
+    pub(super) fn pass(&mut self, run: &Run, now: Timestamp) -> bool {
+        if self.of(run, now) == Brake::Open {
+            return false;
+        }
+        self.all.take(self.limits.all, now);
+        if let Some(pod) = run.reason.pod() {
+            self.pods.entry(pod.uid.clone()).or_default().take(self.limits.pod, now);
+        }
+        true
+    }
+
+    /// What the user is to know of a run that waits for a brake, and when to look again.
+    pub(super) fn tell(&self, run: &Run, now: Timestamp) -> Option<(Trouble, Timestamp)> {
+        if self.of(run, now) == Brake::Closed {
+            return None;
+        }
+        let pod = run.reason.pod().and_then(|pod| Some((pod, self.pods.get(&pod.uid)?)));
+        let (who, limit, bucket) = match pod {
+            Some((pod, bucket)) if !bucket.has_token(self.limits.pod, now) => {
+                (format!("pod {}", pod.name), self.limits.pod, bucket)
+            }
+            _ => ("the pods all together".to_owned(), self.limits.all, &self.all),
+        };
+        let message = format!(
+            "{who} started {} runs in a short time; one more may start each {:?}, and until then what repeats \
+             itself is merged into one run",
+            limit.burst, limit.every
+        );
+        Some((Trouble { reason: reasons::TOO_MANY_RUNS, message }, bucket.next(limit)))
+    }
+
+    /// Forgets the pods that have not started anything for long.
+    pub(super) fn forget_full(&mut self, now: Timestamp) {
+        let limit = self.limits.pod;
+        self.pods.retain(|_, bucket| !bucket.is_full(limit, now));
+    }
+}

@@ -1,0 +1,128 @@
+//! Cleans up the Jobs of runs that are over and on record: the oldest beyond the history limits are
+//! deleted, and a template's TTL is given to the others.
+//!
+//! Duty: no Job goes before its run is told in the status, its output is settled, the checkpoint has
+//! passed its transition, and no stored ledger names it; or it would be made anew after a crash.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_decide::{
+    cleanup::{Action, Candidate, plan, ttl},
+    fault::Class,
+    job::Job,
+    view::Stage,
+};
+use tracing::{debug, warn};
+
+use super::Supervisor;
+use crate::cluster::jobs::JobError;
+
+/// How often it is looked at: the checkpoint moves with the Lease, each two seconds.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// What is under way.
+#[derive(Default)]
+pub(super) struct Cleanup {
+    scheduled: bool,
+    /// Jobs about which a request is under way.
+    asked: HashSet<String>,
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct LookRound;
+
+impl Supervisor {
+    /// Something may be there to be cleaned up soon.
+    pub(super) fn clean_up_later(&mut self, ctx: &mut Context<Self>) {
+        if !self.cleanup.scheduled {
+            self.cleanup.scheduled = true;
+            ctx.notify_later(LookRound, PERIOD);
+        }
+    }
+
+    fn clean_up(&mut self, ctx: &mut Context<Self>) {
+        let Some(runs) = &mut self.runs else { return };
+        let checkpoint = self.around.cluster.progress().stored();
+        // Runs whose Jobs are gone are only counted from now on.
+        let gone = runs.states.iter().filter(|(job, state)| state.told && !runs.jobs.contains_key(*job));
+        let gone: Vec<String> = gone.map(|(job, _)| job.clone()).collect();
+        let mut open = false;
+        for job in gone {
+            if self.desk.forget(&job, checkpoint) {
+                runs.forget(&job);
+            } else {
+                open = true;
+            }
+        }
+        let over = runs.jobs.iter().filter_map(|(name, job)| {
+            let state = runs.states.get(name)?;
+            let Stage::Ended { time, failure } = &state.stage else { return None };
+            let recorded = state.told && !runs.unsettled.contains(name);
+            let succeeded = failure.is_none();
+            Some(Candidate { job: name, ended: *time, succeeded, recorded, deleting: job.deleting, ttl: job.ttl })
+        });
+        let planned = plan(over, &self.declared.spec, ttl(&self.declared.spec));
+        let names: Vec<&str> = planned.iter().map(|(job, _)| job.as_str()).collect();
+        let free: HashSet<String> =
+            self.desk.clean(names.iter().copied(), checkpoint).into_iter().map(str::to_owned).collect();
+        open |= !planned.is_empty();
+        let now = planned.into_iter().filter(|(job, _)| free.contains(job) && !self.cleanup.asked.contains(job));
+        let now: Vec<(Arc<Job>, Action)> =
+            now.filter_map(|(job, action)| Some((Arc::clone(runs.jobs.get(&job)?), action))).collect();
+        for (job, action) in now {
+            match action {
+                Action::Delete => self.delete_job(&job, ctx),
+                Action::SetTtl(seconds) => self.set_ttl(&job, seconds, ctx),
+            }
+        }
+        if open {
+            self.clean_up_later(ctx);
+        }
+        self.write_ledger(ctx);
+    }
+
+    pub(super) fn delete_job(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+        let (cluster, of) = (self.around.cluster.clone(), Arc::clone(job));
+        let deleting = async move { cluster.delete_job(&of).await };
+        self.ask(job, deleting, ctx);
+    }
+
+    fn set_ttl(&mut self, job: &Arc<Job>, seconds: u32, ctx: &mut Context<Self>) {
+        let (cluster, of) = (self.around.cluster.clone(), Arc::clone(job));
+        let setting = async move { cluster.set_ttl(&of, seconds).await };
+        self.ask(job, setting, ctx);
+    }
+
+    /// Sends a request about a Job. One that fails is sent again at the next look.
+    fn ask(
+        &mut self,
+        job: &Arc<Job>,
+        request: impl Future<Output = Result<(), JobError>> + 'static,
+        ctx: &mut Context<Self>,
+    ) {
+        let name = job.name.clone();
+        self.cleanup.asked.insert(name.clone());
+        ctx.spawn(request.into_actor(self).map(move |done, supervisor, ctx| {
+            supervisor.cleanup.asked.remove(&name);
+            match done {
+                Err(error) if error.fault().class() == Class::NotFound => debug!(%error, "gone already"),
+                Err(error) => {
+                    warn!(%error, "not cleaned up");
+                    supervisor.clean_up_later(ctx);
+                }
+                Ok(()) => {}
+            }
+        }));
+    }
+}
+
+impl Handler<LookRound> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: LookRound, ctx: &mut Self::Context) {
+        self.cleanup.scheduled = false;
+        self.clean_up(ctx);
+    }
+}

@@ -1,0 +1,294 @@
+//! The ledger of an ExtendedJob: read at the start, written when a run can't start at once or an
+//! edit changes what counts, and made anew where it is lost.
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_api::conditions::reasons;
+use extendedjob_decide::{
+    desk::Desk,
+    fault::Class,
+    ledger::{Ledger, Unreadable},
+    pod::Version,
+    retry::Backoff,
+    transition::Trigger,
+    view::Trouble,
+};
+use jiff::Timestamp;
+use tracing::{error, warn};
+
+use super::Supervisor;
+use crate::{
+    cluster::{
+        kept::Kept,
+        ledgers::{self, LedgerError},
+    },
+    messages::{Rebase, Settled, Sight, Sighted, TermBroken},
+};
+
+/// How the ledger stands to what is stored.
+#[derive(Default)]
+pub(super) struct Keeper {
+    read: bool,
+    /// The resourceVersion of the Secret, if there is one.
+    object: Option<String>,
+    /// What the Secret holds, packed.
+    stored: Vec<u8>,
+    /// What could not be read: it stays in the Secret, for someone to look at.
+    set_aside: Option<Vec<u8>>,
+    state: State,
+    backoff: Backoff,
+    failures: u32,
+    /// Why it is not written.
+    pub(super) trouble: Option<Trouble>,
+    /// Why it was made anew.
+    pub(super) rebuilt: Option<Trouble>,
+    /// The pods that concern it are in the book.
+    pub(super) book_written: bool,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Idle,
+    /// A write is under way.
+    Writing,
+    /// The next write comes after a delay.
+    Pausing,
+}
+
+/// So many failures in a row are no hiccup.
+const LASTING: u32 = 3;
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct ReadAgain;
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct WriteAgain;
+
+impl Keeper {
+    pub(super) fn is_read(&self) -> bool {
+        self.read
+    }
+
+    /// Whether what was on record is lost.
+    pub(super) fn is_rebuilt(&self) -> bool {
+        self.rebuilt.is_some()
+    }
+}
+
+impl Supervisor {
+    /// Reads the ledger, if there should be one.
+    pub(super) fn read_ledger(&mut self, ctx: &mut Context<Self>) {
+        if self.declared.spec.triggers.is_none() {
+            return;
+        }
+        if self.declared.status.ledger.is_none() {
+            // If there is one all the same, its creation will tell.
+            self.keeper.read = true;
+            return self.start_watcher(ctx);
+        }
+        self.fetch_ledger(ctx);
+    }
+
+    fn fetch_ledger(&mut self, ctx: &mut Context<Self>) {
+        let (cluster, declared) = (self.around.cluster.clone(), self.declared.clone());
+        let reading = async move { cluster.ledger(&declared).await };
+        ctx.spawn(reading.into_actor(self).map(|read, supervisor, ctx| match read {
+            Ok(kept) => supervisor.ledger_read(kept, ctx),
+            Err(error) => {
+                let delay = supervisor.keeper.backoff.after_failure(Timestamp::now());
+                supervisor.ledger_failed(&error);
+                ctx.notify_later(ReadAgain, delay);
+            }
+        }));
+    }
+
+    fn ledger_read(&mut self, kept: Option<Kept>, ctx: &mut Context<Self>) {
+        self.keeper.backoff.reset();
+        self.keeper.trouble = None;
+        self.keeper.read = true;
+        match kept {
+            None => {
+                let message = format!("the ledger, Secret {}, is missing", ledgers::name(&self.declared));
+                self.rebuild(reasons::LEDGER_LOST, &message, ctx);
+            }
+            Some(Kept { bytes, object }) => {
+                self.keeper.object = Some(object);
+                self.keeper.stored.clone_from(&bytes);
+                match Ledger::decode(&bytes, &self.declared, Version::MAX) {
+                    Ok(ledger) => self.restoring = Some(ledger),
+                    Err(error) => self.unreadable(bytes, &error, ctx),
+                }
+            }
+        }
+        self.start_watcher(ctx);
+    }
+
+    fn unreadable(&mut self, bytes: Vec<u8>, error: &Unreadable, ctx: &mut Context<Self>) {
+        self.keeper.set_aside = Some(bytes);
+        let message = format!("the ledger, Secret {}, can't be used: {error}", ledgers::name(&self.declared));
+        self.rebuild(reasons::LEDGER_UNREADABLE, &message, ctx);
+    }
+
+    /// What was on record is lost: pods and Jobs are taken as they are.
+    fn rebuild(&mut self, reason: &'static str, lost: &str, ctx: &mut Context<Self>) {
+        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
+        error!(%namespace, %name, lost, "rebuilding the ledger");
+        let message = format!("{lost}; made anew from the pods and Jobs that are there, without starting runs");
+        self.warn(reason, None, message.clone(), ctx);
+        self.keeper.rebuilt = Some(Trouble { reason, message });
+    }
+
+    /// It is known from where on pods count.
+    pub(super) fn sighted(&mut self, sighted: Sighted, ctx: &mut Context<Self>) {
+        let Sighted { sight, baseline, position, runs, lost } = sighted;
+        let mut again = false;
+        if let Some(ledger) = self.restoring.take() {
+            if ledger.baseline.version > position {
+                let error = Unreadable::FromTheFuture(ledger.baseline.version, position);
+                self.rebuild(reasons::LEDGER_UNREADABLE, &error.to_string(), ctx);
+                again = sight == Sight::Again;
+            }
+            self.desk = Desk::restored(ledger, position);
+        }
+        if let Some(lost) = lost {
+            self.rebuild(reasons::LEDGER_LOST, &lost, ctx);
+            again = true;
+        }
+        if sight != Sight::Again {
+            self.desk.rebase(baseline, self.terms());
+        }
+        for job in self.runs.iter().flat_map(|runs| runs.states.keys()) {
+            self.desk.adopt(job, position);
+        }
+        for run in runs {
+            let brake = self.brakes.of(&run, Timestamp::now());
+            self.desk.fire(run, baseline.version, None, brake);
+        }
+        if again {
+            self.rebase();
+        }
+        self.advance(ctx);
+    }
+
+    /// Takes the present state of pods as the baseline.
+    pub(super) fn rebase(&self) {
+        let (Some(triggers), Some(watcher)) = (&self.declared.spec.triggers, self.watcher.get(&())) else { return };
+        watcher.do_send(Rebase { trigger: Trigger::new(triggers), counts: !self.declared.spec.suspend });
+    }
+
+    /// Writes the ledger, if that is due and no write is under way.
+    pub(super) fn write_ledger(&mut self, ctx: &mut Context<Self>) {
+        if self.keeper.state != State::Idle || self.declared.deleting {
+            return;
+        }
+        if let Some(ledger) = self.desk.due() {
+            self.desk.writing(ledger);
+        }
+        let Some(ledger) = self.desk.in_writing() else { return };
+        let bytes = match ledger.encode() {
+            Ok(bytes) => bytes,
+            Err(error) => return error!(%error, "a ledger can't be packed"),
+        };
+        self.keeper.state = State::Writing;
+        let (cluster, declared) = (self.around.cluster.clone(), self.declared.clone());
+        let (object, aside) = (self.keeper.object.clone(), self.keeper.set_aside.clone());
+        let writing = async move {
+            let object = cluster.store_ledger(&declared, object.as_deref(), &bytes, aside.as_deref()).await?;
+            Ok((object, bytes))
+        };
+        ctx.spawn(writing.into_actor(self).map(|written, supervisor, ctx| match written {
+            Ok((object, bytes)) => supervisor.ledger_written(object, bytes, ctx),
+            Err(error) => supervisor.ledger_not_written(&error, ctx),
+        }));
+    }
+
+    fn ledger_written(&mut self, object: String, bytes: Vec<u8>, ctx: &mut Context<Self>) {
+        let keeper = &mut self.keeper;
+        keeper.object = Some(object);
+        keeper.stored = bytes;
+        keeper.set_aside = None;
+        keeper.backoff.reset();
+        keeper.failures = 0;
+        keeper.trouble = None;
+        keeper.state = State::Idle;
+        let receipts = self.desk.written();
+        self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based: true });
+        self.advance(ctx);
+    }
+
+    fn ledger_not_written(&mut self, error: &LedgerError, ctx: &mut Context<Self>) {
+        self.ledger_failed(error);
+        match error.fault().class() {
+            // An operator before this one made it, and did not come to tell: it stands.
+            Class::AlreadyExists => {
+                self.keeper.state = State::Idle;
+                self.desk = Desk::default();
+                self.watcher.let_go(&());
+                return self.fetch_ledger(ctx);
+            }
+            Class::Conflict => return self.look_who_wrote(ctx),
+            // Someone deleted it. All that it held is known.
+            Class::NotFound => {
+                self.keeper.object = None;
+                self.desk.not_written();
+            }
+            // It may have been done: the very same is written again, until that is known.
+            Class::Transient => {}
+            _ => self.desk.not_written(),
+        }
+        self.write_later(ctx);
+    }
+
+    /// The Secret is not as it was. If only its labels and the like are others, that is no one else's
+    /// ledger.
+    fn look_who_wrote(&mut self, ctx: &mut Context<Self>) {
+        let (cluster, declared) = (self.around.cluster.clone(), self.declared.clone());
+        let reading = async move { cluster.ledger(&declared).await };
+        ctx.spawn(reading.into_actor(self).map(|read, supervisor, ctx| {
+            match (read, supervisor.around.cluster.term().number()) {
+                (Ok(Some(kept)), Some(term)) if kept.bytes != supervisor.keeper.stored => {
+                    return supervisor.around.operator.do_send(TermBroken { term });
+                }
+                (Ok(kept), _) => supervisor.keeper.object = kept.map(|kept| kept.object),
+                (Err(error), _) => supervisor.ledger_failed(&error),
+            }
+            supervisor.write_later(ctx);
+        }));
+    }
+
+    fn write_later(&mut self, ctx: &mut Context<Self>) {
+        self.keeper.state = State::Pausing;
+        let delay = self.keeper.backoff.after_failure(Timestamp::now());
+        ctx.notify_later(WriteAgain, delay);
+        self.report(ctx);
+    }
+
+    fn ledger_failed(&mut self, error: &LedgerError) {
+        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
+        warn!(%namespace, %name, %error, "ledger");
+        self.keeper.failures += 1;
+        if error.fault().class() != Class::Transient || self.keeper.failures >= LASTING {
+            let message = format!("{error}; runs that need it wait");
+            self.keeper.trouble = Some(Trouble { reason: reasons::LEDGER_NOT_WRITTEN, message });
+        }
+    }
+}
+
+impl Handler<ReadAgain> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: ReadAgain, ctx: &mut Self::Context) {
+        self.fetch_ledger(ctx);
+    }
+}
+
+impl Handler<WriteAgain> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: WriteAgain, ctx: &mut Self::Context) {
+        self.keeper.state = State::Idle;
+        self.advance(ctx);
+    }
+}
