@@ -27,7 +27,7 @@ mod supervisor;
 mod trigger_watcher;
 
 pub use cluster::{Candidacy, Cluster};
+pub use extendedjob_decide::brake::Limit;
 pub use messages::Stop;
 pub use operator::{Operator, Readiness};
-pub use extendedjob_decide::brake::Limit;
 pub use supervisor::Limits;

@@ -152,7 +152,8 @@ impl Actor for Operator {
             pods: pods.start((), |generation| {
                 let home = self.candidacy.namespace.clone();
                 let lifeline = lifeline("pods", generation);
-                PodHub::new(cluster.clone(), me.clone().recipient(), home, readiness.clone(), lifeline).start()
+                PodHub::new(cluster.clone(), me.clone().recipient(), home, readiness.clone(), lifeline)
+                    .start()
             }),
             jobs: jobs.start((), |generation| {
                 JobHub::new(cluster.clone(), readiness.clone(), lifeline("jobs", generation)).start()

@@ -18,7 +18,8 @@ use crate::{
     hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
     messages::{
-        BookWritten, ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Rebase, Sight, Sighted, SubscribePods,
+        BookWritten, ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Rebase, Sight, Sighted,
+        SubscribePods,
     },
 };
 
@@ -60,7 +61,8 @@ impl TriggerWatcher {
     }
 
     fn at_first_sight(&self, pods: &[Arc<Pod>]) -> Vec<Run> {
-        let run = |pod: &Arc<Pod>, transition| Run::for_transition(&self.declared, Arc::clone(pod), transition);
+        let run =
+            |pod: &Arc<Pod>, transition| Run::for_transition(&self.declared, Arc::clone(pod), transition);
         let transitions = pods.iter().flat_map(|pod| {
             let transitions = self.trigger.at_first_sight(pod, self.declared.created);
             transitions.into_iter().map(move |transition| (pod, transition))

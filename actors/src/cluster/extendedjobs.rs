@@ -83,9 +83,8 @@ impl Cluster {
             PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request = requests("apis/fissile.cloudfoundry.org/v1alpha1", &declared.namespace, "extendedjobs")
             .patch_subresource("status", &declared.name, &params, &Patch::Merge(&patch));
-        let patched: Patched = self.write(Failpoint::Status, request).await.map_err(|source| ExtendedJobError::Status {
-            name: format!("{}/{}", declared.namespace, declared.name),
-            source,
+        let patched: Patched = self.write(Failpoint::Status, request).await.map_err(|source| {
+            ExtendedJobError::Status { name: format!("{}/{}", declared.namespace, declared.name), source }
         })?;
         Ok(patched.metadata.resource_version)
     }

@@ -7,8 +7,8 @@ mod failpoint;
 mod fault;
 pub(crate) mod jobs;
 pub(crate) mod kept;
-pub(crate) mod ledgers;
 pub(crate) mod leases;
+pub(crate) mod ledgers;
 pub(crate) mod logs;
 mod meta;
 pub(crate) mod pages;
@@ -28,8 +28,8 @@ use tokio::{
 };
 use tracing::warn;
 
-pub(crate) use fault::Fault;
 use failpoint::Failpoint;
+pub(crate) use fault::Fault;
 pub use leases::Candidacy;
 use progress::Progress;
 use term::Term;

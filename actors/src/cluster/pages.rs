@@ -89,7 +89,8 @@ impl Cluster {
             "metadata": { "resourceVersion": page.object, "labels": { names::BOOK_LABEL: null } },
             PART: { KEY: null, "set-aside": aside },
         });
-        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request = requests.patch(&name, &params, &Patch::Merge(&patch));
         let set = self.write::<IgnoredAny>(Failpoint::Page, request).await;
         set.map(|_| ()).map_err(|fault| PageError::Write(name, fault))

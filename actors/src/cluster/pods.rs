@@ -187,7 +187,9 @@ mod tests {
 
     #[test]
     fn a_new_pod_has_no_readiness() {
-        let pod = decode(r#"{"metadata": {"name": "p", "resourceVersion": "7"}, "spec": {"containers": []}}"#).unwrap();
+        let pod =
+            decode(r#"{"metadata": {"name": "p", "resourceVersion": "7"}, "spec": {"containers": []}}"#)
+                .unwrap();
         assert_eq!((pod.ready.status, pod.version), (Status::Absent, 7));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
+use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     brake::{Bucket, Limit},
     desk::Brake,
     run::Run,
     view::Trouble,
 };
-use extendedjob_api::conditions::reasons;
 use jiff::Timestamp;
 
 /// How many runs may start before a brake opens.

@@ -61,14 +61,22 @@ impl Supervisor {
             let Stage::Ended { time, failure } = &state.stage else { return None };
             let recorded = state.told && !runs.unsettled.contains(name);
             let succeeded = failure.is_none();
-            Some(Candidate { job: name, ended: *time, succeeded, recorded, deleting: job.deleting, ttl: job.ttl })
+            Some(Candidate {
+                job: name,
+                ended: *time,
+                succeeded,
+                recorded,
+                deleting: job.deleting,
+                ttl: job.ttl,
+            })
         });
         let planned = plan(over, &self.declared.spec, ttl(&self.declared.spec));
         let names: Vec<&str> = planned.iter().map(|(job, _)| job.as_str()).collect();
         let free: HashSet<String> =
             self.desk.clean(names.iter().copied(), checkpoint).into_iter().map(str::to_owned).collect();
         open |= !planned.is_empty();
-        let now = planned.into_iter().filter(|(job, _)| free.contains(job) && !self.cleanup.asked.contains(job));
+        let now =
+            planned.into_iter().filter(|(job, _)| free.contains(job) && !self.cleanup.asked.contains(job));
         let now: Vec<(Arc<Job>, Action)> =
             now.filter_map(|(job, action)| Some((Arc::clone(runs.jobs.get(&job)?), action))).collect();
         for (job, action) in now {

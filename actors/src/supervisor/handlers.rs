@@ -14,8 +14,8 @@ use super::{Revive, Runs, Supervisor, problems};
 use crate::{
     lifeline::ChildEnded,
     messages::{
-        BookWritten, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled, RunNews,
-        Sighted, SubscribeJobs,
+        BookWritten, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
+        RunNews, Sighted, SubscribeJobs,
     },
 };
 

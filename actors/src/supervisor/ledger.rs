@@ -135,7 +135,8 @@ impl Supervisor {
     fn rebuild(&mut self, reason: &'static str, lost: &str, ctx: &mut Context<Self>) {
         let (namespace, name) = (&self.declared.namespace, &self.declared.name);
         error!(%namespace, %name, lost, "rebuilding the ledger");
-        let message = format!("{lost}; made anew from the pods and Jobs that are there, without starting runs");
+        let message =
+            format!("{lost}; made anew from the pods and Jobs that are there, without starting runs");
         self.warn(reason, None, message.clone(), ctx);
         self.keeper.rebuilt = Some(Trouble { reason, message });
     }
@@ -174,7 +175,9 @@ impl Supervisor {
 
     /// Takes the present state of pods as the baseline.
     pub(super) fn rebase(&self) {
-        let (Some(triggers), Some(watcher)) = (&self.declared.spec.triggers, self.watcher.get(&())) else { return };
+        let (Some(triggers), Some(watcher)) = (&self.declared.spec.triggers, self.watcher.get(&())) else {
+            return;
+        };
         watcher.do_send(Rebase { trigger: Trigger::new(triggers), counts: !self.declared.spec.suspend });
     }
 

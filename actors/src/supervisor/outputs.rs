@@ -17,7 +17,9 @@ impl Supervisor {
     /// Sends an ended run's output on its way; says whether any is wished.
     pub(super) fn write_output(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) -> bool {
         let wish = self.declared.spec.output.as_ref().and_then(|output| output.stdout.clone());
-        let (Some(runs), Some(wish), Some(end)) = (&mut self.runs, wish, job.end.clone()) else { return false };
+        let (Some(runs), Some(wish), Some(end)) = (&mut self.runs, wish, job.end.clone()) else {
+            return false;
+        };
         let Some(target) = wish.target(&self.declared.namespace) else { return false };
         runs.unsettled.insert(job.name.clone());
         let order = WriteOutput { job: Arc::clone(job), end, wish };

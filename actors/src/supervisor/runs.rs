@@ -150,7 +150,8 @@ impl Supervisor {
     pub(super) fn job_appeared(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
         if self.desk.waiting(&job.name).is_none() && job.term < self.around.cluster.term().number() {
             let name = &job.name;
-            let note = format!("Job {name} was made by an operator that no longer led; it was deleted at once");
+            let note =
+                format!("Job {name} was made by an operator that no longer led; it was deleted at once");
             self.warn(reasons::STRAY_JOB, Some(name), note, ctx);
             return self.delete_job(job, ctx);
         }

@@ -138,7 +138,9 @@ fn granting(asked: &Asked) -> Reply {
     let empty = json!({ "metadata": { "resourceVersion": "1" }, "items": [] });
     match asked.method {
         Method::POST => Reply::granted(asked),
-        Method::GET if asked.path.ends_with("/configmaps") || asked.query.contains("limit=1") => Reply::Now(200, empty),
+        Method::GET if asked.path.ends_with("/configmaps") || asked.query.contains("limit=1") => {
+            Reply::Now(200, empty)
+        }
         _ => Reply::Never,
     }
 }
@@ -167,7 +169,8 @@ impl Stage {
         let lifeline = |id| Lifeline::new(id, 1, parent.clone().recipient());
         let operator = parent.clone().recipient();
         let home = "home".to_owned();
-        let pods = PodHub::new(cluster.clone(), operator.clone(), home, Readiness::default(), lifeline("pods"));
+        let pods =
+            PodHub::new(cluster.clone(), operator.clone(), home, Readiness::default(), lifeline("pods"));
         let pods = pods.start();
         api.next(Asked::lists_pods).await;
         pods.do_send(BeginPods { term: 1, checkpoint: None });

@@ -34,5 +34,5 @@ pub use namespace::Namespace;
 pub use objects::{annotation, condition, controller, created, label, name, text, uid};
 pub use operator::{Operator, Stopped};
 pub use pods::{Pod, pod};
-pub use scenario::scenario;
+pub use scenario::{scenario, scenario_alone};
 pub use wait::poll;

@@ -69,6 +69,7 @@ fn a_lost_book_of_pods_starts_none_and_later_transitions_count() -> Result<()> {
         let stopped = operator.stop()?;
         stopped.lose_book(&ns.name)?;
         drop(stopped);
+        ns.reason_of("on-ready", "LedgerRebuilt", "LedgerLost")?;
         assert!(ns.runs_after_a_sentinel("on-ready", ANY)?.is_empty());
         ns.turn_unready("p", &at(2))?;
         ns.turn_ready("p", &at(3))?;

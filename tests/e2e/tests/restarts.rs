@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use e2e::{
-    ANY, LONG_AGO, Namespace, Operator, TRANSITIONS, at, created, extended_job, pod, scenario, template,
+    ANY, LONG_AGO, Namespace, Operator, TRANSITIONS, at, created, extended_job, pod, scenario,
+    scenario_alone, template,
 };
 use serde_json::json;
 
@@ -141,7 +142,7 @@ fn all_that_happened_to_pods_while_no_operator_ran_counts() -> Result<()> {
 
 #[test]
 fn after_an_outage_that_the_watch_cannot_bridge_pods_are_compared_with_those_known_before() -> Result<()> {
-    scenario(|ns| {
+    scenario_alone(|ns| {
         let operator = Operator::hold();
         let swept = |when| caches_on(when).running(template::script("true")).keeping(0, 0);
         ns.declare_all(TRANSITIONS.map(swept))?;

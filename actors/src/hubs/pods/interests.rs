@@ -66,8 +66,10 @@ impl Interests {
 
     /// Those whose triggers are about the pod.
     pub(super) fn in_pod(&self, pod: &Pod) -> Vec<(String, &Interest)> {
-        let candidates = self.index.get(&pod.namespace).map(|index| index.candidates(pod)).unwrap_or_default();
-        let interests = candidates.into_iter().filter_map(|owner| Some((owner.clone(), self.by_owner.get(owner)?)));
+        let candidates =
+            self.index.get(&pod.namespace).map(|index| index.candidates(pod)).unwrap_or_default();
+        let interests =
+            candidates.into_iter().filter_map(|owner| Some((owner.clone(), self.by_owner.get(owner)?)));
         interests.filter(|(_, interest)| interest.trigger.concerns(pod)).collect()
     }
 
@@ -75,9 +77,10 @@ impl Interests {
     /// they need not wait any more.
     pub(super) fn told_of_book(&mut self, namespace: &str, unwritten: Option<Version>) -> Vec<PodSubscriber> {
         let written = |since: Version| unwritten.is_none_or(|unwritten| since < unwritten);
-        let waiting = self.by_owner.values_mut().filter(|interest| {
-            interest.namespace == namespace && interest.awaits_book.is_some_and(written)
-        });
+        let waiting = self
+            .by_owner
+            .values_mut()
+            .filter(|interest| interest.namespace == namespace && interest.awaits_book.is_some_and(written));
         let told = waiting.filter_map(|interest| {
             let subscriber = interest.subscriber.clone()?;
             interest.awaits_book = None;

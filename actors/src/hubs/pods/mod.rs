@@ -37,7 +37,8 @@ use crate::{
     cluster::{Cluster, pods},
     lifeline::{Lifeline, stops_when_told},
     messages::{
-        BeginPods, Expect, PodMoved, PodsAtFirst, Settled, Sight, StandBy, SubscribePods, TermBroken, Unexpect,
+        BeginPods, Expect, PodMoved, PodsAtFirst, Settled, Sight, StandBy, SubscribePods, TermBroken,
+        Unexpect,
     },
     operator::{List, Readiness},
 };
@@ -155,14 +156,23 @@ impl PodHub {
 
     fn begun(&mut self, keeping: Keeping, ctx: &mut Context<Self>) {
         let at = keeping.checkpoint.map(|checkpoint| checkpoint.version);
-        info!(term = keeping.term, checkpoint = at, barrier = keeping.barrier, "going on from the checkpoint");
+        info!(
+            term = keeping.term,
+            checkpoint = at,
+            barrier = keeping.barrier,
+            "going on from the checkpoint"
+        );
         let start = match at {
             Some(version) => Start::At(version),
             None => keeping.behind(),
         };
         let tracker = Tracker::new(start, keeping.book.lines().cloned());
-        let unused: Vec<String> =
-            keeping.book.namespaces().filter(|namespace| !self.interests.has_any_in(namespace)).cloned().collect();
+        let unused: Vec<String> = keeping
+            .book
+            .namespaces()
+            .filter(|namespace| !self.interests.has_any_in(namespace))
+            .cloned()
+            .collect();
         self.keeping = Some(keeping);
         self.watch(tracker, at, ctx);
         let wanted: Vec<String> = self.interests.namespaces().cloned().collect();
@@ -250,7 +260,8 @@ impl PodHub {
             subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
         }
         let (subscriber, awaits_book) = (Some(subscriber), Some(since));
-        self.interests.set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book });
+        self.interests
+            .set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book });
         self.book_is_written(&namespace);
     }
 }

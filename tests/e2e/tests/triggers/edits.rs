@@ -62,6 +62,7 @@ fn an_edit_while_no_operator_runs_makes_up_for_nothing() -> Result<()> {
         let triggers = json!({"selector": {"matchLabels": {CACHE.0: CACHE.1}}});
         ns.patch("extendedjob/edited", &json!({"spec": {"triggers": triggers}}))?;
         drop(stopped);
+        ns.until_accepted("edited")?;
         assert!(ns.runs_after_a_sentinel("edited", CACHE)?.is_empty());
         Ok(())
     })
