@@ -54,6 +54,8 @@ pub struct Stored {
     pub object: Option<String>,
     /// The page.
     pub bytes: Vec<u8>,
+    /// When it was stored, by the API server's clock; `None` for one that is still to be.
+    pub time: Option<Timestamp>,
 }
 
 /// What was read of the book.
@@ -61,6 +63,8 @@ pub struct Stored {
 pub struct Read {
     /// The book, without the namespaces that are not whole.
     pub book: Book,
+    /// When the newest page of each of them was stored.
+    pub times: BTreeMap<String, Timestamp>,
     /// Of which namespaces some page can't be used, and why.
     pub lost: BTreeMap<String, Loss>,
 }
@@ -111,7 +115,11 @@ impl Book {
         let mut read = Read::default();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut pages: BTreeMap<String, BTreeMap<usize, Page>> = BTreeMap::new();
-        for Stored { id: (namespace, index), object, bytes } in stored {
+        for Stored { id: (namespace, index), object, bytes, time } in stored {
+            if let Some(time) = time {
+                let newest = read.times.entry(namespace.clone()).or_insert(time);
+                *newest = time.max(*newest);
+            }
             match page(&namespace, &bytes) {
                 Ok((count, pods)) => {
                     let known = counts.entry(namespace.clone()).or_default();
@@ -137,6 +145,7 @@ impl Book {
             }
             read.book.namespaces.insert(namespace, pages.into_values().collect());
         }
+        read.times.retain(|namespace, _| read.book.holds(namespace));
         read
     }
 
@@ -246,7 +255,7 @@ impl Book {
         });
         let pods = page.pods.values().map(|written| line(written, checkpoint)).collect();
         let bytes = packed::pack(&Wire { form: FORM, pages: count, pods })?;
-        Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes }))
+        Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes, time: None }))
     }
 
     /// A page stands written, as the object of this resourceVersion.
@@ -339,7 +348,7 @@ mod tests {
         let mut book = filled(2 * PAGE + 1);
         let stored = store(&mut book, 0);
         assert_eq!(stored.len(), 3);
-        let Read { book: again, lost } = Book::read(stored);
+        let Read { book: again, lost, .. } = Book::read(stored);
         assert!(lost.is_empty());
         assert_eq!(again.lines().collect::<Vec<_>>(), book.lines().collect::<Vec<_>>());
     }

@@ -82,9 +82,7 @@ mod tests {
         let taken: Vec<bool> = [0, 0, 1, 2, 29, 30, 31, 59, 60, 1000, 1000, 1000, 1000]
             .map(|second| bucket.take(LIMIT, at(second)))
             .into();
-        let expected = [
-            true, true, true, false, false, true, false, false, true, true, true, true, false,
-        ];
+        let expected = [true, true, true, false, false, true, false, false, true, true, true, true, false];
         assert_eq!(taken, expected);
     }
 

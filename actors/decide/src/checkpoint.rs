@@ -127,7 +127,11 @@ fn release(versions: &mut BTreeMap<Version, usize>, version: Version) {
 /// not settled, nor to the oldest change that the book does not hold.
 #[must_use]
 pub fn reach(observed: Version, unsettled: Option<Version>, unwritten: Option<Version>) -> Version {
-    [unsettled, unwritten].into_iter().flatten().map(|open| open.saturating_sub(1)).fold(observed, Version::min)
+    [unsettled, unwritten]
+        .into_iter()
+        .flatten()
+        .map(|open| open.saturating_sub(1))
+        .fold(observed, Version::min)
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct Desk {
     writing: Option<Ledger>,
     /// What a stored ledger says beyond need is to be taken out of it.
     tidy: bool,
+    /// A write of ours was done: what an operator before this one may have sent comes too late.
+    fenced: bool,
     absorbed: u64,
     /// The deliveries of all runs that wait.
     held: BTreeSet<Receipt>,
@@ -267,11 +269,13 @@ impl Desk {
         }
         // What is being made for the first time will have its Job in no time.
         let lasting = |waiting: &&Waiting| waiting.stage != Stage::Making;
-        let unrecorded = self.waiting.values().filter(lasting).any(|waiting| !self.recorded.contains(&waiting.run.job));
+        let unrecorded =
+            self.waiting.values().filter(lasting).any(|waiting| !self.recorded.contains(&waiting.run.job));
         if self.may_start() && !unrecorded && !self.tidy {
             return None;
         }
-        let of_pods = self.waiting.values().filter(|waiting| matches!(waiting.run.reason, Reason::Pod { .. }));
+        let of_pods =
+            self.waiting.values().filter(|waiting| matches!(waiting.run.reason, Reason::Pod { .. }));
         Some(Ledger { baseline, terms, pending: of_pods.map(|waiting| waiting.run.clone()).collect() })
     }
 
@@ -292,6 +296,7 @@ impl Desk {
         let recorded: Vec<String> = ledger.pending.iter().map(|run| run.job.clone()).collect();
         self.store(ledger);
         self.tidy = false;
+        self.fenced = true;
         recorded.iter().flat_map(|job| self.redeem(job)).collect()
     }
 
@@ -317,10 +322,18 @@ impl Desk {
 
     /// Of these Jobs, which nobody needs, those that may be cleaned up now. What else stands in
     /// their way is the ledger: it will be written without them.
-    pub fn clean<'a>(&mut self, jobs: impl IntoIterator<Item = &'a str>, checkpoint: Version) -> Vec<&'a str> {
-        let passed = |job: &&str| self.known.get(*job).is_none_or(|seen| *seen <= checkpoint);
-        let (kept, free): (Vec<&str>, Vec<&str>) =
-            jobs.into_iter().filter(passed).partition(|job| self.is_named(job));
+    pub fn clean<'a>(
+        &mut self,
+        jobs: impl IntoIterator<Item = &'a str>,
+        checkpoint: Version,
+    ) -> Vec<&'a str> {
+        // A Job may be seen before its create is answered.
+        let passed = |job: &&str| {
+            !self.places.contains_key(*job) && self.known.get(*job).is_none_or(|seen| *seen <= checkpoint)
+        };
+        // Some ledger that this operator has not seen may name it, or may be about to be stored.
+        let unsafe_yet = |job: &&str| self.is_named(job) || self.terms.is_some() && !self.fenced;
+        let (kept, free): (Vec<&str>, Vec<&str>) = jobs.into_iter().filter(passed).partition(unsafe_yet);
         self.tidy |= !kept.is_empty();
         free
     }

@@ -21,15 +21,18 @@ pub struct Edges {
     passed: Vec<Counted>,
     /// Above the count of every edge that was forgotten, so that none of them can come again
     /// under an old key.
-    forgotten: u32,
+    forgotten: Version,
     recent: Vec<Edge>,
+    /// See [`raise`](Self::raise).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    raised: Vec<Version>,
 }
 
 /// The newest of some edges to one readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Counted {
     to: Readiness,
-    n: u32,
+    n: Version,
 }
 
 /// A change of readiness.
@@ -37,8 +40,8 @@ struct Counted {
 pub struct Edge {
     /// What it led to.
     pub to: Readiness,
-    /// How many edges of this pod to the same status and time came before.
-    pub n: u32,
+    /// How many edges of this pod to the same status and time came before, see [`Edges::raise`].
+    pub n: Version,
     /// Where it was seen.
     pub seen: Version,
     /// Readiness was lost, on a pod that was not being deleted.
@@ -69,11 +72,18 @@ impl Edges {
     }
 
     /// How many edges to `to` came before.
-    fn count(&self, to: Readiness) -> u32 {
+    fn count(&self, to: Readiness) -> Version {
         let mut all = self.clone();
         all.pass(Version::MAX);
         let alike = all.passed.iter().find(|passed| passed.to == to);
-        alike.map_or(all.forgotten, |passed| passed.n + 1)
+        alike.map_or(0, |passed| passed.n + 1).max(all.forgotten)
+    }
+
+    /// From `version` on nobody can tell how many edges came before: an operator that begins at the
+    /// checkpoint may not have seen them, because the pod was of no concern, or they fell into a
+    /// gap. So the counts go on above the version, which is more than there can have been.
+    pub(crate) fn raise(&mut self, version: Version) {
+        self.raised.push(version);
     }
 
     /// The checkpoint has come to `version`.
@@ -88,12 +98,15 @@ impl Edges {
                 self.forgotten = self.forgotten.max(self.passed.remove(0).n + 1);
             }
         }
+        let passed = self.raised.extract_if(.., |raised| *raised <= version).max();
+        self.forgotten = self.forgotten.max(passed.unwrap_or_default());
     }
 
     /// As they were at `version`, which the checkpoint had not passed when they were written down.
     #[must_use]
     pub fn as_of(mut self, version: Version) -> Self {
         self.recent.retain(|edge| edge.seen <= version);
+        self.raised.retain(|raised| *raised <= version);
         self
     }
 
@@ -109,11 +122,11 @@ impl Edges {
         recent.or_else(|| self.passed.last().map(|passed| passed.to))
     }
 
-    /// Each readiness that was seen, the newest of those alike, with its count.
-    pub fn states(&self) -> impl Iterator<Item = (Readiness, u32)> {
+    /// Each readiness that was seen.
+    pub fn states(&self) -> impl Iterator<Item = Readiness> {
         let mut all = self.clone();
         all.pass(Version::MAX);
-        all.passed.into_iter().map(|passed| (passed.to, passed.n))
+        all.passed.into_iter().map(|passed| passed.to)
     }
 }
 
@@ -142,7 +155,7 @@ mod tests {
     #[test]
     fn a_cached_true_written_back_is_counted_apart() {
         let (up, down) = (readiness(Status::True, 1), readiness(Status::Unknown, 2));
-        let counts: Vec<u32> = all(&[up, down, up]).recent().map(|edge| edge.n).collect();
+        let counts: Vec<Version> = all(&[up, down, up]).recent().map(|edge| edge.n).collect();
         assert_eq!(counts, [0, 0, 1]);
     }
 
@@ -202,7 +215,7 @@ mod tests {
             states in any_states(), at_write in 0..40u64, later in 0..40u64,
         ) {
             let mut written = all(&states);
-            let counts = |edges: &Edges, after: Version| -> Vec<(Version, u32)> {
+            let counts = |edges: &Edges, after: Version| -> Vec<(Version, Version)> {
                 edges.recent().filter(|edge| edge.seen > after).map(|edge| (edge.seen, edge.n)).collect()
             };
             let checkpoint = at_write.max(later);

@@ -14,9 +14,7 @@ use crate::{
 pub type Version = u64;
 
 /// The status of a pod's Ready condition; a pod without one is `Absent`.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Status {
     /// Ready.
     True,
@@ -114,6 +112,10 @@ impl Pod {
     pub fn following(mut self, before: &Self, gap: Gap) -> Self {
         self.appeared = before.appeared;
         self.edges = before.edges.clone();
+        if self.labels != before.labels {
+            // Perhaps it is of concern only from now on.
+            self.edges.raise(self.version);
+        }
         if self.ready != before.ready {
             self.edges.push(before.ready, self.ready, self.version, self.deleting, gap);
         }

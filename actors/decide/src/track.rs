@@ -69,11 +69,12 @@ pub enum Start {
     At(Version),
     /// The watch can't go on from the checkpoint: they are compared with the book.
     Behind {
-        /// Where the checkpoint was, and when; `None` where that is not known, so that nobody can
-        /// tell which of the written edges have their Jobs.
-        checkpoint: Option<(Version, Timestamp)>,
-        /// The namespaces whose book is whole. In all others pods are taken as they are.
-        booked: BTreeSet<String>,
+        /// Where the checkpoint was; `None` where that is not known, so that nobody can tell which of
+        /// the written edges have their Jobs.
+        checkpoint: Option<Version>,
+        /// The namespaces whose book is whole, and since when pods that it does not name are new
+        /// there. In all others pods are taken as they are.
+        booked: BTreeMap<String, Timestamp>,
     },
 }
 
@@ -193,10 +194,10 @@ impl Tracker {
                 self.keep(pod);
             }
             (Start::Behind { checkpoint, .. }, Some(written)) => {
-                moves.extend(open(&written, checkpoint.map(|(version, _)| version)));
+                moves.extend(open(&written, *checkpoint));
                 moves.extend(self.changed(written.pod, pod, Gap::Some));
             }
-            (Start::Behind { checkpoint, booked }, None) if is_newer(&pod, *checkpoint, booked) => {
+            (Start::Behind { booked, .. }, None) if is_new(&pod, booked) => {
                 moves.push(self.appeared(pod));
             }
             _ => self.keep(pod.entering()),
@@ -214,7 +215,7 @@ impl Tracker {
         // leaves out what came after it, which the watch will tell.)
         for (_, written) in std::mem::take(&mut self.written) {
             if let Start::Behind { checkpoint, .. } = &self.start {
-                let checkpoint = checkpoint.map(|(version, _)| version);
+                let checkpoint = *checkpoint;
                 moves.extend(open(&written, checkpoint));
                 let Written { pod, gone } = written;
                 // Gone where the checkpoint has passed, it has long been told.
@@ -303,9 +304,8 @@ fn open(written: &Written, checkpoint: Option<Version>) -> Vec<Move> {
 
 /// Whether a pod that the book does not name has come since it was written, and has not only
 /// gained the labels that make it of concern.
-fn is_newer(pod: &Pod, checkpoint: Option<(Version, Timestamp)>, booked: &BTreeSet<String>) -> bool {
-    let created_since = |(_, time): (Version, Timestamp)| {
-        pod.created.is_some_and(|created| created.as_second() >= time.as_second())
-    };
-    booked.contains(&pod.namespace) && checkpoint.is_some_and(created_since)
+fn is_new(pod: &Pod, booked: &BTreeMap<String, Timestamp>) -> bool {
+    let (Some(created), Some(since)) = (pod.created, booked.get(&pod.namespace)) else { return false };
+    // Creation has whole seconds.
+    created.as_second() >= since.as_second()
 }

@@ -79,8 +79,11 @@ impl Trigger {
     #[must_use]
     pub fn counts(&self, moved: &Move, baseline: Baseline) -> Option<Transition> {
         let transition = self.transition(moved)?;
-        let counts = moved.seen > baseline.version || transition.is_since(&moved.after, baseline.since);
-        counts.then_some(transition)
+        if moved.seen > baseline.version {
+            return Some(transition);
+        }
+        // As at first sight, which may have been before it was seen to move.
+        transition.is_since(&moved.after, baseline.since).then_some(Transition { n: 0, ..transition })
     }
 
     /// The transition that a move is to this trigger.
@@ -108,7 +111,8 @@ impl Trigger {
     /// The transitions of a pod that was there, or had just gone, when the operator learnt of an
     /// ExtendedJob that was created at `since`.
     ///
-    /// Stamps have whole seconds, and equal counts, so that one manifest with both works.
+    /// Stamps have whole seconds, and equal counts, so that one manifest with both works. Those alike
+    /// are one: how many there were depends on who looks.
     #[must_use]
     pub fn at_first_sight(&self, pod: &Pod, since: Timestamp) -> Vec<Transition> {
         if !self.concerns(pod) {
@@ -117,8 +121,8 @@ impl Trigger {
         let all: Vec<Transition> = match self.when {
             When::Created => vec![Transition::created(pod)],
             When::Ready => {
-                let ready = pod.edges.states().filter(|(to, _)| to.is_ready());
-                let ready = ready.map(|(to, n)| Edge { to, n, seen: 0, lost: false });
+                let ready = pod.edges.states().filter(|to| to.is_ready());
+                let ready = ready.map(|to| Edge { to, n: 0, seen: 0, lost: false });
                 ready.map(|edge| Transition::of(When::Ready, edge)).collect()
             }
             When::NotReady | When::Deleted => vec![],
@@ -136,8 +140,9 @@ pub struct Transition {
     pub status: Status,
     /// The condition's lastTransitionTime, or the creation of a pod that appears.
     pub time: Option<Timestamp>,
-    /// How many edges of this pod with this status and time came before.
-    pub n: u32,
+    /// How many edges of this pod with this status and time came before, see
+    /// [`Edges::raise`](crate::edges::Edges).
+    pub n: Version,
 }
 
 impl Transition {

@@ -79,7 +79,7 @@ impl From<Wire> for Lease {
             holder: spec.holder_identity,
             transitions: spec.lease_transitions,
             checkpoint: checkpoint.and_then(Result::ok),
-            written: metadata.managed_fields.iter().filter_map(|entry| entry.time).max(),
+            written: metadata.written(),
             version: metadata.resource_version,
         }
     }

@@ -39,6 +39,11 @@ pub(super) struct Owner {
 }
 
 impl Meta {
+    /// When the object was written last, by the API server's clock.
+    pub(super) fn written(&self) -> Option<Timestamp> {
+        self.managed_fields.iter().filter_map(|entry| entry.time).max()
+    }
+
     /// The owner that controls the object.
     pub(super) fn controller(&self) -> Option<&Owner> {
         self.owner_references.iter().find(|owner| owner.controller)

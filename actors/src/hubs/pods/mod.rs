@@ -71,8 +71,8 @@ struct Keeping {
     checkpoint: Option<Checkpoint>,
     book: Book,
     writing: Writing,
-    /// The namespaces whose book was whole at the begin of the term.
-    booked: BTreeSet<String>,
+    /// The namespaces whose book was whole at the begin of the term, and when it was written.
+    booked: BTreeMap<String, Timestamp>,
     /// Of which namespaces it was not, and why.
     lost: BTreeMap<String, String>,
     /// What was so far when the term began may be observed again.
@@ -131,13 +131,13 @@ impl PodHub {
         ctx.spawn(reading.into_actor(self).map(move |read, hub, ctx| match read {
             _ if hub.cluster.term().number() != Some(begin.term) => {}
             Ok((pages, barrier)) => {
-                let Read { book, lost } = Book::read(pages.clone());
+                let Read { book, times, lost } = Book::read(pages.clone());
                 let aside = pages.into_iter().filter(|page| lost.contains_key(&page.id.0)).collect();
                 let lost = lost.into_iter().map(|(namespace, loss)| (namespace, loss.to_string()));
                 let keeping = Keeping {
                     term: begin.term,
                     checkpoint: begin.checkpoint,
-                    booked: book.namespaces().cloned().collect(),
+                    booked: times,
                     lost: lost.collect(),
                     book,
                     writing: Writing::new(aside),
@@ -268,13 +268,17 @@ impl PodHub {
 
 impl Keeping {
     fn behind(&self) -> Start {
-        let checkpoint = self.checkpoint.map(|checkpoint| (checkpoint.version, checkpoint.time));
-        Start::Behind { checkpoint, booked: self.booked.clone() }
+        let mut booked = self.booked.clone();
+        // What was not there at the checkpoint is new, whenever its page was written.
+        if let Some(Checkpoint { time, .. }) = self.checkpoint {
+            booked.values_mut().for_each(|since| *since = time);
+        }
+        Start::Behind { checkpoint: self.checkpoint.map(|checkpoint| checkpoint.version), booked }
     }
 
     /// Why nothing is known of what pods of a namespace were like when the term began.
     fn loss(&self, namespace: &str) -> Option<String> {
-        let missing = || (!self.booked.contains(namespace)).then(|| "the book of pods is missing".to_owned());
+        let missing = || (!self.booked.contains_key(namespace)).then(|| "the book of pods is missing".to_owned());
         self.lost.get(namespace).cloned().or_else(missing)
     }
 }
