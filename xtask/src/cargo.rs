@@ -9,7 +9,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -54,32 +54,44 @@ pub(crate) fn compiling(subcommand: &str) -> Result<Command> {
 
 /// Builds the operator, and says where its binary is.
 pub(crate) fn build_operator(profile: Profile) -> Result<PathBuf> {
+    build(profile, [OPERATOR]).map(|[operator]| operator)
+}
+
+/// Builds programs, each named as its package, and says where their binaries are. Together, because what cargo
+/// tells dependencies apart by are also the features that all programs of one command want: on its own, a
+/// program that wants fewer than the operator would have them built once more.
+pub(crate) fn build<const N: usize>(profile: Profile, programs: [&str; N]) -> Result<[PathBuf; N]> {
     let mut command = compiling("build")?;
-    command.args(["--bin", OPERATOR, "--profile", profile.name()]);
+    command.args(["--profile", profile.name()]);
+    command.args(programs.iter().flat_map(|program| ["--package", program, "--bin", program]));
     // Cargo knows where it puts things, whatever the user's settings; so let it say.
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| process::cannot_start(&command))?;
-    let mut binary = None;
+    let mut binaries = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
-            binary = executable(&line.context("read cargo's messages")?).or(binary);
+            binaries.extend(executable(&line.context("read cargo's messages")?));
         }
     }
     let status = child.wait().context("wait for cargo build")?;
     if !status.success() {
         bail!("`{}` failed: {status}", process::shown(&command));
     }
-    binary.context("cargo build did not say where it put the operator")
+    let found = programs.map(|program| {
+        binaries.iter().find(|path| path.file_name().is_some_and(|name| name == program)).cloned()
+    });
+    let found: Option<Vec<PathBuf>> = found.into_iter().collect();
+    let found = found.and_then(|found| found.try_into().ok());
+    found.with_context(|| format!("cargo build did not say where it put {}", programs.join(" and ")))
 }
 
 /// The name of the operator's binary.
 pub(crate) const OPERATOR: &str = "extendedjob-operator";
 
-/// The operator's path, if this message of cargo is the one that tells it.
+/// The path of a program, if this message of cargo tells of one.
 fn executable(message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
-    let path = Path::new(message.get("executable")?.as_str()?);
-    (path.file_name()? == OPERATOR).then(|| path.to_owned())
+    Some(PathBuf::from(message.get("executable")?.as_str()?))
 }
 
 /// The compiler's name for this machine, such as `x86_64-unknown-linux-gnu`.
@@ -94,10 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_operators_path_is_taken_from_its_own_message_only() {
+    fn the_path_of_a_program_is_taken_from_its_own_message_only() {
         let operator = r#"{"reason":"compiler-artifact","executable":"/t/debug/extendedjob-operator"}"#;
         assert_eq!(executable(operator), Some(PathBuf::from("/t/debug/extendedjob-operator")));
-        assert_eq!(executable(r#"{"executable":"/t/debug/crdgen"}"#), None);
+        assert_eq!(executable(r#"{"reason":"compiler-artifact","executable":null}"#), None);
         assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
     }
 }

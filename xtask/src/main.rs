@@ -12,6 +12,7 @@ mod install;
 mod libtest;
 mod process;
 mod steps;
+mod storm;
 mod target;
 mod test;
 
@@ -30,6 +31,7 @@ struct Arguments {
 enum Task {
     Demo(demo::Demo),
     Test(test::Test),
+    Storm(storm::Storm),
     Install(install::Install),
     Image(image::Image),
     Gen(generate::Gen),
@@ -53,6 +55,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Demo(demo) => demo.run()?,
         Task::Test(test) => return test.run(),
+        Task::Storm(storm) => storm.run()?,
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
         Task::Gen(r#gen) => r#gen.run()?,

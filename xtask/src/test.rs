@@ -9,7 +9,7 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::libtest::{self, Count};
 use crate::steps::Steps;
 use crate::target::{Target, Which};
-use crate::{deny, dump, generate, install, process};
+use crate::{deny, dump, generate, install, process, storm};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
@@ -21,8 +21,8 @@ pub(crate) struct Test {
     #[command(flatten)]
     which: Which,
 
-    /// Do also what takes too long for every run: licences and sources of dependencies, and the tests of the
-    /// local cluster itself
+    /// Do also what takes too long for every run: licences and sources of dependencies, the tests of the local
+    /// cluster itself, the larger model checks, and all storms
     #[arg(long)]
     all: bool,
 
@@ -59,13 +59,25 @@ impl Test {
             .step(&format!("{target} is up"), || target.up())
             .and_then(|()| report.step("operator image", || install::provide_image(target, Profile::Dev)))
             .and_then(|image| report.step("operator installed", || install::apply(target, &image)))
-            .and_then(|()| report.tests("end-to-end tests", || end_to_end(target, &self.filter)));
+            .and_then(|()| report.tests("end-to-end tests", || end_to_end(target, &self.filter)))
+            .and_then(|()| self.storm(target, report));
         if tested.is_none() {
             dump::dump(target);
         }
         if let (Target::Local(cluster, _), false) = (target, self.keep) {
             report.step(&format!("{target} is gone"), || cluster.down());
         }
+    }
+}
+
+impl Test {
+    /// Kills operators in the midst of many changes, where they can be killed.
+    fn storm(&self, target: &Target, report: &mut Report) -> Option<()> {
+        let Target::Local(_, name) = target else { return Some(()) };
+        if !self.filter.is_empty() {
+            return Some(());
+        }
+        report.step("storms", || storm::Load::of_test(self.all).storm_on(name))
     }
 }
 

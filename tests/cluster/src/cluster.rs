@@ -12,7 +12,7 @@ use crate::layout::Layout;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::status::{ComponentStatus, Status};
-use crate::{lock, namespaces, process, registry, requirements, sweep, up};
+use crate::{etcd, lock, namespaces, process, registry, requirements, sweep, up};
 
 /// How a cluster is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +205,15 @@ impl Cluster {
             up::start(&self.layout, &component)?;
         }
         up::await_ready(&self.layout, &component)
+    }
+
+    /// Lets the API server forget all former versions of all objects, so that a list or a watch from one of
+    /// them is answered with 410 Gone. It is restarted for that: it answers from its own memory what etcd no
+    /// longer knows.
+    pub fn forget_history(&self) -> Result<()> {
+        etcd::compact(&self.layout)?;
+        self.stop_component("kube-apiserver")?;
+        self.start_component("kube-apiserver")
     }
 
     fn component(&self, name: &str) -> Result<Component> {

@@ -14,6 +14,7 @@ mod cgroups;
 mod cluster;
 mod command;
 mod components;
+mod etcd;
 mod files;
 mod images;
 mod kubeconfig;

@@ -20,6 +20,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("nsenter", "util-linux"),
     ("openssl", "openssl"),
     ("socat", "socat"),
+    ("curl", "curl"),
     ("buildah", "buildah"),
     ("docker-registry", "docker-registry"),
     ("busybox", "busybox-static"),

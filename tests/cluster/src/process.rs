@@ -4,6 +4,7 @@
 //! of its start, and the boot it belongs to, do.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,7 +65,8 @@ impl Process {
         }
         match pidfd_send_signal(descriptor, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("cannot send a signal to process {}", self.pid)),
+            Err(error) => Err(io::Error::from_raw_os_error(error.raw_os_error()))
+                .with_context(|| format!("cannot send a signal to process {}", self.pid)),
         }
     }
 
@@ -130,12 +132,20 @@ fn started(stat: &str) -> Option<u64> {
     // The second field is a name, which may hold spaces and parentheses.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
-    if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
+    // Fields 20 and 22 of the manual.
+    let (threads, started) = (fields.nth(16)?, fields.nth(1)?.parse().ok()?);
+    // The first thread of a killed process may have ended before the others, which hold on to its ports.
+    let has_ended = state == "X" || (state == "Z" && threads == "1");
+    (!has_ended).then_some(started)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stat(name: &str, state: &str, threads: u8) -> String {
+        format!("7 ({name}) {state} 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 {threads} 0 4242 1000 1")
+    }
 
     fn sleeper() -> (std::process::Child, Process) {
         let child = Command::new("sleep").arg("60").spawn().unwrap();
@@ -178,9 +188,13 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let rest = "S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1000 1";
-        assert_eq!(started(&format!("7 (a) b (c) {rest}")), Some(4242));
-        assert_eq!(started("7 (a) Z 1 1"), None);
+        assert_eq!(started(&stat("a) b (c", "S", 1)), Some(4242));
         assert_eq!(started(""), None);
+    }
+
+    #[test]
+    fn a_process_ends_with_its_last_thread() {
+        assert_eq!(started(&stat("a", "Z", 3)), Some(4242));
+        assert_eq!(started(&stat("a", "Z", 1)), None);
     }
 }

@@ -278,7 +278,8 @@ impl Keeping {
 
     /// Why nothing is known of what pods of a namespace were like when the term began.
     fn loss(&self, namespace: &str) -> Option<String> {
-        let missing = || (!self.booked.contains_key(namespace)).then(|| "the book of pods is missing".to_owned());
+        let missing =
+            || (!self.booked.contains_key(namespace)).then(|| "the book of pods is missing".to_owned());
         self.lost.get(namespace).cloned().or_else(missing)
     }
 }
@@ -337,8 +338,11 @@ impl StreamHandler<Observation<Pod>> for PodHub {
         }
         if !was_complete && self.tracker.is_complete() {
             self.readiness.complete(List::Pods);
-            for (_, subscription) in std::mem::take(&mut self.waiting) {
-                self.tell_all(subscription);
+            // The list of a standby answers nobody: the term begins with another one.
+            if self.keeping.is_some() {
+                for (_, subscription) in std::mem::take(&mut self.waiting) {
+                    self.tell_all(subscription);
+                }
             }
         }
         self.write_book(ctx);

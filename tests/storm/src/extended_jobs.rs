@@ -1,0 +1,79 @@
+//! The ExtendedJobs of a scenario.
+
+use anyhow::{Context, Result};
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+use crate::names::{GROUP, KIND, VERSION};
+use crate::namespace::Namespace;
+use crate::patience::{answered, until};
+use crate::pods::IN_SELECTOR;
+
+/// The spec of one that waits for pods. Its Jobs are parked: they start no pod, and end when they are told to.
+pub(crate) fn triggered(when: &str) -> Value {
+    let selector = json!({"matchLabels": {"app": IN_SELECTOR}});
+    json!({"triggers": {"when": when, "selector": selector}, "template": parked()})
+}
+
+/// The spec of one that runs once.
+pub(crate) fn once() -> Value {
+    json!({"run": "once", "template": parked()})
+}
+
+fn parked() -> Value {
+    let containers = json!([{"name": "main", "image": "busybox"}]);
+    json!({"spec": {
+        "suspend": true,
+        "template": {"spec": {"restartPolicy": "Never", "containers": containers}},
+    }})
+}
+
+impl Namespace {
+    /// Those in the namespace.
+    pub(crate) fn extended_jobs(&self) -> Api<DynamicObject> {
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, KIND));
+        Api::namespaced_with(self.client().clone(), &self.name, &kind)
+    }
+
+    /// Creates one, and waits until an operator acts on it.
+    pub(crate) async fn declare(&self, name: &str, spec: Value) -> Result<()> {
+        self.create_extended_job(name, spec).await?;
+        self.until(name, "Ready=True", |seen| {
+            let mut conditions = seen["status"]["conditions"].as_array().into_iter().flatten();
+            seen["status"]["observedGeneration"] == 1
+                && conditions.any(|found| found["type"] == "Ready" && found["status"] == "True")
+        })
+        .await
+    }
+
+    /// Creates one, whoever acts on it.
+    pub(crate) async fn create_extended_job(&self, name: &str, spec: Value) -> Result<()> {
+        let manifest = json!({
+            "apiVersion": format!("{GROUP}/{VERSION}"),
+            "kind": KIND,
+            "metadata": {"name": name},
+            "spec": spec,
+        });
+        let object: DynamicObject = serde_json::from_value(manifest).context("an ExtendedJob's manifest")?;
+        let (extended_jobs, params) = (self.extended_jobs(), PostParams::default());
+        answered(&format!("create the ExtendedJob {name}"), || extended_jobs.create(&params, &object))
+            .await
+            .map(drop)
+    }
+
+    /// Waits until none of its runs waits to be started.
+    pub(crate) async fn until_nothing_is_pending(&self, name: &str) -> Result<()> {
+        self.until(name, "no pending run", |seen| seen["status"]["pending"].as_u64().unwrap_or(0) == 0).await
+    }
+
+    async fn until(&self, name: &str, wanted: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+        let extended_jobs = self.extended_jobs();
+        until(&format!("{wanted} of the ExtendedJob {name}"), async || {
+            let seen = answered("read an ExtendedJob", || extended_jobs.get(name)).await?;
+            Ok(is_so(&seen.data).then_some(()))
+        })
+        .await
+    }
+}

@@ -1,0 +1,52 @@
+//! The Lease that says which operator leads.
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::names::OPERATOR;
+use crate::patience::{answered, asked};
+
+/// The HTTP status of a write whose object has changed since it was read.
+const CONFLICT: u16 = 409;
+
+/// The name of the process that leads: what stands before the `_` of its identity.
+pub(crate) async fn leader(client: &Client) -> Result<Option<String>> {
+    Ok(read(client).await?.as_ref().and_then(leader_in))
+}
+
+/// Takes the Lease from the processes that are known to be dead, as if the last of them had given it back, so
+/// that the next one need not wait for its end.
+pub(crate) async fn release(client: &Client, is_dead: impl Fn(&str) -> bool) -> Result<()> {
+    let leases = leases(client);
+    loop {
+        let Some(lease) = read(client).await? else { return Ok(()) };
+        if !leader_in(&lease).is_some_and(|name| is_dead(&name)) {
+            return Ok(());
+        }
+        let metadata = json!({"resourceVersion": lease.metadata.resource_version});
+        let patch = Patch::Merge(json!({"metadata": metadata, "spec": {"holderIdentity": ""}}));
+        let params = PatchParams::default();
+        match asked("release the Lease", || leases.patch(OPERATOR, &params, &patch)).await? {
+            // A renewal was still on its way when its sender died.
+            Err(status) if status.code == CONFLICT => {}
+            other => return other.map(drop).context("cannot release the Lease"),
+        }
+    }
+}
+
+async fn read(client: &Client) -> Result<Option<Lease>> {
+    let leases = leases(client);
+    answered("read the Lease", || leases.get_opt(OPERATOR)).await
+}
+
+fn leader_in(lease: &Lease) -> Option<String> {
+    let identity = lease.spec.as_ref()?.holder_identity.as_deref()?;
+    identity.split_once('_').map(|(name, _)| name.to_owned())
+}
+
+fn leases(client: &Client) -> Api<Lease> {
+    Api::namespaced(client.clone(), OPERATOR)
+}

@@ -1,0 +1,52 @@
+//! How hard it storms, and which storms there are, as the user says it.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::scenarios::Scenario;
+
+/// What the command line says about the storms.
+#[derive(Args)]
+pub(crate) struct Load {
+    /// Pods of a storm [default: 500, or 100 with --short]
+    // Fewer would leave some of the groups empty that a crowd is divided into; more would meet the operator's
+    // brake of 10,000 runs, and the patience of two cores.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(20..=3000))]
+    pods: Option<u16>,
+
+    /// How long leaders are killed one after the other [default: 2, or 20 seconds with --short]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=60))]
+    minutes: Option<u64>,
+
+    /// Small storms, and only those that take seconds
+    #[arg(long)]
+    short: bool,
+
+    /// Only these scenarios
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO")]
+    only: Vec<Scenario>,
+}
+
+impl Load {
+    /// The number of pods.
+    pub(crate) fn pods(&self) -> usize {
+        self.pods.unwrap_or(if self.short { 100 } else { 500 }).into()
+    }
+
+    /// How long leaders are killed.
+    pub(crate) fn time(&self) -> Duration {
+        let default = Duration::from_secs(if self.short { 20 } else { 120 });
+        self.minutes.map_or(default, |minutes| Duration::from_secs(60 * minutes))
+    }
+
+    /// Only what takes seconds.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short
+    }
+
+    /// The scenarios, in their order.
+    pub(crate) fn scenarios(&self) -> Vec<Scenario> {
+        if self.only.is_empty() { Scenario::all(self.short) } else { self.only.clone() }
+    }
+}

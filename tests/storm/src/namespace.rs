@@ -1,0 +1,72 @@
+//! A namespace of a scenario's own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Result;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, ServiceAccount};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::core::ObjectMeta;
+use kube::{Api, Client, Resource};
+
+use crate::patience::{answered, done_or};
+
+/// What the names of all namespaces of storms begin with.
+pub(crate) const PREFIX: &str = "storm-";
+/// The HTTP status where the object is there already.
+const ALREADY_EXISTS: u16 = 409;
+
+/// A namespace, and what is in it.
+#[derive(Clone)]
+pub(crate) struct Namespace {
+    /// Its name.
+    pub(crate) name: String,
+    client: Client,
+}
+
+impl Namespace {
+    /// A new one, in which pods can be created.
+    pub(crate) async fn create(client: &Client, purpose: &str) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{purpose}-{}-{number}", std::process::id());
+        let named = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let params = PostParams::default();
+        let namespaces: Api<NamespaceObject> = Api::all(client.clone());
+        let object = NamespaceObject { metadata: named(&name), ..NamespaceObject::default() };
+        let what = format!("create the namespace {name}");
+        done_or(&what, ALREADY_EXISTS, || namespaces.create(&params, &object)).await?;
+        let namespace = Self { name, client: client.clone() };
+        // No pod is let in without it, and the controller that makes it takes up to a minute after a restart of
+        // the API server.
+        let accounts: Api<ServiceAccount> = namespace.api();
+        let account = ServiceAccount { metadata: named("default"), ..ServiceAccount::default() };
+        let what = "create the namespace's default account";
+        done_or(what, ALREADY_EXISTS, || accounts.create(&params, &account)).await?;
+        Ok(namespace)
+    }
+
+    /// The objects of a kind in it.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Gives it up without waiting for its end. Its ExtendedJobs go first, so that the end of its pods is
+    /// nothing to the operators of the next scenario.
+    pub(crate) async fn abandon(&self) -> Result<()> {
+        let (delete, all) = (DeleteParams::default(), ListParams::default());
+        let extended_jobs = self.extended_jobs();
+        let deleted = answered("delete the ExtendedJobs", || extended_jobs.delete_collection(&delete, &all));
+        deleted.await?;
+        let namespaces: Api<NamespaceObject> = Api::all(self.client.clone());
+        answered("delete the namespace", || namespaces.delete(&self.name, &delete)).await.map(drop)
+    }
+
+    /// The client that leads to it.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}

@@ -1,0 +1,169 @@
+//! Operators as processes of this machine, to be killed, stopped and started at a chosen moment.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::account::CONTEXT;
+use crate::lease;
+use crate::names::OPERATOR;
+use crate::patience::until;
+use crate::target::Target;
+
+/// The operators of one scenario. They are killed when it is dropped.
+pub(crate) struct Operators<'a> {
+    target: &'a Target,
+    running: Vec<Operator>,
+}
+
+/// One process.
+struct Operator {
+    /// What the Lease calls it.
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl<'a> Operators<'a> {
+    /// None yet.
+    pub(crate) fn none(target: &'a Target) -> Self {
+        Self { target, running: Vec::new() }
+    }
+
+    /// Starts one more, and does not wait until it does anything.
+    pub(crate) fn start(&mut self) -> Result<()> {
+        self.running.push(Operator::start(self.target, None)?);
+        Ok(())
+    }
+
+    /// The same for one that ends itself, as by a crash, at this place of its program.
+    pub(crate) fn start_to_crash(&mut self, failpoint: &str) -> Result<()> {
+        self.running.push(Operator::start(self.target, Some(failpoint))?);
+        Ok(())
+    }
+
+    /// Waits until the only one that runs has crashed. The next one need not wait until its Lease ends.
+    pub(crate) async fn crashed(&mut self, failpoint: &str) -> Result<()> {
+        let running = &mut self.running;
+        until(&format!("the operator to crash at {failpoint}"), async || {
+            let ended = running.iter_mut().all(|operator| !matches!(operator.child.try_wait(), Ok(None)));
+            Ok(ended.then_some(()))
+        })
+        .await?;
+        self.kill_all().await
+    }
+
+    /// Waits until one of those that run leads, and gives its name.
+    pub(crate) async fn leader(&mut self) -> Result<String> {
+        self.leader_other_than("").await
+    }
+
+    /// The same, if it must be another one.
+    pub(crate) async fn leader_other_than(&mut self, former: &str) -> Result<String> {
+        // A closure that is called again can't lend what it holds: so the Lease alone is looked at in it.
+        let (client, names) = (&self.target.client, self.names());
+        let found = until("one of the operators to lead", async || {
+            let leader = lease::leader(client).await?;
+            Ok(leader.filter(|leader| leader != former && names.contains(leader)))
+        });
+        let found = found.await;
+        // An operator that ended by itself tells more than the wait for it.
+        self.ensure_alive()?;
+        found
+    }
+
+    /// kill -9 of the one that leads. The next one need not wait until its Lease ends.
+    pub(crate) async fn kill_leader(&mut self) -> Result<()> {
+        let leader = self.leader().await?;
+        self.running.retain(|operator| operator.name != leader);
+        lease::release(&self.target.client, |name| name == leader).await
+    }
+
+    /// kill -9 of all.
+    pub(crate) async fn kill_all(&mut self) -> Result<()> {
+        let names = self.names();
+        self.running.clear();
+        lease::release(&self.target.client, |name| names.iter().any(|killed| killed == name)).await
+    }
+
+    /// Keeps one of them from doing anything, as a machine does that stands still.
+    pub(crate) fn freeze(&self, name: &str) -> Result<()> {
+        self.signal(name, Signal::STOP)
+    }
+
+    /// Lets it go on, as if no time had passed.
+    pub(crate) fn thaw(&self, name: &str) -> Result<()> {
+        self.signal(name, Signal::CONT)
+    }
+
+    /// That none has ended by itself.
+    pub(crate) fn ensure_alive(&mut self) -> Result<()> {
+        for Operator { name, child, log } in &mut self.running {
+            let ended = child.try_wait().with_context(|| format!("cannot look at the operator {name}"))?;
+            if let Some(status) = ended {
+                bail!("the operator {name} has ended by itself ({status}): see {}", log.display());
+            }
+        }
+        Ok(())
+    }
+
+    fn signal(&self, name: &str, signal: Signal) -> Result<()> {
+        let operator = self.position(name).and_then(|index| self.running.get(index));
+        let pid = operator.and_then(|operator| Pid::from_raw(i32::try_from(operator.child.id()).ok()?));
+        // The number is this process's as long as nobody has collected its end.
+        kill_process(pid.with_context(|| format!("no operator {name} runs"))?, signal)
+            .map_err(|error| io::Error::from_raw_os_error(error.raw_os_error()))
+            .with_context(|| format!("cannot send a signal to the operator {name}"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.running.iter().map(|operator| operator.name.clone()).collect()
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.running.iter().position(|operator| operator.name == name)
+    }
+}
+
+impl Operator {
+    fn start(target: &Target, failpoint: Option<&str>) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("storm-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let log = target.folder.join(format!("{name}.log"));
+        let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        // setpriv becomes the operator, which then dies with this program, however that ends.
+        let mut command = Command::new("setpriv");
+        if let Some(failpoint) = failpoint {
+            command.env("EXTENDEDJOB_FAILPOINT", failpoint);
+        }
+        let child = command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&target.operator)
+            .arg("--kubeconfig")
+            .arg(target.account_kubeconfig())
+            .args(["--context", CONTEXT, "--lease-namespace", OPERATOR])
+            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            // The first part of its identity in the Lease.
+            .env("HOSTNAME", &name)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot start {}", target.operator.display()))?;
+        Ok(Self { name, child, log })
+    }
+}
+
+impl Drop for Operator {
+    /// kill -9, and the end of it.
+    fn drop(&mut self) {
+        if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
+            eprintln!("the operator {} could not be killed: {error}", self.name);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The scenarios' outcomes, and their table.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Error, Result};
+
+use crate::expected::Tally;
+use crate::load::Load;
+use crate::scenarios::Scenario;
+use crate::stage::Stage;
+use crate::target::Target;
+
+/// Differences that are shown of one scenario; one is often as good as a hundred.
+const SHOWN: usize = 10;
+
+/// All outcomes.
+pub(crate) struct Report {
+    outcomes: Vec<Outcome>,
+}
+
+struct Outcome {
+    scenario: Scenario,
+    tally: Tally,
+    /// What went wrong besides, or with it.
+    trouble: Option<Error>,
+    took: Duration,
+}
+
+impl Report {
+    /// Runs the scenarios, one after the other, whatever comes of them.
+    pub(crate) async fn gather(target: &Target, load: &Load) -> Self {
+        let mut outcomes = Vec::new();
+        for scenario in load.scenarios() {
+            println!("==> {scenario}");
+            let begin = Instant::now();
+            let (tally, played) = play(target, load, scenario).await;
+            let outcome = Outcome { scenario, tally, trouble: played.err(), took: begin.elapsed() };
+            println!("{outcome}");
+            outcomes.push(outcome);
+        }
+        Self { outcomes }
+    }
+
+    /// Whether nothing is missing, nothing double, and nothing else went wrong.
+    pub(crate) fn is_good(&self) -> bool {
+        self.outcomes.iter().all(Outcome::is_good)
+    }
+}
+
+impl Outcome {
+    fn is_good(&self) -> bool {
+        self.tally.is_exact() && self.trouble.is_none()
+    }
+}
+
+/// Plays one scenario. What was counted is worth having, also if it failed.
+async fn play(target: &Target, load: &Load, scenario: Scenario) -> (Tally, Result<()>) {
+    let mut stage = match Stage::set(target, load, &scenario.to_string()).await {
+        Ok(stage) => stage,
+        Err(error) => return (Tally::default(), Err(error)),
+    };
+    let played = scenario.play(&mut stage).await;
+    let tally = stage.tally();
+    let struck = stage.strike().await;
+    (tally, played.and(struck))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.outcomes.iter().map(|outcome| outcome.scenario.to_string().len()).max().unwrap_or(0);
+        let width = width.max("scenario".len());
+        let header = ["expected", "found", "missing", "double", "seconds"].map(|title| format!("{title:>8}"));
+        writeln!(f, "{:width$}  {}", "scenario", header.join("  "))?;
+        for Outcome { scenario, tally: Tally { expected, found, missing, double, .. }, trouble, took } in
+            &self.outcomes
+        {
+            let numbers = [expected, found, missing, double].map(|number| format!("{number:>8}"));
+            let seconds = format!("{:>8.1}", took.as_secs_f64());
+            let verdict = if trouble.is_some() { "  FAILED" } else { "" };
+            writeln!(f, "{:width$}  {}  {seconds}{verdict}", scenario.to_string(), numbers.join("  "))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is worth knowing at once, before the table at the end.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.is_good() { "good" } else { "FAILED" };
+        write!(f, "<== {}: {verdict} after {:.1} s", self.scenario, self.took.as_secs_f64())?;
+        for difference in self.tally.differences.iter().take(SHOWN) {
+            write!(f, "\n    {difference}")?;
+        }
+        if self.tally.differences.len() > SHOWN {
+            write!(f, "\n    and {} more", self.tally.differences.len() - SHOWN)?;
+        }
+        self.trouble.iter().try_for_each(|trouble| write!(f, "\n    {trouble:#}"))
+    }
+}

@@ -1,0 +1,51 @@
+//! All pods become ready at once: each gets one Job, whoever dies meanwhile.
+
+use anyhow::Result;
+use futures::try_join;
+
+use crate::extended_jobs::triggered;
+use crate::pods::{IN_SELECTOR, Pod};
+use crate::stage::Stage;
+
+/// Nobody dies.
+pub(super) async fn undisturbed(stage: &mut Stage<'_>) -> Result<()> {
+    let pods = crowd(stage).await?;
+    stage.namespace.turn_ready(&pods, 0).await?;
+    stage.settle().await
+}
+
+/// The operator dies, and another one is started.
+pub(super) async fn with_a_killed_operator(stage: &mut Stage<'_>) -> Result<()> {
+    let pods = crowd(stage).await?;
+    let Stage { namespace, jobs, operators, .. } = &mut *stage;
+    let burst = namespace.turn_ready(&pods, 0);
+    let death = async {
+        jobs.until("half of the Jobs", |seen| seen.runs.len() >= pods.len() / 2).await?;
+        operators.kill_leader().await?;
+        operators.start()
+    };
+    try_join!(burst, death)?;
+    stage.settle().await
+}
+
+/// The API server dies and comes back; the operator lives through it.
+pub(super) async fn with_a_killed_api_server(stage: &mut Stage<'_>) -> Result<()> {
+    let pods = crowd(stage).await?;
+    let Stage { namespace, jobs, target, .. } = &*stage;
+    let burst = namespace.turn_ready(&pods, 0);
+    let death = async {
+        jobs.until("half of the Jobs", |seen| seen.runs.len() >= pods.len() / 2).await?;
+        target.kill_and_restart_api_server().await
+    };
+    try_join!(burst, death)?;
+    stage.settle().await
+}
+
+/// The pods, not yet ready, and an ExtendedJob that waits for them.
+async fn crowd(stage: &mut Stage<'_>) -> Result<Vec<Pod>> {
+    stage.operators.start()?;
+    stage.declare("ready", triggered("ready")).await?;
+    let pods = stage.namespace.create_pods("burst", stage.load.pods(), IN_SELECTOR).await?;
+    stage.expected.one("ready", &pods);
+    Ok(pods)
+}

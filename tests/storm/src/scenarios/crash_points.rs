@@ -1,0 +1,84 @@
+//! The operator crashes at each of its writes: before it is sent, when it is done but nobody knows, and after its
+//! answer. The next operator makes up for it.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::extended_jobs::triggered;
+use crate::finish::finish_as_they_come;
+use crate::jobs_seen::Run;
+use crate::stage::Stage;
+
+/// Pods for each crash: one whose run starts at once, and two that wait.
+const PODS: usize = 3;
+/// The writes, by the names that the operator gives them, and which of their kind. The first of a Lease is taking
+/// it, the first ledger is the baseline, the second one the queue.
+const WRITES: [(&str, u32); 12] = [
+    ("lease", 1),
+    ("lease", 3),
+    ("ledger", 1),
+    ("ledger", 2),
+    ("page", 1),
+    ("job", 1),
+    ("job", 2),
+    ("status", 1),
+    ("status", 3),
+    ("output", 1),
+    ("mark", 1),
+    ("cleanup", 1),
+];
+/// The write for which containers have to say something.
+const REALLY_RUN: &str = "output";
+const STAGES: [&str; 3] = ["before", "unanswered", "after"];
+
+/// See the module.
+pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
+    // A crash between a write and its answer holds what the others hold; the long form has them all.
+    let is_played = |stage: &str, number: u32, short: bool| !short || (stage == "unanswered" && number < 3);
+    for (write, number) in WRITES {
+        for moment in STAGES.into_iter().filter(|moment| is_played(moment, number, stage.load.is_short())) {
+            crash_at(stage, write, moment, number).await?;
+        }
+    }
+    stage.operators.start()?;
+    stage.settle().await
+}
+
+async fn crash_at(stage: &mut Stage<'_>, write: &str, moment: &str, number: u32) -> Result<()> {
+    let name = format!("{write}-{moment}-{number}");
+    let failpoint = format!("{write}:{moment}:{number}");
+    stage.operators.start_to_crash(&failpoint)?;
+    let is_parked = |run: &Run| !run.extended_job.starts_with(REALLY_RUN);
+    let finishing = finish_as_they_come(stage.namespace.clone(), stage.jobs.receiver(), &name, is_parked);
+    let crashing = async {
+        stage.namespace.create_extended_job(&name, of_pods(&name, write)).await?;
+        let pods = stage.namespace.create_pods(&name, PODS, &name).await?;
+        stage.expected.one(&name, &pods);
+        stage.namespace.turn_ready(&pods, 0).await?;
+        stage.operators.crashed(&failpoint).await?;
+        stage.operators.start()?;
+        stage.until_all_jobs().await?;
+        stage.namespace.until_nothing_is_pending(&name).await?;
+        stage.operators.kill_all().await
+    };
+    tokio::select! {
+        broken = finishing => match broken? {},
+        crashed = crashing => crashed,
+    }
+}
+
+/// An ExtendedJob whose few runs need every kind of write.
+fn of_pods(name: &str, write: &str) -> Value {
+    let mut spec = triggered("ready");
+    spec["triggers"]["selector"]["matchLabels"]["app"] = json!(name);
+    spec["maxConcurrentRuns"] = json!(1);
+    spec["successfulRunsHistoryLimit"] = json!(0);
+    if write == REALLY_RUN || write == "mark" {
+        spec["output"] = json!({"stdout": {"configRef": name, "overwrite": true}});
+    }
+    if write == REALLY_RUN {
+        spec["template"]["spec"]["suspend"] = json!(false);
+        spec["template"]["spec"]["template"]["spec"]["containers"][0]["command"] = json!(["echo", "done"]);
+    }
+    spec
+}

@@ -1,0 +1,74 @@
+//! The storms, each with what the rules promise for it.
+
+mod burst;
+mod crash_points;
+mod downtime;
+mod idle_restart;
+mod leaders;
+mod queue;
+mod stopped_leader;
+
+use std::fmt;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::stage::Stage;
+
+/// A storm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// All pods become ready at once
+    Burst,
+    /// The same, and the operator is killed in the middle
+    KillInBurst,
+    /// Pods of all kinds change while no operator runs
+    Downtime,
+    /// The same, and the API server can't tell what happened in between
+    #[value(name = "downtime-410")]
+    Downtime410,
+    /// The operator crashes before and after each kind of write, and before its answer
+    CrashPoints,
+    /// Runs wait for each other, and the operator is killed while they do
+    Queue,
+    /// One leader after the other is killed
+    Leaders,
+    /// A leader stands still while another leads, and goes on
+    StoppedLeader,
+    /// The API server is killed in the middle of a burst
+    Apiserver,
+    /// An operator starts where nothing has changed
+    IdleRestart,
+}
+
+impl Scenario {
+    /// All of them, or those that take seconds.
+    pub(crate) fn all(short: bool) -> Vec<Self> {
+        // A Lease has to run out in it.
+        let takes_long = |scenario: &Self| *scenario == Self::StoppedLeader;
+        Self::value_variants().iter().copied().filter(|scenario| !(short && takes_long(scenario))).collect()
+    }
+
+    /// Plays it to its end.
+    pub(crate) async fn play(self, stage: &mut Stage<'_>) -> Result<()> {
+        match self {
+            Self::Burst => burst::undisturbed(stage).await,
+            Self::KillInBurst => burst::with_a_killed_operator(stage).await,
+            Self::Downtime => downtime::with_a_resumed_watch(stage).await,
+            Self::Downtime410 => downtime::with_a_gap(stage).await,
+            Self::CrashPoints => crash_points::play(stage).await,
+            Self::Queue => queue::play(stage).await,
+            Self::Leaders => leaders::play(stage).await,
+            Self::StoppedLeader => stopped_leader::play(stage).await,
+            Self::Apiserver => burst::with_a_killed_api_server(stage).await,
+            Self::IdleRestart => idle_restart::play(stage).await,
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}

@@ -1,0 +1,91 @@
+//! `cargo xtask storm`: crowds of pods, dying operators, and every Job counted.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use local_cluster::Cluster;
+
+use crate::cargo::{self, OPERATOR, Profile};
+use crate::steps::Steps;
+use crate::target::Target;
+use crate::{install, process};
+
+/// Let it storm: many pods change at once while operators are killed, stopped and started
+///
+/// Brings up a local cluster, installs the operator, and does that in one scenario after the other. A table at
+/// the end says how many Jobs there should be, how many there were, and how many were missing or double; it
+/// is a failure if any was.
+#[derive(Args)]
+pub(crate) struct Storm {
+    /// The local cluster, made if it does not run
+    #[arg(long, default_value = "storm")]
+    name: String,
+
+    /// Leave the cluster running; the next run uses it as it is
+    #[arg(long)]
+    keep: bool,
+
+    #[command(flatten)]
+    load: Load,
+}
+
+/// What is handed on to the program that does it, whose defaults hold for what is left out.
+#[derive(Args, Default)]
+pub(crate) struct Load {
+    /// Pods of a storm [default: 500, or 100 with --short]
+    #[arg(long, value_name = "N")]
+    pods: Option<u16>,
+
+    /// How long leaders are killed one after the other [default: 2, or 20 seconds with --short]
+    #[arg(long, value_name = "M")]
+    minutes: Option<u64>,
+
+    /// Small storms, and only those that take seconds
+    #[arg(long)]
+    short: bool,
+
+    /// Only these scenarios; a name that is none is answered with all there are
+    #[arg(long, value_delimiter = ',', value_name = "SCENARIO")]
+    only: Vec<String>,
+}
+
+impl Storm {
+    pub(crate) fn run(&self) -> Result<()> {
+        let cluster = Cluster::named(&self.name)?;
+        let target = Target::Local(cluster.clone(), self.name.clone());
+        let mut steps = Steps::begin();
+        let result = self.on(&target, &mut steps);
+        if !self.keep {
+            steps.take(&format!("{target} is gone"), || cluster.down())?;
+        }
+        result
+    }
+
+    fn on(&self, target: &Target, steps: &mut Steps) -> Result<()> {
+        steps.take(&format!("{target} is up"), || target.up())?;
+        let image = steps.take("operator image", || install::provide_image(target, Profile::Dev))?;
+        steps.take("operator installed", || install::apply(target, &image))?;
+        steps.take("storms", || self.load.storm_on(&self.name)).context("the storms went wrong")
+    }
+}
+
+impl Load {
+    /// Small ones, or all.
+    pub(crate) fn of_test(all: bool) -> Self {
+        Self { short: !all, ..Self::default() }
+    }
+
+    /// Lets it storm on a local cluster in which the operator is installed; it is installed and as it was
+    /// afterwards. Fails if a Job was missing or double.
+    pub(crate) fn storm_on(&self, cluster: &str) -> Result<()> {
+        let [operator, storm] = cargo::build(Profile::Dev, [OPERATOR, "storm"])?;
+        let mut command = Command::new(storm);
+        command.args(["--cluster", cluster, "--operator"]).arg(operator);
+        command.args(self.pods.map(|pods| format!("--pods={pods}")));
+        command.args(self.minutes.map(|minutes| format!("--minutes={minutes}")));
+        command.args(self.only.iter().map(|scenario| format!("--only={scenario}")));
+        command.args(self.short.then_some("--short"));
+        process::run(&mut command)
+    }
+}
