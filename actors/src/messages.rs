@@ -110,7 +110,7 @@ pub(crate) struct PodsAtFirst {
     /// What has been seen so far.
     pub(crate) position: Version,
     /// Why nothing is known of what pods were like before, though it should be.
-    pub(crate) lost: Option<String>,
+    pub(crate) lost: Option<Trouble>,
 }
 
 /// PodHub → TriggerWatcher: something happened to a pod that its trigger is about. To be answered by
@@ -147,7 +147,8 @@ pub(crate) struct Sighted {
     pub(crate) position: Version,
     /// The runs for what was there at first sight.
     pub(crate) runs: Vec<Run>,
-    pub(crate) lost: Option<String>,
+    /// The book that it was to go by is lost.
+    pub(crate) lost: Option<Trouble>,
 }
 
 /// TriggerWatcher → Supervisor: what a move of a pod means. Sent again after a restart of the watcher.

@@ -115,6 +115,7 @@ impl Handler<Fire> for Supervisor {
         let brake = self.brakes.of(&run, Timestamp::now());
         let settled = self.desk.fire(run, seen, Some(receipt), brake);
         self.settle(settled);
+        self.hold_nobody_back();
         self.advance(ctx);
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Keeper {
     state: State,
     backoff: Backoff,
     failures: u32,
+    /// It can't be written until someone does something about it.
+    refused: bool,
     /// Why it is not written.
     pub(super) trouble: Option<Trouble>,
     /// Why it was made anew.
@@ -153,8 +155,8 @@ impl Supervisor {
             }
             self.desk = Desk::restored(ledger, position);
         }
-        if let Some(lost) = lost {
-            self.rebuild(reasons::LEDGER_LOST, &lost, ctx);
+        if let Some(Trouble { reason, message }) = lost {
+            self.rebuild(reason, &message, ctx);
             again = true;
         }
         if sight != Sight::Again {
@@ -214,6 +216,7 @@ impl Supervisor {
         keeper.set_aside = None;
         keeper.backoff.reset();
         keeper.failures = 0;
+        keeper.refused = false;
         keeper.trouble = None;
         keeper.state = State::Idle;
         let receipts = self.desk.written();
@@ -239,9 +242,23 @@ impl Supervisor {
             }
             // It may have been done: the very same is written again, until that is known.
             Class::Transient => {}
-            _ => self.desk.not_written(),
+            _ => {
+                self.desk.not_written();
+                self.keeper.refused = true;
+                self.hold_nobody_back();
+            }
         }
         self.write_later(ctx);
+    }
+
+    /// Where this ledger is refused, such as by a quota of its namespace, the checkpoint of all others
+    /// goes on without it. The runs still wait; but should the operator end, the next one knows of them
+    /// what the stamps of pods say.
+    pub(super) fn hold_nobody_back(&mut self) {
+        if self.keeper.refused {
+            let receipts = self.desk.let_go();
+            self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based: true });
+        }
     }
 
     /// The Secret is not as it was. If only its labels and the like are others, that is no one else's
@@ -273,7 +290,7 @@ impl Supervisor {
         warn!(%namespace, %name, %error, "ledger");
         self.keeper.failures += 1;
         if error.fault().class() != Class::Transient || self.keeper.failures >= LASTING {
-            let message = format!("{error}; runs that need it wait");
+            let message = format!("{error}; runs wait for it, and are not on record should the operator end");
             self.keeper.trouble = Some(Trouble { reason: reasons::LEDGER_NOT_WRITTEN, message });
         }
     }

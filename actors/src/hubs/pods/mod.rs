@@ -17,13 +17,15 @@ use std::{
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, StreamHandler, WrapFuture,
 };
+use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
-    book::{Book, Read},
+    book::{Book, Loss, Read},
     checkpoint::{Checkpoint, Deliveries, reach},
     pod::{Pod, Version},
     retry::Backoff,
     track::{Observation, Start, Tracker},
     transition::{Move, What},
+    view::Trouble,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -74,7 +76,7 @@ struct Keeping {
     /// The namespaces whose book was whole at the begin of the term, and when it was written.
     booked: BTreeMap<String, Timestamp>,
     /// Of which namespaces it was not, and why.
-    lost: BTreeMap<String, String>,
+    lost: BTreeMap<String, Trouble>,
     /// What was so far when the term began may be observed again.
     barrier: Version,
     /// Who counts pods from a later time on, so that a loss is of no more concern.
@@ -133,7 +135,7 @@ impl PodHub {
             Ok((pages, barrier)) => {
                 let Read { book, times, lost } = Book::read(pages.clone());
                 let aside = pages.into_iter().filter(|page| lost.contains_key(&page.id.0)).collect();
-                let lost = lost.into_iter().map(|(namespace, loss)| (namespace, loss.to_string()));
+                let lost = lost.into_iter().map(|(namespace, loss)| (namespace, trouble(&loss)));
                 let keeping = Keeping {
                     term: begin.term,
                     checkpoint: begin.checkpoint,
@@ -277,11 +279,18 @@ impl Keeping {
     }
 
     /// Why nothing is known of what pods of a namespace were like when the term began.
-    fn loss(&self, namespace: &str) -> Option<String> {
-        let missing =
-            || (!self.booked.contains_key(namespace)).then(|| "the book of pods is missing".to_owned());
+    fn loss(&self, namespace: &str) -> Option<Trouble> {
+        let missing = || (!self.booked.contains_key(namespace)).then(|| trouble(&Loss::Missing(0)));
         self.lost.get(namespace).cloned().or_else(missing)
     }
+}
+
+fn trouble(loss: &Loss) -> Trouble {
+    let reason = match loss {
+        Loss::Missing(_) => reasons::LEDGER_LOST,
+        Loss::Unreadable(..) => reasons::LEDGER_UNREADABLE,
+    };
+    Trouble { reason, message: loss.to_string() }
 }
 
 stops_when_told!(PodHub);
