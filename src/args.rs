@@ -23,7 +23,8 @@ pub(crate) struct Args {
     #[arg(long, env = "EXTENDEDJOB_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// The namespace of the Lease by which operators agree on who leads; without it, their own
+    /// The namespace of the Lease by which operators agree on who leads, and of what they keep for each other;
+    /// without it, their own
     #[arg(long, env = "EXTENDEDJOB_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub(crate) lease_namespace: Option<String>,
 
@@ -32,19 +33,23 @@ pub(crate) struct Args {
     pub(crate) lease_name: String,
 
     /// How many runs one pod may start at once
-    #[arg(long, env = "EXTENDEDJOB_POD_BURST", value_name = "RUNS", default_value_t = 20)]
+    #[arg(long, env = "EXTENDEDJOB_POD_BURST", value_name = "RUNS", default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pod_burst: u32,
 
     /// After how many seconds a pod that started so many may start one more
-    #[arg(long, env = "EXTENDEDJOB_POD_PERIOD", value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, env = "EXTENDEDJOB_POD_PERIOD", value_name = "SECONDS", default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pod_period: u32,
 
     /// How many runs one ExtendedJob may start at once
-    #[arg(long, env = "EXTENDEDJOB_BURST", value_name = "RUNS", default_value_t = 10_000)]
+    #[arg(long, env = "EXTENDEDJOB_BURST", value_name = "RUNS", default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) burst: u32,
 
     /// After how many seconds an ExtendedJob that started so many may start one more
-    #[arg(long, env = "EXTENDEDJOB_PERIOD", value_name = "SECONDS", default_value_t = 1)]
+    #[arg(long, env = "EXTENDEDJOB_PERIOD", value_name = "SECONDS", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) period: u32,
 
     /// How to write the log, to standard error

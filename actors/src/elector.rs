@@ -51,6 +51,8 @@ pub(crate) struct Elector {
     memory: Memory,
     /// The Lease as this process wrote it last, while it leads.
     held: Option<Lease>,
+    /// How often it has given up a term.
+    resigned: u64,
     /// Who was seen to lead last, so that a change is logged once.
     leader: Option<String>,
     _lifeline: Lifeline<&'static str>,
@@ -74,6 +76,7 @@ impl Elector {
             start: Instant::now(),
             memory: Memory::default(),
             held: None,
+            resigned: 0,
             leader: None,
             _lifeline: lifeline,
         }
@@ -90,7 +93,8 @@ impl Elector {
     }
 
     fn looked(&mut self, lease: Option<Lease>, ctx: &mut Context<Self>) {
-        let step = self.memory.step(&self.candidacy.identity, lease, self.start.elapsed(), TIMING);
+        let held = self.held.as_ref().map(|held| held.transitions);
+        let step = self.memory.step(&self.candidacy.identity, held, lease, self.start.elapsed(), TIMING);
         let lease = match step {
             Step::Stand(lease) => lease,
             Step::Write(write) => return self.write(write, ctx),
@@ -105,18 +109,20 @@ impl Elector {
 
     fn write(&mut self, write: Write, ctx: &mut Context<Self>) {
         let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
-        let sent = Instant::now();
+        let (sent, resigned) = (Instant::now(), self.resigned);
         let writing = async move {
             match write {
                 Write::Create(number) => cluster.create_lease(&candidacy, number, TIMING).await,
                 Write::Take(lease, number) => cluster.take_lease(&candidacy, &lease, number, TIMING).await,
                 Write::Renew(lease) => {
-                    let checkpoint = cluster.progress().checkpoint(&lease);
+                    let checkpoint = cluster.progress().checkpoint();
                     cluster.renew_lease(&candidacy, &lease, checkpoint).await
                 }
             }
         };
         ctx.spawn(writing.into_actor(self).map(move |lease, elector, ctx| match lease {
+            // The answer comes to one that has given up meanwhile: see who holds it now.
+            Ok(_) if elector.resigned != resigned => elector.look(ctx),
             Ok(lease) => elector.holds(lease, sent, ctx),
             // Someone was quicker, or edited the Lease: see who holds it now.
             Err(error) if error.is_conflict() => elector.look(ctx),
@@ -138,6 +144,7 @@ impl Elector {
         } else if let Some(checkpoint) = lease.checkpoint {
             self.cluster.progress().store(checkpoint);
         }
+        self.cluster.progress().renewed(&lease);
         self.held = Some(lease);
         ctx.notify_later(Tick, TIMING.period);
     }
@@ -154,6 +161,7 @@ impl Elector {
     fn resign(&mut self, because: &str) {
         self.cluster.term().end();
         if self.held.take().is_some() {
+            self.resigned += 1;
             warn!(because, "no longer leading");
             self.operator.do_send(Leads::No);
         }

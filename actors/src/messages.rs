@@ -79,6 +79,8 @@ pub(crate) struct SubscribePods {
     pub(crate) namespace: String,
     pub(crate) trigger: Trigger,
     pub(crate) sight: Sight,
+    /// Which of its watcher's subscriptions this is: answers to older ones come too late.
+    pub(crate) number: u64,
     pub(crate) subscriber: PodSubscriber,
 }
 
@@ -105,6 +107,8 @@ pub(crate) struct PodSubscriber {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct PodsAtFirst {
+    /// Which subscription is answered.
+    pub(crate) number: u64,
     /// At first sight: the pods that the trigger is about, and those of the last minute that are gone.
     pub(crate) pods: Vec<Arc<Pod>>,
     /// What has been seen so far.

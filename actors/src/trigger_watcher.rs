@@ -32,6 +32,7 @@ pub(crate) struct TriggerWatcher {
     pub(crate) sight: Sight,
     /// `None` until the hub has said where it is: nothing counts before that.
     pub(crate) baseline: Option<Baseline>,
+    pub(crate) subscriptions: u64,
     pub(crate) pods: Addr<PodHub>,
     pub(crate) supervisor: Superior,
     pub(crate) _lifeline: Lifeline<ChildId>,
@@ -46,8 +47,10 @@ pub(crate) struct Superior {
 }
 
 impl TriggerWatcher {
-    fn subscribe(&self, ctx: &Context<Self>) {
+    fn subscribe(&mut self, ctx: &Context<Self>) {
+        self.subscriptions += 1;
         self.pods.do_send(SubscribePods {
+            number: self.subscriptions,
             owner: self.declared.uid.clone(),
             namespace: self.declared.namespace.clone(),
             trigger: self.trigger.clone(),
@@ -84,7 +87,10 @@ impl Actor for TriggerWatcher {
 impl Handler<PodsAtFirst> for TriggerWatcher {
     type Result = ();
 
-    fn handle(&mut self, PodsAtFirst { pods, position, lost }: PodsAtFirst, _: &mut Self::Context) {
+    fn handle(&mut self, PodsAtFirst { number, pods, position, lost }: PodsAtFirst, _: &mut Self::Context) {
+        if number != self.subscriptions {
+            return;
+        }
         let sight = self.sight;
         let baseline = match (sight, self.baseline) {
             (Sight::Again, Some(baseline)) => baseline,

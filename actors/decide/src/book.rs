@@ -43,6 +43,10 @@ struct Page {
     writing: Option<Version>,
     /// The resourceVersion of the object that holds it, if there is one.
     object: Option<String>,
+    /// How many have written it, see [`Ledger::writers`](crate::ledger::Ledger::writers).
+    writers: u64,
+    /// The one whose book this is, too.
+    fenced: bool,
 }
 
 /// A page as it is stored.
@@ -85,6 +89,8 @@ struct Wire {
     form: u32,
     /// How many pages the namespace had when this one was written; the first page is always right.
     pages: usize,
+    #[serde(default)]
+    writers: u64,
     pods: Vec<Line>,
 }
 
@@ -106,6 +112,8 @@ struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gone: Option<Version>,
     edges: Edges,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<(Version, Labels)>,
 }
 
 impl Book {
@@ -121,10 +129,10 @@ impl Book {
                 *newest = time.max(*newest);
             }
             match page(&namespace, &bytes) {
-                Ok((count, pods)) => {
+                Ok((count, page)) => {
                     let known = counts.entry(namespace.clone()).or_default();
                     *known = (*known).max(count).max(index + 1);
-                    let page = Page { pods, object, ..Page::default() };
+                    let page = Page { object, ..page };
                     pages.entry(namespace).or_default().insert(index, page);
                 }
                 Err(error) => {
@@ -254,7 +262,8 @@ impl Book {
             stays
         });
         let pods = page.pods.values().map(|written| line(written, checkpoint)).collect();
-        let bytes = packed::pack(&Wire { form: FORM, pages: count, pods })?;
+        let writers = page.writers + u64::from(!page.fenced);
+        let bytes = packed::pack(&Wire { form: FORM, pages: count, writers, pods })?;
         Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes, time: None }))
     }
 
@@ -263,6 +272,16 @@ impl Book {
         if let Some(page) = self.namespaces.get_mut(namespace).and_then(|pages| pages.get_mut(*index)) {
             page.writing = None;
             page.object = Some(object);
+            page.writers += u64::from(!page.fenced);
+            page.fenced = true;
+        }
+    }
+
+    /// The object that held a page is not there any more: the page is due, as a new one.
+    pub fn lost(&mut self, id: &PageId) {
+        self.not_written(id);
+        if let Some(page) = self.namespaces.get_mut(&id.0).and_then(|pages| pages.get_mut(id.1)) {
+            page.object = None;
         }
     }
 
@@ -285,18 +304,19 @@ impl Page {
 }
 
 fn line(Written { pod, gone }: &Written, checkpoint: Version) -> Line {
-    let Pod { uid, name, labels, created, ip, node, version, appeared, mut edges, .. } = Pod::clone(pod);
-    edges.pass(checkpoint);
-    Line { uid, name, labels, created, ip, node, version, appeared, gone: *gone, edges }
+    let mut pod = Pod::clone(pod);
+    pod.pass(checkpoint);
+    let Pod { uid, name, labels, created, ip, node, version, appeared, edges, earlier, .. } = pod;
+    Line { uid, name, labels, created, ip, node, version, appeared, gone: *gone, edges, earlier }
 }
 
-fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, BTreeMap<String, Written>), Unreadable> {
-    let Wire { form, pages, pods } = packed::unpack(bytes)?;
+fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, Page), Unreadable> {
+    let Wire { form, pages, writers, pods } = packed::unpack(bytes)?;
     if form > FORM {
         return Err(Unreadable::Newer(form));
     }
     let written = pods.into_iter().map(|line| {
-        let Line { uid, name, labels, created, ip, node, version, appeared, gone, edges } = line;
+        let Line { uid, name, labels, created, ip, node, version, appeared, gone, edges, earlier } = line;
         let (namespace, ready) = (namespace.to_owned(), edges.last().unwrap_or_default());
         let pod = Pod {
             uid: uid.clone(),
@@ -310,11 +330,12 @@ fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, BTreeMap<String, Writte
             version,
             appeared,
             edges,
+            earlier,
             ..Pod::default()
         };
         (uid, Written { pod: Arc::new(pod), gone })
     });
-    Ok((pages, written.collect()))
+    Ok((pages, Page { pods: written.collect(), writers, ..Page::default() }))
 }
 
 #[cfg(test)]

@@ -32,6 +32,11 @@ impl Bucket {
         some
     }
 
+    /// Gives back a token that was taken for nothing.
+    pub fn give_back(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+    }
+
     /// Whether a token could be taken.
     #[must_use]
     pub fn has_token(mut self, limit: Limit, now: Timestamp) -> bool {
@@ -97,6 +102,16 @@ mod tests {
         assert!(bucket.has_token(LIMIT, at(35)));
         assert!(!bucket.is_full(LIMIT, at(94)));
         assert!(bucket.is_full(LIMIT, at(95)));
+    }
+
+    #[test]
+    fn a_token_that_is_given_back_can_be_taken_at_once() {
+        let mut bucket = Bucket::default();
+        bucket.give_back();
+        let taken: Vec<bool> = (0..4).map(|_| bucket.take(LIMIT, at(0))).collect();
+        assert_eq!(taken, [true, true, true, false]);
+        bucket.give_back();
+        assert!(bucket.take(LIMIT, at(1)) && !bucket.take(LIMIT, at(1)));
     }
 
     #[test]

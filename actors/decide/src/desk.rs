@@ -39,8 +39,10 @@ pub struct Desk {
     writing: Option<Ledger>,
     /// What a stored ledger says beyond need is to be taken out of it.
     tidy: bool,
-    /// A write of ours was done: what an operator before this one may have sent comes too late.
+    /// A write of ours was done: what a writer before this one may have sent comes too late.
     fenced: bool,
+    /// See [`Ledger::writers`].
+    writers: u64,
     absorbed: u64,
     /// The deliveries of all runs that wait.
     held: BTreeSet<Receipt>,
@@ -91,6 +93,7 @@ impl Desk {
     fn store(&mut self, ledger: Ledger) {
         self.recorded = ledger.pending.iter().map(|run| run.job.clone()).collect();
         self.stored = Some((ledger.baseline, ledger.terms));
+        self.writers = ledger.writers;
     }
 
     /// From where on pods count; `None` before that is known.
@@ -115,11 +118,15 @@ impl Desk {
         let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
         let seen = waiting.as_ref().map_or(seen, |waiting| waiting.seen);
         self.known.entry(job.to_owned()).or_insert(seen);
+        // Named, it would be made anew if someone deleted its Job.
+        self.tidy |= waiting.is_some() && self.is_named(job);
         self.release(waiting.map(|waiting| waiting.receipts).unwrap_or_default())
     }
 
     /// Takes up a run. Says which deliveries are settled by that: all of a run that is known.
     pub fn fire(&mut self, run: Run, seen: Version, receipt: Option<Receipt>, brake: Brake) -> Vec<Receipt> {
+        // What was before the baseline may be told as several moves that are one run.
+        let seen = seen.max(self.baseline().map_or(0, |baseline| baseline.version));
         if let Some(known) = self.known.get_mut(&run.job) {
             *known = (*known).max(seen);
             return receipt.into_iter().collect();
@@ -149,9 +156,8 @@ impl Desk {
 
     /// A waiting run of the same pod that has not been tried.
     fn idle_twin(&self, run: &Run) -> Option<u64> {
-        let uid = &run.reason.pod()?.uid;
-        let of_pod = |waiting: &Waiting| waiting.run.reason.pod().is_some_and(|pod| pod.uid == *uid);
-        let idle = |waiting: &Waiting| waiting.stage == Stage::Idle && of_pod(waiting);
+        let idle =
+            |waiting: &Waiting| waiting.stage == Stage::Idle && waiting.run.reason.repeats(&run.reason);
         self.waiting.iter().find(|(_, waiting)| idle(waiting)).map(|(place, _)| *place)
     }
 
@@ -204,7 +210,15 @@ impl Desk {
     /// A run will never have a Job.
     pub fn drop_run(&mut self, job: &str) -> Vec<Receipt> {
         let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
+        self.tidy |= waiting.is_some() && self.is_named(job);
         self.release(waiting.map(|waiting| waiting.receipts).unwrap_or_default())
+    }
+
+    /// Gives up the deliveries of the runs that wait for the ledger; the runs go on waiting.
+    pub fn let_go(&mut self) -> Vec<Receipt> {
+        let waiting = self.waiting.values_mut().filter(|waiting| waiting.stage != Stage::Making);
+        let receipts = waiting.flat_map(|waiting| std::mem::take(&mut waiting.receipts)).collect();
+        self.release(receipts)
     }
 
     /// Whether a run that waits needs this delivery to stay open.
@@ -237,6 +251,12 @@ impl Desk {
         self.waiting.values().filter(|waiting| waiting.stage != Stage::Idle).map(|waiting| &waiting.run)
     }
 
+    /// How many Jobs are being made.
+    #[must_use]
+    pub fn making(&self) -> usize {
+        self.waiting.values().filter(|waiting| waiting.stage == Stage::Making).count()
+    }
+
     /// The runs that wait for their turn, in order.
     pub fn idle(&self) -> impl Iterator<Item = &Run> {
         self.waiting.values().filter(|waiting| waiting.stage == Stage::Idle).map(|waiting| &waiting.run)
@@ -267,16 +287,23 @@ impl Desk {
         if self.writing.is_some() {
             return None;
         }
-        // What is being made for the first time will have its Job in no time.
-        let lasting = |waiting: &&Waiting| waiting.stage != Stage::Making;
-        let unrecorded =
-            self.waiting.values().filter(lasting).any(|waiting| !self.recorded.contains(&waiting.run.job));
-        if self.may_start() && !unrecorded && !self.tidy {
+        if !self.is_urgent() && !self.tidy {
             return None;
         }
         let of_pods =
             self.waiting.values().filter(|waiting| matches!(waiting.run.reason, Reason::Pod { .. }));
-        Some(Ledger { baseline, terms, pending: of_pods.map(|waiting| waiting.run.clone()).collect() })
+        let pending = of_pods.map(|waiting| waiting.run.clone()).collect();
+        let writers = self.writers + u64::from(!self.fenced);
+        Some(Ledger { baseline, terms, pending, writers })
+    }
+
+    /// Whether something waits for the ledger to be stored. What else is due can wait.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        // What is being made for the first time will have its Job in no time.
+        let lasting = |waiting: &&Waiting| waiting.stage != Stage::Making;
+        let unrecorded = |waiting: &Waiting| !self.recorded.contains(&waiting.run.job);
+        !self.may_start() || self.waiting.values().filter(lasting).any(unrecorded)
     }
 
     /// A write of `ledger` is on its way.
@@ -341,10 +368,11 @@ impl Desk {
     /// Forgets runs whose Jobs are gone, if no observation can bring them again.
     pub fn forget(&mut self, job: &str, checkpoint: Version) -> bool {
         let passed = self.known.get(job).is_none_or(|seen| *seen <= checkpoint);
-        let forgotten = passed && !self.is_named(job);
-        if forgotten {
+        let named = self.is_named(job);
+        self.tidy |= named;
+        if passed && !named {
             self.known.remove(job);
         }
-        forgotten
+        passed && !named
     }
 }

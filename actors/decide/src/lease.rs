@@ -91,8 +91,18 @@ impl Memory {
         self.checkpoint
     }
 
-    /// What the candidate `me` does about `lease`, read at `now`.
-    pub fn step(&mut self, me: &str, lease: Option<Lease>, now: Duration, timing: Timing) -> Step {
+    /// What the candidate `me` does about `lease`, read at `now`. `held` is the term in which it leads.
+    ///
+    /// One that has given up a term, but still stands in the Lease, begins another: what it sent off in
+    /// the first is then refused.
+    pub fn step(
+        &mut self,
+        me: &str,
+        held: Option<i64>,
+        lease: Option<Lease>,
+        now: Duration,
+        timing: Timing,
+    ) -> Step {
         let Some(lease) = lease else {
             self.seen = None;
             // Someone may have deleted it: the numbers of terms go on all the same.
@@ -108,7 +118,10 @@ impl Memory {
         };
         let next = lease.transitions + 1;
         match lease.holder.as_deref() {
-            Some(holder) if holder == me => Step::Write(Write::Renew(lease)),
+            Some(holder) if holder == me && held == Some(lease.transitions) => {
+                Step::Write(Write::Renew(lease))
+            }
+            Some(holder) if holder == me => Step::Write(Write::Take(lease, next)),
             None | Some("") => Step::Write(Write::Take(lease, next)),
             Some(_) if now.saturating_sub(since) >= timing.duration => Step::Write(Write::Take(lease, next)),
             Some(_) => Step::Stand(lease),
@@ -139,15 +152,15 @@ mod tests {
     #[test]
     fn a_missing_or_released_lease_is_taken_at_once() {
         let mut memory = Memory::default();
-        assert_eq!(memory.step("me", None, at(0), TIMING), Step::Write(Write::Create(1)));
+        assert_eq!(memory.step("me", None, None, at(0), TIMING), Step::Write(Write::Create(1)));
         let released = lease("", "1");
         assert_eq!(
-            memory.step("me", Some(released.clone()), at(0), TIMING),
+            memory.step("me", None, Some(released.clone()), at(0), TIMING),
             Step::Write(Write::Take(released, 4))
         );
         let unheld = Lease { holder: None, ..lease("", "2") };
         assert_eq!(
-            memory.step("me", Some(unheld.clone()), at(0), TIMING),
+            memory.step("me", None, Some(unheld.clone()), at(0), TIMING),
             Step::Write(Write::Take(unheld, 4))
         );
     }
@@ -163,7 +176,7 @@ mod tests {
             (138, "2", false),
             (139, "2", true),
         ] {
-            let step = memory.step("me", Some(lease("other", version)), at(second), TIMING);
+            let step = memory.step("me", None, Some(lease("other", version)), at(second), TIMING);
             assert_eq!(
                 matches!(step, Step::Write(Write::Take(_, 4))),
                 takes,
@@ -175,17 +188,17 @@ mod tests {
     #[test]
     fn the_numbers_of_terms_go_on_when_someone_deletes_the_lease() {
         let mut memory = Memory::default();
-        memory.step("me", Some(lease("other", "1")), at(0), TIMING);
-        assert_eq!(memory.step("me", None, at(1), TIMING), Step::Write(Write::Create(4)));
+        memory.step("me", None, Some(lease("other", "1")), at(0), TIMING);
+        assert_eq!(memory.step("me", None, None, at(1), TIMING), Step::Write(Write::Create(4)));
     }
 
     #[test]
-    fn the_holder_renews() {
+    fn the_holder_renews_and_one_that_gave_up_begins_another_term() {
         let ours = lease("me", "1");
-        assert_eq!(
-            Memory::default().step("me", Some(ours.clone()), at(0), TIMING),
-            Step::Write(Write::Renew(ours))
-        );
+        let step = |held| Memory::default().step("me", held, Some(ours.clone()), at(0), TIMING);
+        assert_eq!(step(Some(3)), Step::Write(Write::Renew(ours.clone())));
+        assert_eq!(step(None), Step::Write(Write::Take(ours.clone(), 4)));
+        assert_eq!(step(Some(2)), Step::Write(Write::Take(ours.clone(), 4)));
     }
 
     #[test]

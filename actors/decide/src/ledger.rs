@@ -30,6 +30,10 @@ pub struct Ledger {
     pub terms: String,
     /// The runs that wait for their Job, in their order.
     pub pending: Vec<Run>,
+    /// How many have written it, one after the other. Each one's first write differs by this from all
+    /// before it: the API server takes a write that changes nothing for none, and gives the Secret no
+    /// new resourceVersion, so that a late write of the one before would not be refused.
+    pub writers: u64,
 }
 
 /// Why a ledger or a page of the book can't be used.
@@ -55,6 +59,8 @@ struct Wire {
     terms: String,
     #[serde(default)]
     pending: Vec<Pending>,
+    #[serde(default)]
+    writers: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,6 +105,7 @@ impl Ledger {
             baseline: Some(self.baseline),
             terms: self.terms.clone(),
             pending: pending.collect(),
+            writers: self.writers,
         })
     }
 
@@ -107,7 +114,7 @@ impl Ledger {
     /// # Errors
     /// It is not a ledger that this program can go by.
     pub fn decode(bytes: &[u8], declared: &Declared, now: Version) -> Result<Self, Unreadable> {
-        let Wire { form, baseline, terms, pending } = packed::unpack(bytes)?;
+        let Wire { form, baseline, terms, pending, writers } = packed::unpack(bytes)?;
         if form > FORM {
             return Err(Unreadable::Newer(form));
         }
@@ -122,7 +129,7 @@ impl Ledger {
             let pod = Pod { uid, name, namespace, labels, ip, node, ..Pod::default() };
             Run::for_transition(declared, Arc::new(pod), transition)
         });
-        Ok(Self { baseline, terms, pending: pending.collect() })
+        Ok(Self { baseline, terms, pending: pending.collect(), writers })
     }
 }
 
@@ -147,6 +154,7 @@ mod tests {
             baseline: Baseline { version: 7, since: Some(at(0)) },
             terms: terms(&declared().spec),
             pending: runs.collect(),
+            writers: 3,
         }
     }
 

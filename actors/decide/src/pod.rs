@@ -1,5 +1,7 @@
 //! What is known of a pod: the few facts that decide, small enough to keep for 10,000 pods.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +90,9 @@ pub struct Pod {
     pub appeared: Option<Version>,
     /// The changes of its readiness; the last one led to `ready`.
     pub edges: Edges,
+    /// The labels that it bore before, each with where others took their place, as far as the
+    /// checkpoint had not passed that.
+    pub earlier: Vec<(Version, Labels)>,
 }
 
 impl Pod {
@@ -112,14 +117,31 @@ impl Pod {
     pub fn following(mut self, before: &Self, gap: Gap) -> Self {
         self.appeared = before.appeared;
         self.edges = before.edges.clone();
+        self.earlier.clone_from(&before.earlier);
         if self.labels != before.labels {
             // Perhaps it is of concern only from now on.
             self.edges.raise(self.version);
+            self.earlier.push((self.version, before.labels.clone()));
         }
         if self.ready != before.ready {
             self.edges.push(before.ready, self.ready, self.version, self.deleting, gap);
         }
         self
+    }
+
+    /// With the labels that it bore at `version`.
+    #[must_use]
+    pub fn labelled_as_at(self: &Arc<Self>, version: Version) -> Arc<Self> {
+        match self.earlier.iter().find(|(until, _)| version < *until) {
+            Some((_, labels)) => Arc::new(Self { labels: labels.clone(), ..Self::clone(self) }),
+            None => Arc::clone(self),
+        }
+    }
+
+    /// The checkpoint has come to `version`: what was before is only counted from now on.
+    pub(crate) fn pass(&mut self, version: Version) {
+        self.edges.pass(version);
+        self.earlier.retain(|(until, _)| *until > version);
     }
 
     /// Whether nothing about it that anyone is told of has changed since `before`.

@@ -119,6 +119,17 @@ impl Reason {
         }
     }
 
+    /// Whether it is the same kind of transition of the same pod.
+    #[must_use]
+    pub fn repeats(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pod { pod, transition }, Self::Pod { pod: other, transition: later }) => {
+                pod.uid == other.uid && transition.when == later.when
+            }
+            _ => false,
+        }
+    }
+
     /// The affected pod.
     #[must_use]
     pub fn pod(&self) -> Option<&Pod> {

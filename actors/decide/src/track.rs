@@ -88,6 +88,8 @@ pub struct Tracker {
     written: BTreeMap<String, Written>,
     listing: Option<BTreeSet<String>>,
     position: Version,
+    /// See [`known_since`](Self::known_since).
+    known_since: Version,
     passed: Version,
     complete: bool,
 }
@@ -110,6 +112,13 @@ impl Tracker {
     #[must_use]
     pub fn position(&self) -> Version {
         self.position
+    }
+
+    /// What happened between the checkpoint that it began behind and here has not been told one by one:
+    /// the checkpoint goes on to here or beyond, or not at all, for nobody could go on from between.
+    #[must_use]
+    pub fn known_since(&self) -> Version {
+        self.known_since
     }
 
     /// All pods.
@@ -200,7 +209,7 @@ impl Tracker {
             (Start::Behind { booked, .. }, None) if is_new(&pod, booked) => {
                 moves.push(self.appeared(pod));
             }
-            _ => self.keep(pod.entering()),
+            _ => self.keep(self.counted_on(pod.entering())),
         }
         moves
     }
@@ -224,6 +233,9 @@ impl Tracker {
                 }
             }
         }
+        if self.complete || !matches!(self.start, Start::At(_)) {
+            self.known_since = version;
+        }
         self.opaque.retain(|uid| listed.contains(uid));
         self.position = self.position.max(version);
         self.complete = true;
@@ -235,7 +247,7 @@ impl Tracker {
     }
 
     fn appeared(&mut self, pod: Pod) -> Move {
-        let after = Arc::new(pod.appearing());
+        let after = Arc::new(self.counted_on(pod.appearing()));
         self.pods.insert(after.uid.clone(), Arc::clone(&after));
         let edge = after.edges.recent().last().copied();
         let what = edge.map_or(What::Altered, What::Appeared);
@@ -244,21 +256,35 @@ impl Tracker {
 
     fn changed(&mut self, before: Arc<Pod>, pod: Pod, gap: Gap) -> Option<Move> {
         let mut pod = pod.following(&before, gap);
-        pod.edges.pass(self.passed);
-        let after = Arc::new(pod);
+        pod.pass(self.passed);
+        let after = Arc::new(self.counted_on(pod));
         self.pods.insert(after.uid.clone(), Arc::clone(&after));
         let what = match after.edges.recent().last() {
             Some(edge) if after.ready != before.ready => What::Turned(*edge),
-            _ if after.is_as(&before) => return None,
+            _ if self.complete && after.is_as(&before) => return None,
             _ => What::Altered,
         };
         Some(Move { seen: after.version, before: Some(before), what, after })
     }
 
+    /// A pod that is compared with the book: before this it may have had edges that nobody has counted,
+    /// and that have their Jobs.
+    fn counted_on(&self, mut pod: Pod) -> Pod {
+        if let (false, Start::Behind { .. }) = (self.complete, &self.start) {
+            pod.edges.raise(pod.version);
+        }
+        pod
+    }
+
     /// `last` is the pod as its end showed it.
     fn vanished(&mut self, seen: Version, last: Pod) -> Option<Move> {
         let known = self.pods.remove(&last.uid)?;
-        let last = Pod { appeared: known.appeared, edges: known.edges.clone(), ..last };
+        let last = Pod {
+            appeared: known.appeared,
+            edges: known.edges.clone(),
+            earlier: known.earlier.clone(),
+            ..last
+        };
         Some(Move { before: Some(known), ..end(Arc::new(last), seen) })
     }
 
@@ -288,18 +314,19 @@ fn resumed(pod: Pod, known: &Pod, checkpoint: Version) -> Pod {
 /// What was written down and may have no Job yet: all behind the checkpoint.
 fn open(written: &Written, checkpoint: Option<Version>) -> Vec<Move> {
     let (pod, Some(checkpoint)) = (&written.pod, checkpoint) else { return vec![] };
-    let mut moves = vec![];
     let mut appeared = pod.appeared.filter(|appeared| *appeared > checkpoint);
-    for edge in pod.edges.recent().filter(|edge| edge.seen > checkpoint) {
+    let edges = pod.edges.recent().filter(|edge| edge.seen > checkpoint);
+    let moves = edges.map(|edge| {
+        let after = pod.labelled_as_at(edge.seen);
         let appears = appeared.take_if(|appeared| *appeared == edge.seen).is_some();
         let (before, what) = if appears {
             (None, What::Appeared(*edge))
         } else {
-            (Some(Arc::clone(pod)), What::Turned(*edge))
+            (Some(pod.labelled_as_at(edge.seen - 1)), What::Turned(*edge))
         };
-        moves.push(Move { before, after: Arc::clone(pod), what, seen: edge.seen });
-    }
-    moves
+        Move { before, after, what, seen: edge.seen }
+    });
+    moves.collect()
 }
 
 /// Whether a pod that the book does not name has come since it was written, and has not only

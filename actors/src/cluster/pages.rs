@@ -93,8 +93,11 @@ impl Cluster {
         let params =
             PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request = requests.patch(&name, &params, &Patch::Merge(&patch));
-        let set = self.write::<IgnoredAny>(Failpoint::Page, request).await;
-        set.map(|_| ()).map_err(|fault| PageError::Write(name, fault))
+        match self.write::<IgnoredAny>(Failpoint::Page, request).await {
+            // What someone deleted need not be set aside any more.
+            Err(fault) if fault.class() != Class::NotFound => Err(PageError::Write(name, fault)),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes a page; one that is gone already is deleted.

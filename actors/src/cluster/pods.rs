@@ -101,6 +101,7 @@ fn decode(json: &str) -> Result<Pod, serde_json::Error> {
         node: spec.node_name,
         appeared: None,
         edges: Edges::default(),
+        earlier: Vec::new(),
     })
 }
 

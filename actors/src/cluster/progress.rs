@@ -13,8 +13,9 @@ pub(crate) struct Progress(Arc<Mutex<Marks>>);
 
 #[derive(Debug, Default)]
 struct Marks {
-    /// What may be stored; `None` until the hub knows.
-    reached: Option<Version>,
+    /// What may be stored; `None` until the hub knows. Its time is that of the last write of the Lease
+    /// before, by the API server's clock: what is created after the checkpoint is created after that.
+    reached: Option<Checkpoint>,
     stored: Version,
     /// When the Lease was written last, as far as this leader has looked.
     written: Option<Timestamp>,
@@ -26,26 +27,29 @@ impl Progress {
         *self.marks() = Marks { stored: stored.map_or(0, |stored| stored.version), ..Marks::default() };
     }
 
+    /// The checkpoint that the term began with is of no use.
+    pub(crate) fn begin_nowhere(&self) {
+        let written = self.marks().written;
+        *self.marks() = Marks { written, ..Marks::default() };
+    }
+
     /// All up to here is settled, and in the book. Never goes back.
     pub(crate) fn reach(&self, version: Version) {
         let mut marks = self.marks();
-        if version > marks.stored {
-            marks.reached = marks.reached.max(Some(version));
+        let before = marks.reached.map_or(marks.stored, |reached| reached.version.max(marks.stored));
+        if let (true, Some(time)) = (version > before, marks.written) {
+            marks.reached = Some(Checkpoint { version, time });
         }
     }
 
-    /// The checkpoint to store with a write of the Lease. Its time is that of the last write, by the
-    /// API server's clock: what is created after the checkpoint is created after that.
-    pub(crate) fn checkpoint(&self, lease: &Lease) -> Option<Checkpoint> {
-        let mut marks = self.marks();
-        marks.written = lease.written;
-        Some(Checkpoint { version: marks.reached?, time: marks.written? })
+    /// The Lease was written then.
+    pub(crate) fn renewed(&self, lease: &Lease) {
+        self.marks().written = lease.written;
     }
 
-    /// The same for the last write of a term.
-    pub(crate) fn last(&self) -> Option<Checkpoint> {
-        let marks = self.marks();
-        Some(Checkpoint { version: marks.reached?, time: marks.written? })
+    /// The checkpoint to store with a write of the Lease.
+    pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
+        self.marks().reached
     }
 
     /// The Lease carries this checkpoint.

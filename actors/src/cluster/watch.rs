@@ -96,11 +96,11 @@ type Events = BoxStream<'static, Result<WatchEvent<Raw>, kube::Error>>;
 enum State {
     /// Fetch the page behind this token; none yet means the first. `at`: as things were then.
     Listing { page: Option<String>, at: Option<Version> },
-    /// Open a watch from this version on.
-    Opening { version: String },
+    /// Open a watch from this version on. `at`: nothing has come since the list as things were then.
+    Opening { version: String, at: Option<Version> },
     /// Take events; `version` is that of the last one. `until_sound`: until then, a watch that ends
     /// without an event is taken for refused.
-    Watching { version: String, events: Events, until_sound: Option<Instant> },
+    Watching { version: String, at: Option<Version>, events: Events, until_sound: Option<Instant> },
 }
 
 #[derive(Deserialize)]
@@ -150,28 +150,30 @@ impl<T> Watch<T> {
                 let (page, at) = (page.clone(), *at);
                 self.list(page, at).await
             }
-            State::Opening { version } => {
-                let version = version.clone();
-                self.open(version).await
+            State::Opening { version, at } => {
+                let (version, at) = (version.clone(), *at);
+                self.open(version, at).await
             }
-            State::Watching { version, events, until_sound } => match timeout(SILENCE, events.next()).await {
-                Ok(Some(Ok(event))) => self.take(event),
-                Ok(Some(Err(error))) => {
-                    self.state = State::Opening { version: version.clone() };
-                    Err(error.into())
+            State::Watching { version, at, events, until_sound } => {
+                match timeout(SILENCE, events.next()).await {
+                    Ok(Some(Ok(event))) => self.take(event),
+                    Ok(Some(Err(error))) => {
+                        self.state = State::Opening { version: version.clone(), at: *at };
+                        Err(error.into())
+                    }
+                    Ok(None) if until_sound.is_some_and(|until| Instant::now() < until) => {
+                        self.state = State::Opening { version: version.clone(), at: *at };
+                        Err(Fault::ClosedAtOnce)
+                    }
+                    // The API server ends a watch after its time, and cuts off slow readers: the next
+                    // one goes on from the same place.
+                    Ok(None) | Err(_) => {
+                        debug!(path = self.source.path, %version, "watch ended, resuming");
+                        self.state = State::Opening { version: version.clone(), at: *at };
+                        Ok(())
+                    }
                 }
-                Ok(None) if until_sound.is_some_and(|until| Instant::now() < until) => {
-                    self.state = State::Opening { version: version.clone() };
-                    Err(Fault::ClosedAtOnce)
-                }
-                // The API server ends a watch after its time, and cuts off slow readers: the next
-                // one goes on from the same place.
-                Ok(None) | Err(_) => {
-                    debug!(path = self.source.path, %version, "watch ended, resuming");
-                    self.state = State::Opening { version: version.clone() };
-                    Ok(())
-                }
-            },
+            }
         }
     }
 
@@ -201,13 +203,13 @@ impl<T> Watch<T> {
             Some(token) => State::Listing { page: Some(token), at },
             None => {
                 self.ready.push_back(Observation::RelistEnded(number(&list.metadata.resource_version)));
-                State::Opening { version: list.metadata.resource_version }
+                State::Opening { version: list.metadata.resource_version, at }
             }
         };
         Ok(())
     }
 
-    async fn open(&mut self, version: String) -> Result<(), Fault> {
+    async fn open(&mut self, version: String, at: Option<Version>) -> Result<(), Fault> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.label_selector = self.source.label.map(str::to_owned);
         let request = Request::new(self.source.path).watch(&params, &version).map_err(Fault::request)?;
@@ -215,7 +217,7 @@ impl<T> Watch<T> {
             .await
             .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
         let until_sound = Some(Instant::now() + SOUND_AFTER);
-        self.state = State::Watching { version, events: events.boxed(), until_sound };
+        self.state = State::Watching { version, at, events: events.boxed(), until_sound };
         Ok(())
     }
 
@@ -245,8 +247,9 @@ impl<T> Watch<T> {
 
     /// An event has come through: go on from here, and take the connection for sound.
     fn advance(&mut self, to: String) {
-        if let State::Watching { version, until_sound, .. } = &mut self.state {
+        if let State::Watching { version, at, until_sound, .. } = &mut self.state {
             *version = to;
+            *at = None;
             *until_sound = None;
         }
         self.backoff.reset();
@@ -265,13 +268,15 @@ impl<T> Watch<T> {
         let lost = fault.class() == Class::Expired;
         let (version, at) = match &self.state {
             State::Listing { at, .. } => (None, *at),
-            State::Opening { version } | State::Watching { version, .. } => (Some(version.clone()), None),
+            State::Opening { version, at } | State::Watching { version, at, .. } => {
+                (Some(version.clone()), *at)
+            }
         };
         if lost && at.is_some() {
             self.ready.push_back(Observation::Lost);
         }
         self.state = match version {
-            Some(version) if !lost => State::Opening { version },
+            Some(version) if !lost => State::Opening { version, at },
             // A list that broke off in the middle begins anew, too: its other pages may be gone.
             _ => State::Listing { page: None, at: at.filter(|_| !lost) },
         };

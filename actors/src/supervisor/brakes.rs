@@ -51,6 +51,14 @@ impl Brakes {
         true
     }
 
+    /// A run that was let through is not started after all.
+    pub(super) fn give_back(&mut self, run: &Run) {
+        self.all.give_back();
+        if let Some(bucket) = run.reason.pod().and_then(|pod| self.pods.get_mut(&pod.uid)) {
+            bucket.give_back();
+        }
+    }
+
     /// What the user is to know of a run that waits for a brake, and when to look again.
     pub(super) fn tell(&self, run: &Run, now: Timestamp) -> Option<(Trouble, Timestamp)> {
         if self.of(run, now) == Brake::Closed {

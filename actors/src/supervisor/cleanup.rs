@@ -43,6 +43,10 @@ impl Supervisor {
     }
 
     fn clean_up(&mut self, ctx: &mut Context<Self>) {
+        // Before the ledger is known, it may name any Job as one to be made.
+        if self.declared.spec.triggers.is_some() && self.desk.baseline().is_none() {
+            return self.clean_up_later(ctx);
+        }
         let Some(runs) = &mut self.runs else { return };
         let checkpoint = self.around.cluster.progress().stored();
         // Runs whose Jobs are gone are only counted from now on.
@@ -88,7 +92,7 @@ impl Supervisor {
         if open {
             self.clean_up_later(ctx);
         }
-        self.write_ledger(ctx);
+        self.tidy_ledger(ctx);
     }
 
     pub(super) fn delete_job(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
@@ -115,7 +119,14 @@ impl Supervisor {
         ctx.spawn(request.into_actor(self).map(move |done, supervisor, ctx| {
             supervisor.cleanup.asked.remove(&name);
             match done {
-                Err(error) if error.fault().class() == Class::NotFound => debug!(%error, "gone already"),
+                // It is gone, or another one bears its name.
+                Err(error) if matches!(error.fault().class(), Class::NotFound | Class::Conflict) => {
+                    debug!(%error, "gone already");
+                    if let Some(runs) = &mut supervisor.runs {
+                        runs.jobs.remove(&name);
+                    }
+                    supervisor.clean_up_later(ctx);
+                }
                 Err(error) => {
                     warn!(%error, "not cleaned up");
                     supervisor.clean_up_later(ctx);

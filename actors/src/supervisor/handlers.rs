@@ -84,6 +84,7 @@ impl Handler<Edited> for Supervisor {
             if before.spec.output != self.declared.spec.output {
                 self.redirect_output(ctx);
             }
+            self.hold_hindered();
             for runner in self.runners.all() {
                 runner.do_send(Edited(Arc::clone(&self.declared)));
             }

@@ -1,6 +1,8 @@
 //! The ledger of an ExtendedJob: read at the start, written when a run can't start at once or an
 //! edit changes what counts, and made anew where it is lost.
 
+use std::time::Duration;
+
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
@@ -13,9 +15,10 @@ use extendedjob_decide::{
     view::Trouble,
 };
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::Supervisor;
+use super::{Supervisor, turn::Turn};
 use crate::{
     cluster::{
         kept::Kept,
@@ -34,10 +37,11 @@ pub(super) struct Keeper {
     stored: Vec<u8>,
     /// What could not be read: it stays in the Secret, for someone to look at.
     set_aside: Option<Vec<u8>>,
-    state: State,
+    turn: Turn,
     backoff: Backoff,
     failures: u32,
-    /// It can't be written until someone does something about it.
+    failing_since: Option<Instant>,
+    /// It can't be written until someone does something about it, or could not be for long.
     refused: bool,
     /// Why it is not written.
     pub(super) trouble: Option<Trouble>,
@@ -47,16 +51,12 @@ pub(super) struct Keeper {
     pub(super) book_written: bool,
 }
 
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum State {
-    #[default]
-    Idle,
-    /// A write is under way.
-    Writing,
-    /// The next write comes after a delay.
-    Pausing,
-}
-
+/// The least time between two writes of one ledger.
+const PAUSE: Duration = Duration::from_millis(250);
+/// What one ledger may cost.
+const BYTES_PER_SECOND: u64 = 100 * 1024;
+/// After so long others are not held back any more.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// So many failures in a row are no hiccup.
 const LASTING: u32 = 3;
 
@@ -154,6 +154,12 @@ impl Supervisor {
                 again = sight == Sight::Again;
             }
             self.desk = Desk::restored(ledger, position);
+            // Its baseline is stored, whoever did that.
+            self.around.pods.do_send(Settled {
+                owner: self.declared.uid.clone(),
+                receipts: vec![],
+                based: true,
+            });
         }
         if let Some(Trouble { reason, message }) = lost {
             self.rebuild(reason, &message, ctx);
@@ -183,9 +189,16 @@ impl Supervisor {
         watcher.do_send(Rebase { trigger: Trigger::new(triggers), counts: !self.declared.spec.suspend });
     }
 
-    /// Writes the ledger, if that is due and no write is under way.
+    /// Writes the ledger, if something waits for that.
     pub(super) fn write_ledger(&mut self, ctx: &mut Context<Self>) {
-        if self.keeper.state != State::Idle || self.declared.deleting {
+        if self.desk.is_urgent() || self.desk.in_writing().is_some() {
+            self.tidy_ledger(ctx);
+        }
+    }
+
+    /// Writes the ledger, if it is not as it should be and no write is under way.
+    pub(super) fn tidy_ledger(&mut self, ctx: &mut Context<Self>) {
+        if self.keeper.turn != Turn::Idle || self.declared.deleting {
             return;
         }
         if let Some(ledger) = self.desk.due() {
@@ -196,7 +209,7 @@ impl Supervisor {
             Ok(bytes) => bytes,
             Err(error) => return error!(%error, "a ledger can't be packed"),
         };
-        self.keeper.state = State::Writing;
+        self.keeper.turn = Turn::Writing;
         let (cluster, declared) = (self.around.cluster.clone(), self.declared.clone());
         let (object, aside) = (self.keeper.object.clone(), self.keeper.set_aside.clone());
         let writing = async move {
@@ -217,8 +230,12 @@ impl Supervisor {
         keeper.backoff.reset();
         keeper.failures = 0;
         keeper.refused = false;
+        keeper.failing_since = None;
         keeper.trouble = None;
-        keeper.state = State::Idle;
+        // Each version of it stays in etcd until that is compacted.
+        keeper.turn = Turn::Pausing;
+        let pause = PAUSE.max(Duration::from_millis(1000 * keeper.stored.len() as u64 / BYTES_PER_SECOND));
+        ctx.notify_later(WriteAgain, pause);
         let receipts = self.desk.written();
         self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based: true });
         self.advance(ctx);
@@ -229,7 +246,7 @@ impl Supervisor {
         match error.fault().class() {
             // An operator before this one made it, and did not come to tell: it stands.
             Class::AlreadyExists => {
-                self.keeper.state = State::Idle;
+                self.keeper.turn = Turn::Idle;
                 self.desk = Desk::default();
                 self.watcher.let_go(&());
                 return self.fetch_ledger(ctx);
@@ -241,7 +258,11 @@ impl Supervisor {
                 self.desk.not_written();
             }
             // It may have been done: the very same is written again, until that is known.
-            Class::Transient => {}
+            Class::Transient => {
+                let since = *self.keeper.failing_since.get_or_insert_with(Instant::now);
+                self.keeper.refused |= since.elapsed() > PATIENCE;
+                self.hold_nobody_back();
+            }
             _ => {
                 self.desk.not_written();
                 self.keeper.refused = true;
@@ -268,10 +289,12 @@ impl Supervisor {
         let reading = async move { cluster.ledger(&declared).await };
         ctx.spawn(reading.into_actor(self).map(|read, supervisor, ctx| {
             match (read, supervisor.around.cluster.term().number()) {
-                (Ok(Some(kept)), Some(term)) if kept.bytes != supervisor.keeper.stored => {
-                    return supervisor.around.operator.do_send(TermBroken { term });
+                (Ok(Some(kept)), _) if kept.bytes == supervisor.keeper.stored => {
+                    supervisor.keeper.object = Some(kept.object);
                 }
-                (Ok(kept), _) => supervisor.keeper.object = kept.map(|kept| kept.object),
+                (Ok(Some(_)), Some(term)) => return supervisor.around.operator.do_send(TermBroken { term }),
+                (Ok(Some(_)), None) => {}
+                (Ok(None), _) => supervisor.keeper.object = None,
                 (Err(error), _) => supervisor.ledger_failed(&error),
             }
             supervisor.write_later(ctx);
@@ -279,7 +302,7 @@ impl Supervisor {
     }
 
     fn write_later(&mut self, ctx: &mut Context<Self>) {
-        self.keeper.state = State::Pausing;
+        self.keeper.turn = Turn::Pausing;
         let delay = self.keeper.backoff.after_failure(Timestamp::now());
         ctx.notify_later(WriteAgain, delay);
         self.report(ctx);
@@ -308,7 +331,7 @@ impl Handler<WriteAgain> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: WriteAgain, ctx: &mut Self::Context) {
-        self.keeper.state = State::Idle;
+        self.keeper.turn = Turn::Idle;
         self.advance(ctx);
     }
 }

@@ -12,6 +12,7 @@ mod starting;
 mod template_check;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::sync::Arc;
 
@@ -144,7 +145,18 @@ impl Supervisor {
                 fire: me.clone().recipient(),
                 book: me.recipient(),
             };
-            TriggerWatcher { declared, trigger, counts, sight, baseline, pods, supervisor, _lifeline }.start()
+            let watcher = TriggerWatcher {
+                declared,
+                trigger,
+                counts,
+                sight,
+                baseline,
+                subscriptions: 0,
+                pods,
+                supervisor,
+                _lifeline,
+            };
+            watcher.start()
         });
     }
 

@@ -48,7 +48,14 @@ impl Supervisor {
         let Some(runs) = &self.runs else { return };
         let unsettled: Vec<_> = runs.unsettled.iter().filter_map(|job| runs.jobs.get(job).cloned()).collect();
         for job in &unsettled {
-            self.write_output(job, ctx);
+            // No output is wished any more: nothing of it is still to be written.
+            if !self.write_output(job, ctx)
+                && let Some(runs) = &mut self.runs
+            {
+                runs.busy.remove(&job.name);
+                runs.unsettled.remove(&job.name);
+                self.reporter.to_mark.push(Arc::clone(job));
+            }
         }
     }
 

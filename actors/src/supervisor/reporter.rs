@@ -18,7 +18,7 @@ use extendedjob_decide::{
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
-use super::Supervisor;
+use super::{Supervisor, turn::Turn};
 use crate::cluster::{events::Severity, extendedjobs::ExtendedJobError, ledgers};
 
 /// The least time between two writes of one status.
@@ -26,24 +26,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// The write that is under way, if any.
 pub(super) struct Reporter {
-    state: State,
+    turn: Turn,
     backoff: Backoff,
     /// Transitions that were absorbed by a later one.
     absorbed: i64,
     /// Jobs whose output has settled. That is noted on them only when it has been told: the next
     /// operator tells nothing of a Job that bears the note.
     pub(super) to_mark: Vec<Arc<Job>>,
-}
-
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// All is told.
-    #[default]
-    Idle,
-    /// A write is on its way. What changes meanwhile is told after the pause.
-    Writing,
-    /// The next write comes after a pause.
-    Pausing,
 }
 
 /// What a status tells for the first time.
@@ -61,14 +50,14 @@ struct PauseOver;
 impl Reporter {
     pub(super) fn new(declared: &Declared) -> Self {
         let absorbed = declared.status.merged;
-        Self { state: State::Idle, backoff: Backoff::default(), absorbed, to_mark: vec![] }
+        Self { turn: Turn::Idle, backoff: Backoff::default(), absorbed, to_mark: vec![] }
     }
 }
 
 impl Supervisor {
     /// Makes the status tell what is known, if it does not yet.
     pub(super) fn report(&mut self, ctx: &mut Context<Self>) {
-        if self.reporter.state == State::Idle {
+        if self.reporter.turn == Turn::Idle {
             self.write_status(ctx);
         }
     }
@@ -99,7 +88,7 @@ impl Supervisor {
         if status == self.declared.status {
             return self.has_told(told, ctx);
         }
-        self.reporter.state = State::Writing;
+        self.reporter.turn = Turn::Writing;
         let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
         let write = async move {
             let version = cluster.write_status(&declared, &status).await;
@@ -142,7 +131,7 @@ impl Supervisor {
                 delay = self.reporter.backoff.after_failure(Timestamp::now());
             }
         }
-        self.reporter.state = State::Pausing;
+        self.reporter.turn = Turn::Pausing;
         ctx.notify_later(PauseOver, delay);
     }
 
@@ -224,7 +213,7 @@ impl Handler<PauseOver> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: PauseOver, ctx: &mut Self::Context) {
-        self.reporter.state = State::Idle;
+        self.reporter.turn = Turn::Idle;
         self.report(ctx);
     }
 }

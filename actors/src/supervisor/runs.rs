@@ -102,6 +102,7 @@ impl Supervisor {
         let receipts = self.desk.adopt(&job.name, 0);
         self.settle(receipts);
         self.no_longer_hindered(&job.name);
+        self.clean_up_later(ctx);
         if let (true, Some(because)) = (made_now, because) {
             self.note("Started", &job.name, format!("Started Job {}: {because}", job.name), ctx);
         }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use extendedjob_api::conditions::reasons;
-use extendedjob_decide::view::{Template, Trouble};
+use extendedjob_decide::{
+    run::Run,
+    view::{Template, Trouble},
+};
 use jiff::Timestamp;
 
 use super::Supervisor;
@@ -13,7 +16,12 @@ use super::Supervisor;
 #[derive(Default)]
 pub(super) struct Hindrances {
     of_jobs: BTreeMap<String, Trouble>,
-    /// What a brake that is open has to say.
+    /// After a hindrance has passed, so many may be tried at a time: one by one it shows whether there
+    /// is room for all.
+    window: Option<usize>,
+    /// The first run that a brake holds back.
+    braked: Option<Run>,
+    /// What that brake has to say.
     brake: Option<Trouble>,
     look_again: Option<SpawnHandle>,
 }
@@ -29,6 +37,9 @@ impl Hindrances {
         self.of_jobs.iter().find(|(_, trouble)| hinders_all(trouble)).map(|(job, _)| job)
     }
 }
+
+/// With so many tried at a time there is room for all.
+const WINDOW_MAX: usize = 64;
 
 /// Whether a trouble is not that of one run alone.
 fn hinders_all(trouble: &Trouble) -> bool {
@@ -55,12 +66,26 @@ impl Supervisor {
         if held || self.declared.deleting {
             return;
         }
-        let room = match self.declared.spec.max_concurrent_runs {
-            Some(limit) => (limit as usize).saturating_sub(runs.busy.len() + self.desk.in_hand().count()),
-            None => usize::MAX,
+        let limit = self.declared.spec.max_concurrent_runs.map(|limit| limit as usize);
+        let room = match (limit, self.hindrances.window) {
+            (None, None) => usize::MAX,
+            (limit, window) => {
+                let making = self.desk.making();
+                let below = |limit: Option<usize>, taken| {
+                    limit.map_or(usize::MAX, |limit| limit.saturating_sub(taken))
+                };
+                below(limit, runs.busy.len() + making).min(below(window, making))
+            }
         };
-        let (brakes, now) = (&mut self.brakes, Timestamp::now());
-        let started = self.desk.start(room, |run| brakes.pass(run, now));
+        let (brakes, now, mut held) = (&mut self.brakes, Timestamp::now(), None);
+        let started = self.desk.start(room, |run| {
+            let passes = brakes.pass(run, now);
+            if !passes && held.is_none() {
+                held = Some(run.clone());
+            }
+            passes
+        });
+        self.hindrances.braked = held;
         for run in started {
             let job = run.job.clone();
             self.start_runner(&job, Some(run), ctx);
@@ -76,7 +101,7 @@ impl Supervisor {
 
     fn look_at_brakes(&mut self, ctx: &mut Context<Self>) {
         let now = Timestamp::now();
-        let told = self.desk.idle().find_map(|run| self.brakes.tell(run, now));
+        let told = self.hindrances.braked.as_ref().and_then(|run| self.brakes.tell(run, now));
         if let Some(handle) = self.hindrances.look_again.take() {
             ctx.cancel_future(handle);
         }
@@ -101,9 +126,11 @@ impl Supervisor {
             return;
         }
         if hinders_all(&trouble) && self.hindrances.probe().is_some_and(|probe| probe != job) {
-            self.runners.let_go(&job.to_owned());
-            self.desk.put_back(job);
+            self.put_back(job);
         } else {
+            if hinders_all(&trouble) {
+                self.hindrances.window = Some(1);
+            }
             self.desk.hinder(job);
             if self.hindrances.of_jobs.insert(job.to_owned(), trouble.clone()).as_ref() != Some(&trouble) {
                 self.warn(trouble.reason, None, trouble.message, ctx);
@@ -112,9 +139,29 @@ impl Supervisor {
         self.advance(ctx);
     }
 
-    /// Nothing stands in the way of a run any more.
+    /// A run waits for its turn again.
+    fn put_back(&mut self, job: &str) {
+        self.runners.let_go(&job.to_owned());
+        if let Some(run) = self.desk.waiting(job) {
+            self.brakes.give_back(run);
+        }
+        self.desk.put_back(job);
+        self.hindrances.of_jobs.remove(job);
+    }
+
+    /// After an edit no run may start: those that are tried again and again are not, either.
+    pub(super) fn hold_hindered(&mut self) {
+        if self.is_held() || self.declared.spec.suspend {
+            let hindered: Vec<String> = self.hindrances.of_jobs.keys().cloned().collect();
+            hindered.iter().for_each(|job| self.put_back(job));
+        }
+    }
+
+    /// A run has its Job, or will never have one.
     pub(super) fn no_longer_hindered(&mut self, job: &str) {
         self.hindrances.of_jobs.remove(job);
+        let doubled = self.hindrances.window.map(|window| window * 2);
+        self.hindrances.window = doubled.filter(|window| *window <= WINDOW_MAX);
     }
 }
 

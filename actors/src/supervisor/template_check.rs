@@ -38,11 +38,14 @@ struct Ask {
 impl Supervisor {
     /// Asks about the present template, unless its answer is known.
     pub(super) fn check_template(&mut self, ctx: &mut Context<Self>) {
-        if self.template != Template::Unchecked {
-            return;
+        if self.template == Template::Unchecked {
+            self.check.in_flight = true;
+            self.ask_about_template(ctx);
         }
+    }
+
+    fn ask_about_template(&mut self, ctx: &mut Context<Self>) {
         self.check.asked += 1;
-        self.check.in_flight = true;
         let asked = self.check.asked;
         let run = Run::once(&self.declared);
         let job = match build(&self.declared, &run) {
@@ -93,7 +96,7 @@ impl Handler<Ask> for Supervisor {
 
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         if ask.asked == self.check.asked {
-            self.check_template(ctx);
+            self.ask_about_template(ctx);
         }
     }
 }

@@ -9,6 +9,7 @@ use extendedjob_decide::{
     job::Job,
     pod::{Pod, Readiness as PodReadiness, Status, Version},
     track::Observation,
+    transition::Trigger,
 };
 use http::Method;
 use jiff::Timestamp;
@@ -28,7 +29,7 @@ use crate::{
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
-    messages::{BeginPods, ChildId, Edited, TermBroken},
+    messages::{BeginPods, ChildId, Edited, Expect, TermBroken},
     stand_in::{Asked, Reply, StandIn},
     trigger_watcher::TriggerWatcher,
 };
@@ -186,6 +187,9 @@ impl Stage {
         let limits = Limits { pod: limit, all: limit };
         let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
+        let triggers = declared().spec.triggers.unwrap();
+        let (owner, namespace, trigger) = ("uid".into(), "ns".into(), Trigger::new(&triggers));
+        pods.do_send(Expect { owner, namespace, trigger, is_new: true });
         let supervisor = Supervisor::new(declared().into(), around, lifeline).start();
         Self { pods, supervisor, fallen, version: 1 }
     }

@@ -19,6 +19,7 @@ mod namespace;
 mod objects;
 mod operator;
 mod pods;
+mod quota;
 mod records;
 mod scenario;
 mod target;

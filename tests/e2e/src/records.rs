@@ -26,14 +26,15 @@ impl Operator {
     }
 }
 
-impl Stopped<'_> {
+impl Operator {
     /// Takes the book of a namespace's pods away.
-    pub fn lose_book(&self, namespace: &str) -> Result<()> {
-        Kubectl::in_namespace(OPERATOR_NAMESPACE)
-            .run(&["delete", "configmaps", &selector(namespace)])
-            .map(drop)
+    pub fn delete_book(&self, namespace: &str) -> Result<()> {
+        let kubectl = Kubectl::in_namespace(OPERATOR_NAMESPACE);
+        kubectl.run(&["delete", "configmaps", &selector(namespace)]).map(drop)
     }
+}
 
+impl Stopped<'_> {
     /// Takes the checkpoint away, without which the operator can't go on with its watch where it left off: as
     /// after an outage that was too long for it.
     pub fn lose_checkpoint(&self) -> Result<()> {

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use e2e::names::{POD_LABELS, POD_UID};
-use e2e::{ANY, ExtendedJob, Namespace, Operator, annotation, at, extended_job, name, pod, scenario, uid};
+use e2e::{
+    ANY, ExtendedJob, Namespace, Operator, annotation, at, extended_job, name, pod, scenario, text, uid,
+};
 use serde_json::{Value, json};
 
 fn one_at_a_time() -> ExtendedJob {
@@ -85,6 +87,31 @@ fn a_run_that_waits_outlives_its_pod_and_a_restart() -> Result<()> {
         let third = ns.job_for("on-ready", "c")?;
         ns.release(&third)?;
         assert_eq!(ns.runs_after_a_sentinel("on-ready", ANY)?, ["a", "b", "c"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_run_that_waited_is_not_made_again_when_its_finished_job_is_deleted() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        ns.declare(one_at_a_time())?;
+        let first = three_at_once(ns)?;
+        let ledger = ns.ledger_of("on-ready")?;
+        let size = |secret: &Value| text(&secret["data"]["ledger"]).len();
+        let with_two = size(&ns.kubectl.get(&["secret", &ledger])?);
+        ns.release(&first)?;
+        for pod in ["b", "c"] {
+            ns.release(&ns.job_for("on-ready", pod)?)?;
+        }
+        ns.status_until("on-ready", &json!({"active": 0, "pending": 0, "succeeded": 3}))?;
+        ns.kubectl.until(&["secret", &ledger], "a ledger in which no run waits", |secret| {
+            (size(secret) < with_two).then_some(())
+        })?;
+
+        ns.kubectl.run(&["delete", "jobs", "--all"])?;
+        operator.restart()?;
+        assert!(ns.runs_after_a_sentinel("on-ready", ANY)?.is_empty());
         Ok(())
     })
 }

@@ -2,26 +2,8 @@
 
 use anyhow::Result;
 use e2e::names::{POD_LABELS, POD_UID};
-use e2e::{ANY, Namespace, Operator, annotation, at, extended_job, pod, scenario, template, text, uid};
+use e2e::{ANY, Operator, annotation, at, extended_job, pod, scenario, template, text, uid};
 use serde_json::{Value, json};
-
-const QUOTA: &str = "none-of-them";
-
-/// Lets no object of this kind be created in the namespace.
-fn forbid(ns: &Namespace, kind: &str) -> Result<()> {
-    ns.create(json!({
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": QUOTA},
-        "spec": {"hard": {format!("count/{kind}"): "0"}},
-    }))?;
-    let in_force = |quota: &Value| quota["status"]["hard"].is_object().then_some(());
-    ns.kubectl.until(&["resourcequota", QUOTA], "a quota in force", in_force)
-}
-
-fn forbid_no_longer(ns: &Namespace) -> Result<()> {
-    ns.delete(&format!("resourcequota/{QUOTA}"))
-}
 
 #[test]
 fn a_quota_delays_its_own_namespace_only() -> Result<()> {
@@ -29,18 +11,18 @@ fn a_quota_delays_its_own_namespace_only() -> Result<()> {
         let free = ns.sibling("free")?;
         ns.declare(extended_job("on-ready").on_ready())?;
         free.declare(extended_job("on-ready").on_ready())?;
-        forbid(ns, "jobs.batch")?;
+        ns.forbid("jobs.batch")?;
 
         ns.start(pod("refused").ready())?;
         ns.extended_job_until("on-ready", "a condition that names the quota", |seen| {
             let mut conditions = seen["status"]["conditions"].as_array()?.iter();
-            conditions.find(|condition| text(&condition["message"]).contains(QUOTA)).map(drop)
+            conditions.find(|condition| text(&condition["message"]).contains("exceeded quota")).map(drop)
         })?;
         free.start(pod("free").ready())?;
         free.job_for("on-ready", "free")?;
         assert!(ns.jobs_of("on-ready")?.is_empty());
 
-        forbid_no_longer(ns)?;
+        ns.forbid_no_longer()?;
         ns.job_for("on-ready", "refused")?;
         ns.until_accepted("on-ready")
     })
@@ -51,7 +33,7 @@ fn runs_that_a_quota_keeps_waiting_outlive_their_pods_and_a_restart() -> Result<
     scenario(|ns| {
         let operator = Operator::hold();
         ns.declare(extended_job("on-ready").on_ready())?;
-        forbid(ns, "jobs.batch")?;
+        ns.forbid("jobs.batch")?;
         ns.start(pod("gone").labelled("tier", "back").ready())?;
         ns.start(pod("stays").ready())?;
         ns.status_until("on-ready", &json!({"active": 0, "pending": 2}))?;
@@ -60,7 +42,7 @@ fn runs_that_a_quota_keeps_waiting_outlive_their_pods_and_a_restart() -> Result<
         ns.delete("pod/gone")?;
         operator.restart()?;
 
-        forbid_no_longer(ns)?;
+        ns.forbid_no_longer()?;
         let job = ns.job_for("on-ready", "gone")?;
         assert_eq!(annotation(&job, POD_UID), uid(&gone));
         let labels: Value = serde_json::from_str(annotation(&job, POD_LABELS))?;
@@ -76,7 +58,7 @@ fn runs_that_a_quota_keeps_waiting_outlive_their_pods_and_a_restart() -> Result<
 fn a_ledger_that_cannot_be_written_is_reported_and_holds_no_one_else_back() -> Result<()> {
     scenario(|ns| {
         let free = ns.sibling("free")?;
-        forbid(ns, "secrets")?;
+        ns.forbid("secrets")?;
         ns.create(extended_job("on-ready").on_ready())?;
         ns.reason_of("on-ready", "Ready", "LedgerNotWritten")?;
         ns.start(pod("waits").ready())?;
@@ -88,7 +70,7 @@ fn a_ledger_that_cannot_be_written_is_reported_and_holds_no_one_else_back() -> R
         free.until_no("jobs")?;
         assert!(ns.jobs_of("on-ready")?.is_empty());
 
-        forbid_no_longer(ns)?;
+        ns.forbid_no_longer()?;
         ns.job_for("on-ready", "waits")?;
         ns.until_accepted("on-ready")
     })

@@ -1,7 +1,7 @@
 //! What the operator must not forget is in the cluster; if that is lost nothing is started for it.
 
 use anyhow::{Context, Result};
-use e2e::{ANY, Namespace, Operator, at, controller, extended_job, scenario, template, text, uid};
+use e2e::{ANY, Namespace, Operator, at, controller, extended_job, pod, scenario, template, text, uid};
 use serde_json::json;
 
 use crate::history::declare_with_a_cleaned_run;
@@ -67,13 +67,28 @@ fn a_lost_book_of_pods_starts_none_and_later_transitions_count() -> Result<()> {
         declare_with_a_cleaned_run(ns)?;
         operator.book_of(&ns.name)?;
         let stopped = operator.stop()?;
-        stopped.lose_book(&ns.name)?;
+        operator.delete_book(&ns.name)?;
         drop(stopped);
         ns.reason_of("on-ready", "LedgerRebuilt", "LedgerLost")?;
         assert!(ns.runs_after_a_sentinel("on-ready", ANY)?.is_empty());
         ns.turn_unready("p", &at(2))?;
         ns.turn_ready("p", &at(3))?;
         assert_eq!(ns.runs_after_a_sentinel("on-ready", ANY)?, ["p"]);
+        operator.book_of(&ns.name).map(drop)
+    })
+}
+
+#[test]
+fn a_page_of_the_book_that_someone_deletes_is_written_anew() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        ns.declare(extended_job("on-ready").on_ready().running(template::script("true")).keeping(0, 0))?;
+        operator.book_of(&ns.name)?;
+        operator.delete_book(&ns.name)?;
+        ns.start(pod("p").ready())?;
+        // Its Job is cleaned up when what is known of the pod is in the book.
+        ns.status_until("on-ready", &json!({"active": 0, "succeeded": 1}))?;
+        ns.until_no("jobs")?;
         operator.book_of(&ns.name).map(drop)
     })
 }

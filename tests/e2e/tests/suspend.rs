@@ -115,3 +115,24 @@ fn neither_suspension_nor_an_edit_drops_a_run_that_waits() -> Result<()> {
         ns.status_until("on-ready", &json!({"active": 1, "pending": 0}))
     })
 }
+
+#[test]
+fn a_run_that_a_quota_keeps_waiting_does_not_start_while_suspended() -> Result<()> {
+    scenario(|ns| {
+        ns.declare(extended_job("on-ready").on_ready())?;
+        ns.forbid("jobs.batch")?;
+        ns.start(pod("p").ready())?;
+        ns.reason_of("on-ready", "Ready", "QuotaExceeded")?;
+        ns.suspend("on-ready")?;
+        ns.forbid_no_longer()?;
+        // One that is not suspended has started by then.
+        ns.declare(extended_job("witness").on_ready())?;
+        ns.start(pod("later").ready())?;
+        ns.job_for("witness", "later")?;
+        assert!(ns.jobs_of("on-ready")?.is_empty());
+
+        ns.resume("on-ready")?;
+        ns.job_for("on-ready", "p")?;
+        Ok(())
+    })
+}

@@ -11,11 +11,12 @@ use std::{
 };
 
 /// What is explored.
-pub trait System {
+pub(crate) trait System {
     type State: Clone + Hash;
     type Step: Clone + Debug;
 
     fn first(&self) -> Self::State;
+    fn show(&self, state: &Self::State) -> String;
     /// What can happen next.
     fn steps(&self, state: &Self::State) -> Vec<Self::Step>;
     /// What comes of it, or which rule it breaks.
@@ -28,27 +29,27 @@ pub trait System {
 
 /// What an exploration found.
 #[derive(Debug)]
-pub struct Found {
-    pub states: usize,
-    pub wrong: Option<Wrong>,
+pub(crate) struct Found {
+    pub(crate) states: usize,
+    pub(crate) wrong: Option<Wrong>,
 }
 
 /// A rule that is broken, and the shortest way there.
 #[derive(Debug)]
-pub struct Wrong {
-    pub rule: String,
-    pub way: Vec<String>,
+pub(crate) struct Wrong {
+    pub(crate) rule: String,
+    pub(crate) way: Vec<String>,
 }
 
 #[derive(Default)]
 struct Seen {
-    ids: HashMap<u128, u32, BuildHasherDefault<First>>,
+    ids: HashMap<u128, u32, BuildHasherDefault<Even>>,
     /// From where each state was reached first, and how.
     ways: Vec<(u32, u16)>,
 }
 
 /// Explores all of `system`, up to `most` states.
-pub fn explore<S: System>(system: &S, most: usize) -> Found {
+pub(crate) fn explore<S: System>(system: &S, most: usize) -> Found {
     let mut seen = Seen::default();
     let mut calm: Vec<(u32, u32)> = vec![];
     let first = system.first();
@@ -139,13 +140,16 @@ fn trace<S: System>(system: &S, seen: &Seen, mut id: u32) -> Vec<String> {
     let mut way = vec![];
     for index in indices.into_iter().rev() {
         let step = system.steps(&state)[index as usize].clone();
+        if std::env::var("SHOW").is_ok() {
+            println!("{}", system.show(&state));
+        }
         way.push(format!("{step:?}"));
         state = system.take(&state, &step).expect("it was taken before");
     }
     way
 }
 
-fn fingerprint(state: &impl Hash) -> u128 {
+pub(crate) fn fingerprint(state: &impl Hash) -> u128 {
     let mut hasher = Wide { lanes: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344] };
     state.hash(&mut hasher);
     u128::from(hasher.lanes[0]) << 64 | u128::from(hasher.lanes[1])
@@ -194,9 +198,9 @@ impl Hasher for Wide {
 
 /// Fingerprints are spread evenly as they are.
 #[derive(Default)]
-struct First(u64);
+pub(crate) struct Even(u64);
 
-impl Hasher for First {
+impl Hasher for Even {
     fn write(&mut self, bytes: &[u8]) {
         let word = bytes.first_chunk().expect("a fingerprint has 16 bytes");
         self.0 = u64::from_le_bytes(*word);

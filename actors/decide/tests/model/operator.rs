@@ -1,13 +1,14 @@
 //! One operator process: the pieces of `decide`, composed as the actors compose them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use extendedjob_api::When;
 use extendedjob_decide::{
     book::{Book, Stored},
     checkpoint::{Deliveries, Receipt, reach},
+    declared::Declared,
     desk::{Brake, Desk},
-    ledger::{Ledger, terms},
+    ledger::Ledger,
     pod::{Pod, Version},
     run::{Reason, Run},
     track::{Observation, Start, Tracker},
@@ -16,7 +17,7 @@ use extendedjob_decide::{
 
 use crate::{
     steps::Model,
-    world::{Answer, Flight, World, Write, at, pod},
+    world::{Answer, Flight, NEVER, World, Write, at, pod, stamp},
 };
 
 /// The only receiver of deliveries.
@@ -26,11 +27,13 @@ const NAMESPACE: &str = "ns";
 
 /// A rule that an operator breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutant {
+pub(crate) enum Mutant {
     /// A delivery is settled when its run is taken up.
     SettlesAtFire,
     /// The checkpoint goes on while the book is not written.
     CheckpointIgnoresBook,
+    /// The checkpoint moves into a gap.
+    CheckpointInGap,
     /// A Job goes while its transition may be observed again.
     CleanIgnoresCheckpoint,
     /// A Job goes while the stored ledger names it.
@@ -53,6 +56,10 @@ pub enum Mutant {
     PresentPodsNotNoted,
     /// The baseline does not wait for the book.
     BaselineBeforeBook,
+    /// Jobs do not wait for the book, after a gap.
+    JobBeforeBook,
+    /// In the first term ever the book does not wait for a checkpoint.
+    BookBeforeCheckpoint,
     /// An edit takes what was observed as the baseline, not what is.
     EditAtPosition,
     /// A checkpoint bears the time at which it is written.
@@ -65,62 +72,71 @@ pub enum Mutant {
 
 /// What it has in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Operator {
-    pub term: u32,
+pub(crate) struct Operator {
+    pub(crate) term: u32,
     /// Where pods were when the term began.
-    pub barrier: Version,
+    pub(crate) barrier: Version,
     /// The checkpoint that is known to be stored.
-    pub stored: Version,
-    pub tracker: Tracker,
-    pub deliveries: Deliveries,
-    pub book: Book,
+    pub(crate) stored: Option<Version>,
+    pub(crate) tracker: Tracker,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) book: Book,
+    /// There was neither checkpoint nor book: nothing can have been promised before.
+    pub(crate) is_first: bool,
     /// Pods that are gone lately.
-    pub gone: Vec<Arc<Pod>>,
+    pub(crate) gone: Vec<Arc<Pod>>,
     /// Which spec it knows; 0: none.
-    pub spec: usize,
-    pub supervisor: Option<Supervisor>,
+    pub(crate) spec: usize,
+    pub(crate) supervisor: Option<Supervisor>,
 }
 
 /// The Supervisor of the ExtendedJob, with the watcher of its trigger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Supervisor {
-    pub desk: Desk,
+pub(crate) struct Supervisor {
+    pub(crate) desk: Desk,
     /// The resourceVersion of the ledger's Secret.
-    pub object: Option<u32>,
-    /// The baseline is not written before the book holds what was there at this version.
-    pub awaits_book: Option<Version>,
+    pub(crate) object: Option<u32>,
+    /// Nothing is written before the book holds what was there at this version.
+    pub(crate) awaits_book: Version,
     /// Runs for after the baseline, of an operator that takes them up too late.
-    pub belated: Vec<(Run, Version)>,
+    pub(crate) belated: Vec<(Run, Version)>,
 }
 
 impl Model {
-    pub fn has(&self, mutant: Mutant) -> bool {
+    pub(crate) fn has(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
 
     /// A new term, in a new process or in one that has dropped all it knew.
-    pub fn start(&self, world: &mut World) {
+    pub(crate) fn start(&self, world: &mut World) {
         world.lease.term += 1;
+        world.forget_unmade();
         let page = world.page.as_ref().map(|page| Stored {
             id: (NAMESPACE.into(), 0),
             object: Some(page.version.to_string()),
             bytes: page.content.bytes.clone(),
+            time: None,
         });
-        let book = Book::read(page.into_iter().collect()).book;
+        let book = self.memos.read.get(&page, || Book::read(page.clone().into_iter().collect()).book);
         let checkpoint = world.lease.checkpoint;
         let version = checkpoint.map(|checkpoint| checkpoint.version);
         let resumes = version.filter(|version| *version >= world.compacted);
         let start = match resumes {
             Some(version) => Start::At(version),
             None => Start::Behind {
-                checkpoint: checkpoint.map(|checkpoint| (checkpoint.version, checkpoint.time)),
-                booked: book.namespaces().cloned().collect(),
+                checkpoint: version,
+                booked: book
+                    .namespaces()
+                    .cloned()
+                    .zip(checkpoint.map(|checkpoint| checkpoint.time))
+                    .collect(),
             },
         };
         let mut operator = Operator {
             term: world.lease.term,
             barrier: world.now(),
-            stored: version.unwrap_or_default(),
+            stored: version,
+            is_first: version.is_none() && world.page.is_none(),
             tracker: Tracker::new(start, book.lines().cloned()),
             deliveries: Deliveries::default(),
             book,
@@ -129,7 +145,6 @@ impl Model {
             supervisor: None,
         };
         if operator.spec > 0 {
-            operator.expect(self, world, 0);
             operator.book.open(NAMESPACE, version.unwrap_or_default());
         }
         let list = resumes.unwrap_or(world.now());
@@ -138,6 +153,7 @@ impl Model {
         }
         operator.list(self, world, list);
         if operator.spec > 0 {
+            operator.expect(self, world);
             operator.supervise(self, world, false);
         }
         world.operator = Some(operator);
@@ -146,14 +162,14 @@ impl Model {
 
 impl Operator {
     /// Until the baseline is stored, another operator would have to see what was there again.
-    fn expect(&mut self, model: &Model, world: &World, position: Version) {
+    fn expect(&mut self, model: &Model, world: &World) {
         if !world.based && !model.has(Mutant::NoHold) {
-            self.deliveries.hold(RECEIVER, position);
+            self.deliveries.hold(RECEIVER, self.tracker.position());
         }
     }
 
     /// A list of all pods as they were at `version`.
-    pub fn list(&mut self, model: &Model, world: &mut World, version: Version) {
+    pub(crate) fn list(&mut self, model: &Model, world: &mut World, version: Version) {
         self.observe(model, world, Observation::RelistBegun);
         for index in 0..model.lives.len() {
             if let Some((change, at)) = world.change(index, version)
@@ -166,9 +182,9 @@ impl Operator {
     }
 
     /// The next event of the watch.
-    pub fn watch(&mut self, model: &Model, world: &mut World) {
+    pub(crate) fn watch(&mut self, model: &Model, world: &mut World) {
         let version = self.tracker.position() + 1;
-        let change = world.log[version as usize - 1];
+        let change = world.at(version);
         let seen = pod(&model.lives, change, version);
         let gone = change.1 == model.lives[change.0].shapes.len();
         let event = if gone { Observation::Gone(seen) } else { Observation::Seen(seen) };
@@ -179,7 +195,7 @@ impl Operator {
     }
 
     fn observe(&mut self, model: &Model, world: &mut World, observation: Observation<Pod>) {
-        self.tracker.pass(self.stored);
+        self.tracker.pass(self.stored());
         for moved in self.tracker.observe(observation) {
             self.happened(model, world, moved);
         }
@@ -204,7 +220,8 @@ impl Operator {
         let Some(supervisor) = &mut self.supervisor else { return };
         let declared = model.declared(self.spec);
         let baseline = supervisor.desk.baseline().filter(|_| !declared.spec.suspend);
-        let Some(transition) = baseline.and_then(|baseline| model.trigger(self.spec).counts(moved, baseline)) else {
+        let Some(transition) = baseline.and_then(|baseline| model.trigger(self.spec).counts(moved, baseline))
+        else {
             return self.settle(vec![receipt]);
         };
         let run = model.run(declared, Arc::clone(&moved.after), transition);
@@ -216,7 +233,7 @@ impl Operator {
         }
     }
 
-    pub fn settle(&mut self, receipts: Vec<Receipt>) {
+    pub(crate) fn settle(&mut self, receipts: Vec<Receipt>) {
         for receipt in receipts {
             self.deliveries.settle(RECEIVER, receipt);
         }
@@ -227,29 +244,30 @@ impl Operator {
     }
 
     /// The ExtendedJob as it is now.
-    pub fn learn(&mut self, model: &Model, world: &mut World) {
+    pub(crate) fn learn(&mut self, model: &Model, world: &mut World) {
         let is_new = self.spec == 0;
         self.spec = world.spec;
         if is_new {
-            self.expect(model, world, self.tracker.position());
+            self.expect(model, world);
             self.supervise(model, world, false);
         } else if let Some(supervisor) = &self.supervisor {
-            let terms = terms(&model.declared(self.spec).spec);
-            if !supervisor.desk.is_for(&terms) {
-                self.rebase(model);
+            if !supervisor.desk.is_for(model.terms(self.spec)) {
+                self.rebase(model, world);
             }
         }
     }
 
     /// Takes the present state of pods as the baseline.
-    fn rebase(&mut self, model: &Model) {
-        let terms = terms(&model.declared(self.spec).spec);
+    fn rebase(&mut self, model: &Model, world: &mut World) {
+        let terms = model.terms(self.spec).clone();
         let now = self.position();
         let version = if model.has(Mutant::EditAtPosition) { self.tracker.position() } else { now };
         self.note_present(model);
-        let awaits_book = Some(self.tracker.position());
+        let awaits_book = self.tracker.position();
         if let Some(supervisor) = &mut self.supervisor {
-            supervisor.desk.rebase(Baseline { version, since: None }, terms);
+            let baseline = Baseline { version, since: None };
+            world.record.note_known(self.spec, baseline);
+            supervisor.desk.rebase(baseline, terms);
             supervisor.awaits_book = awaits_book;
         }
     }
@@ -269,9 +287,8 @@ impl Operator {
     }
 
     /// Starts the Supervisor. `read`: there is a ledger, though the status does not say so.
-    pub fn supervise(&mut self, model: &Model, world: &mut World, read: bool) {
+    pub(crate) fn supervise(&mut self, model: &Model, world: &mut World, read: bool) {
         let kept = world.ledger.as_ref().filter(|_| world.based || read);
-        let declared = model.declared(self.spec);
         let barrier = if model.has(Mutant::BarrierOfTerm) { self.barrier } else { self.position() };
         let desk = kept.map_or_else(Desk::default, |kept| {
             let ledger = Ledger::clone(&kept.content);
@@ -279,12 +296,20 @@ impl Operator {
             Desk::restored(ledger, seen)
         });
         let object = kept.map(|kept| kept.version);
-        let is_known = desk.is_for(&terms(&declared.spec));
-        self.supervisor = Some(Supervisor { desk, object, awaits_book: None, belated: vec![] });
+        let is_known = desk.is_for(model.terms(self.spec));
+        self.supervisor =
+            Some(Supervisor { desk, object, awaits_book: self.tracker.position(), belated: vec![] });
         if object.is_none() {
             self.sight_first(model, world);
-        } else if !is_known {
-            self.rebase(model);
+        } else {
+            world.based |= !model.slow.status;
+            // Its baseline is stored, whoever stored it.
+            self.deliveries.release(RECEIVER);
+            let baseline = self.supervisor.as_ref().and_then(|supervisor| supervisor.desk.baseline());
+            match baseline.filter(|_| is_known) {
+                Some(baseline) => world.record_baseline(self.spec, baseline),
+                None => self.rebase(model, world),
+            }
         }
         for job in world.jobs.keys() {
             if let Some(supervisor) = &mut self.supervisor {
@@ -301,10 +326,11 @@ impl Operator {
     /// A new ExtendedJob: the stamps of pods decide what counts.
     fn sight_first(&mut self, model: &Model, world: &mut World) {
         let declared = model.declared(self.spec);
-        self.rebase(model);
+        self.rebase(model, world);
         let baseline = Baseline { version: self.position(), since: Some(declared.created) };
         let Some(supervisor) = &mut self.supervisor else { return };
-        supervisor.desk.rebase(baseline, terms(&declared.spec));
+        world.record.note_known(self.spec, baseline);
+        supervisor.desk.rebase(baseline, model.terms(self.spec).clone());
         if declared.spec.suspend {
             return;
         }
@@ -321,25 +347,32 @@ impl Operator {
         }
     }
 
-    /// The ledger, if it is to be written now.
-    pub fn due_ledger(&self, model: &Model) -> Option<Ledger> {
-        let supervisor = self.supervisor.as_ref()?;
+    /// Whether the book holds what was there when the Supervisor began, or took a new baseline: neither
+    /// Job nor ledger comes before that.
+    pub(crate) fn is_in_book(&self, model: &Model) -> bool {
+        let Some(supervisor) = &self.supervisor else { return false };
         let unwritten = self.book.unwritten_in(NAMESPACE);
-        let in_book = |since: Version| unwritten.is_none_or(|unwritten| since < unwritten);
-        let waits = !supervisor.desk.may_start() && !supervisor.awaits_book.is_none_or(in_book);
-        if waits && !model.has(Mutant::BaselineBeforeBook) {
-            return None;
-        }
+        let is_written = unwritten.is_none_or(|unwritten| supervisor.awaits_book < unwritten);
+        let rebases = !supervisor.desk.may_start();
+        is_written
+            || rebases && model.has(Mutant::BaselineBeforeBook)
+            || !rebases && model.has(Mutant::JobBeforeBook)
+    }
+
+    /// The ledger, if it is to be written now.
+    pub(crate) fn due_ledger(&self, model: &Model) -> Option<Ledger> {
+        let supervisor = self.supervisor.as_ref().filter(|_| self.is_in_book(model))?;
         supervisor.desk.due()
     }
 
     /// The answer to a write has come. `false`: the term is over.
-    pub fn answered(&mut self, model: &Model, world: &mut World, flight: Flight) -> bool {
+    pub(crate) fn answered(&mut self, model: &Model, world: &mut World, flight: Flight) -> bool {
         match (flight.write, flight.answer) {
             (Write::Job(run), answer) => self.job_answered(model, &run, answer),
-            (Write::Ledger { over, .. }, Some(Answer::Done)) => {
+            (Write::Ledger { ledger, .. }, Some(Answer::Done)) => {
                 let Some(supervisor) = &mut self.supervisor else { return true };
-                supervisor.object = Some(over.unwrap_or_default() + 1);
+                supervisor.object = Some(stamp(&ledger));
+                world.based |= !model.slow.status;
                 let receipts = supervisor.desk.written();
                 for (run, seen) in std::mem::take(&mut supervisor.belated) {
                     supervisor.desk.fire(run, seen, None, Brake::Closed);
@@ -347,12 +380,16 @@ impl Operator {
                 self.deliveries.release(RECEIVER);
                 self.settle(receipts);
             }
-            (Write::Ledger { over: None, .. }, _) => self.supervise(model, world, true),
-            (Write::Page { over, page }, Some(Answer::Done)) => {
-                self.book.written(&page.id, (over.unwrap_or_default() + 1).to_string());
+            (Write::Ledger { over: None, .. }, _) => {
+                world.forget_unmade();
+                self.supervise(model, world, true);
+            }
+            (Write::Page { page, .. }, Some(Answer::Done)) => {
+                self.book.written(&page.id, stamp(&page.bytes).to_string());
             }
             (Write::Lease(checkpoint), Some(Answer::Done)) => {
-                self.stored = checkpoint.version;
+                self.stored = Some(checkpoint.version);
+                self.is_first = false;
                 self.tracker.pass(checkpoint.version);
             }
             _ => return false,
@@ -376,16 +413,40 @@ impl Operator {
         }
     }
 
+    /// The watch shows a Job that an operator or Supervisor before this one has made.
+    pub(crate) fn see_job(&mut self, job: &str) {
+        let position = self.position();
+        if let Some(supervisor) = &mut self.supervisor {
+            let receipts = supervisor.desk.adopt(job, position);
+            self.settle(receipts);
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Version {
+        self.stored.unwrap_or_default()
+    }
+
+    /// Whether a page is to be written now.
+    pub(crate) fn is_book_due(&self, model: &Model) -> bool {
+        let waits = self.is_first && !model.has(Mutant::BookBeforeCheckpoint);
+        self.book.due().is_some() && !waits
+    }
+
     /// How far the checkpoint may go.
-    pub fn reached(&self, model: &Model) -> Version {
+    pub(crate) fn reached(&self, model: &Model) -> Version {
+        if self.is_first {
+            return self.tracker.position();
+        }
         let unwritten = self.book.unwritten().filter(|_| !model.has(Mutant::CheckpointIgnoresBook));
-        reach(self.tracker.position(), self.deliveries.oldest(), unwritten).max(self.stored)
+        let reached = reach(self.tracker.position(), self.deliveries.oldest(), unwritten);
+        let since = if model.has(Mutant::CheckpointInGap) { 0 } else { self.tracker.known_since() };
+        if reached < since { self.stored() } else { reached.max(self.stored()) }
     }
 
     /// Whether a finished Job may be deleted. What else stands in its way is seen to.
-    pub fn may_delete(&mut self, model: &Model, world: &World, job: &str) -> bool {
+    pub(crate) fn may_delete(&mut self, model: &Model, world: &World, job: &str) -> bool {
+        let checkpoint = if model.has(Mutant::CleanIgnoresCheckpoint) { Version::MAX } else { self.stored() };
         let Some(supervisor) = &mut self.supervisor else { return false };
-        let checkpoint = if model.has(Mutant::CleanIgnoresCheckpoint) { Version::MAX } else { self.stored };
         let free = supervisor.desk.clean([job], checkpoint);
         if model.has(Mutant::CleanIgnoresLedger) {
             return world.record.fired[job].iter().all(|seen| *seen <= checkpoint);
@@ -395,9 +456,13 @@ impl Operator {
 }
 
 impl Model {
-    fn run(&self, declared: &extendedjob_decide::declared::Declared, pod: Arc<Pod>, transition: Transition) -> Run {
+    fn run(&self, declared: &Declared, pod: Arc<Pod>, transition: Transition) -> Run {
         let n = if self.has(Mutant::CountIgnored) { 0 } else { transition.n };
-        Run::for_transition(declared, pod, Transition { n, ..transition })
+        let transition = Transition { n, ..transition };
+        let job = self.memos.names.get((&pod.uid, &transition), || {
+            Run::for_transition(declared, Arc::clone(&pod), transition.clone()).job
+        });
+        Run { job, reason: Reason::Pod { pod, transition } }
     }
 }
 
@@ -417,17 +482,11 @@ impl World {
                     && (change == 0 || model.turns((index, change)))
             }),
         };
-        let seen = seen.min(self.now()) as usize;
-        let found = self.log[..seen].iter().rposition(|change| change.0 == index && is_it(change.1));
-        let version = found.expect("it fires for something that has happened") as Version + 1;
+        let found = self.until(seen.min(self.now())).find(|(change, _)| change.0 == index && is_it(change.1));
+        let version = found.map_or(NEVER, |(_, version)| version);
         let fired = self.record.fired.entry(run.job.clone()).or_default();
         if !fired.contains(&version) {
             fired.push(version);
         }
-    }
-
-    /// The namespaces that have a page.
-    pub fn booked(&self) -> BTreeSet<String> {
-        self.page.iter().map(|_| NAMESPACE.to_owned()).collect()
     }
 }

@@ -3,38 +3,64 @@
 use std::sync::Arc;
 
 use extendedjob_decide::{
+    book::{Book, Stored},
     checkpoint::Checkpoint,
     declared::Declared,
-    desk::Desk,
-    ledger::Ledger,
+    ledger::{Ledger, terms},
     pod::{Status, Version},
     transition::Trigger,
 };
 
 use crate::{
     explorer::System,
-    operator::{Mutant, Operator},
-    world::{Answer, Change, Flight, Job, Kept, Life, Spent, World, Write, at, page_of},
+    memo::Memo,
+    operator::{Mutant, Operator, Supervisor},
+    world::{Answer, Change, Flight, Job, Kept, Life, Page, Spent, World, Write, at, stamp},
 };
 
 /// One configuration: what happens, what may go wrong, and how often.
-#[derive(Clone, Debug)]
-pub struct Model {
-    pub lives: Vec<Life>,
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) lives: Vec<Life>,
     /// The specs of the ExtendedJob: that of its creation, and after each edit.
-    pub specs: Vec<Declared>,
+    pub(crate) specs: Vec<Declared>,
+    pub(crate) triggers: Vec<Trigger>,
+    pub(crate) terms: Vec<String>,
     /// It is there from the first.
-    pub early: bool,
+    pub(crate) early: bool,
     /// `maxConcurrentRuns`.
-    pub room: usize,
-    pub faults: Spent,
+    pub(crate) room: usize,
+    pub(crate) faults: Spent,
+    /// Which writes take their time: other things happen before they are done, and before the answer
+    /// comes.
+    pub(crate) slow: Slow,
     /// Writes of an operator that is gone can land later.
-    pub delayed: bool,
-    pub mutant: Option<Mutant>,
+    pub(crate) delayed: bool,
+    pub(crate) mutant: Option<Mutant>,
+    pub(crate) memos: Memos,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slow {
+    pub(crate) job: bool,
+    pub(crate) ledger: bool,
+    pub(crate) page: bool,
+    pub(crate) lease: bool,
+    /// What the status tells comes later than what it is about.
+    pub(crate) status: bool,
+}
+
+/// See [`Memo`].
+#[derive(Debug, Default)]
+pub(crate) struct Memos {
+    pub(crate) names: Memo<String>,
+    pub(crate) ledgers: Memo<Arc<Ledger>>,
+    pub(crate) written: Memo<(Book, Stored)>,
+    pub(crate) read: Memo<Book>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// The next change of this pod; an operator that watches sees it at once, see [`Model::steps`].
     Pod(usize),
     /// The ExtendedJob is created, or edited.
@@ -74,16 +100,38 @@ pub enum Step {
 }
 
 impl Model {
-    pub fn declared(&self, spec: usize) -> &Declared {
+    pub(crate) fn new(specs: Vec<Declared>) -> Self {
+        let trigger =
+            |declared: &Declared| Trigger::new(declared.spec.triggers.as_ref().expect("it has one"));
+        Self {
+            triggers: specs.iter().map(trigger).collect(),
+            terms: specs.iter().map(|declared| terms(&declared.spec)).collect(),
+            specs,
+            early: true,
+            room: 1,
+            ..Self::default()
+        }
+    }
+
+    /// How many specs there are.
+    pub(crate) fn edits(&self) -> usize {
+        self.specs.len()
+    }
+
+    pub(crate) fn terms(&self, spec: usize) -> &String {
+        &self.terms[spec - 1]
+    }
+
+    pub(crate) fn declared(&self, spec: usize) -> &Declared {
         &self.specs[spec - 1]
     }
 
-    pub fn trigger(&self, spec: usize) -> Trigger {
-        Trigger::new(self.declared(spec).spec.triggers.as_ref().expect("it has a trigger"))
+    pub(crate) fn trigger(&self, spec: usize) -> &Trigger {
+        &self.triggers[spec - 1]
     }
 
     /// Whether a change of a pod's life, which is not its first, turns its readiness.
-    pub fn turns(&self, (pod, change): Change) -> bool {
+    pub(crate) fn turns(&self, (pod, change): Change) -> bool {
         let shapes = &self.lives[pod].shapes;
         let readiness = |change: usize| {
             let shape = shapes[change];
@@ -96,22 +144,23 @@ impl Model {
     /// older.
     fn time(&self, world: &World, version: Version) -> Checkpoint {
         let until = if self.mutant == Some(Mutant::TimeOfWrite) { world.now() } else { version };
-        let stamps = world.log[..until as usize].iter().map(|change| self.lives[change.0].created);
+        let stamps = world.until(until).map(|(change, _)| self.lives[change.0].created);
         Checkpoint { version, time: at(stamps.max().unwrap_or_default()) }
     }
 
     fn operator_steps(&self, world: &World, operator: &Operator, steps: &mut Vec<Step>) {
-        let awaited = |is: fn(&Write) -> bool| world.flights.iter().any(|flight| flight.awaited && is(&flight.write));
+        let awaited =
+            |is: fn(&Write) -> bool| world.flights.iter().any(|flight| flight.awaited && is(&flight.write));
         if operator.tracker.position() < world.now() {
             steps.push(Step::Watch);
         }
         if operator.spec < world.spec {
             steps.push(Step::Learn);
         }
-        if operator.book.due().is_some() && !awaited(|write| matches!(write, Write::Page { .. })) {
+        if operator.is_book_due(self) && !awaited(|write| matches!(write, Write::Page { .. })) {
             steps.push(Step::WritePage);
         }
-        if operator.reached(self) > operator.stored && !awaited(|write| matches!(write, Write::Lease(_))) {
+        if operator.reached(self) > operator.stored() && !awaited(|write| matches!(write, Write::Lease(_))) {
             steps.push(Step::Renew);
         }
         let Some(supervisor) = &operator.supervisor else {
@@ -121,12 +170,14 @@ impl Model {
             return;
         };
         let suspended = self.declared(operator.spec).spec.suspend;
-        if !suspended && self.startable(world, &supervisor.desk) > 0 {
+        if !suspended && self.startable(world, operator) > 0 {
             steps.push(Step::StartRuns);
         }
         let early = supervisor.desk.idle().filter(|_| self.mutant == Some(Mutant::JobBeforeBaseline));
         for run in supervisor.desk.in_hand().chain(early) {
-            let flying = |flight: &Flight| flight.awaited && matches!(&flight.write, Write::Job(other) if other.job == run.job);
+            let flying = |flight: &Flight| {
+                flight.awaited && matches!(&flight.write, Write::Job(other) if other.job == run.job)
+            };
             if !world.flights.iter().any(flying) {
                 steps.push(Step::Make(run.job.clone()));
             }
@@ -148,11 +199,12 @@ impl Model {
     }
 
     /// How many runs may be taken in hand now.
-    fn startable(&self, world: &World, desk: &Desk) -> usize {
+    fn startable(&self, world: &World, operator: &Operator) -> usize {
+        let Some(Supervisor { desk, .. }) = &operator.supervisor else { return 0 };
         let in_hand: Vec<&str> = desk.in_hand().map(|run| run.job.as_str()).collect();
         let busy = world.jobs.iter().filter(|(name, job)| !job.finished && !in_hand.contains(&name.as_str()));
         let room = self.room.saturating_sub(busy.count() + in_hand.len());
-        if desk.may_start() { room.min(desk.idle().count()) } else { 0 }
+        if desk.may_start() && operator.is_in_book(self) { room.min(desk.idle().count()) } else { 0 }
     }
 
     fn perform(&self, world: &mut World, operator: &mut Operator, step: &Step) -> Result<bool, String> {
@@ -161,14 +213,20 @@ impl Model {
             Step::Learn => operator.learn(self, world),
             Step::Revive => operator.supervise(self, world, false),
             Step::WritePage => {
-                let id = operator.book.due().expect("it is due");
-                let page = operator.book.begin(&id, operator.stored).expect("memory takes it").expect("it is there");
+                let stored = operator.stored();
+                let (book, page) = self.memos.written.get((&operator.book, stored), || {
+                    let mut book = operator.book.clone();
+                    let id = book.due().expect("it is due");
+                    let page = book.begin(&id, stored).expect("memory takes it").expect("it is there");
+                    (book, page)
+                });
+                operator.book = book;
                 let over = page.object.as_ref().map(|object| object.parse().expect("a number"));
-                self.send(world, operator.term, Write::Page { over, page });
+                return Ok(self.send(world, operator, Write::Page { over, page }));
             }
             Step::Renew => {
                 let checkpoint = self.time(world, operator.reached(self));
-                self.send(world, operator.term, Write::Lease(checkpoint));
+                return Ok(self.send(world, operator, Write::Lease(checkpoint)));
             }
             Step::Hear(index) => {
                 let flight = world.flights.remove(*index);
@@ -181,24 +239,32 @@ impl Model {
 
     fn supervise(&self, world: &mut World, operator: &mut Operator, step: &Step) -> Result<bool, String> {
         let due = operator.due_ledger(self);
-        let (term, spec) = (operator.term, operator.spec);
+        let room = self.startable(world, operator);
+        let spec = operator.spec;
         let Some(supervisor) = &mut operator.supervisor else { return Ok(true) };
         match step {
             Step::StartRuns => {
-                let room = self.startable(world, &supervisor.desk);
-                supervisor.desk.start(room, |_| true);
+                for run in supervisor.desk.start(room, |_| true) {
+                    self.send(world, operator, Write::Job(run));
+                }
             }
             Step::Make(job) => {
                 let run = supervisor.desk.waiting(job).expect("it waits").clone();
-                self.send(world, term, Write::Job(run));
+                self.send(world, operator, Write::Job(run));
             }
             Step::WriteLedger => {
                 let ledger = due.expect("it is due");
                 supervisor.desk.writing(ledger.clone());
+                let over = supervisor.object;
                 // As it is read again.
-                let bytes = ledger.encode().expect("memory takes it");
-                let read = Ledger::decode(&bytes, self.declared(spec), Version::MAX).expect("it was just written");
-                self.send(world, term, Write::Ledger { over: supervisor.object, ledger: Arc::new(read) });
+                let ledger = self.memos.ledgers.get(&ledger, || {
+                    let bytes = ledger.encode().expect("memory takes it");
+                    Arc::new(
+                        Ledger::decode(&bytes, self.declared(spec), Version::MAX)
+                            .expect("it was just written"),
+                    )
+                });
+                return Ok(self.send(world, operator, Write::Ledger { over, spec, ledger }));
             }
             Step::Base => world.based = true,
             Step::Record(job) => world.jobs.get_mut(job).expect("it is there").recorded = true,
@@ -206,7 +272,7 @@ impl Model {
                 if operator.may_delete(self, world, job) {
                     world.check_deletion(job)?;
                     world.jobs.remove(job);
-                    let stored = operator.stored;
+                    let stored = operator.stored();
                     if let Some(supervisor) = &mut operator.supervisor {
                         supervisor.desk.forget(job, stored);
                     }
@@ -217,8 +283,27 @@ impl Model {
         Ok(true)
     }
 
-    fn send(&self, world: &mut World, term: u32, write: Write) {
-        world.flights.push(Flight { term, awaited: true, write, answer: None });
+    /// Sends a write; one that is not slow is done, and answered, at once. `false`: the term is over.
+    fn send(&self, world: &mut World, operator: &mut Operator, write: Write) -> bool {
+        let slow = match write {
+            Write::Job(_) => self.slow.job,
+            Write::Ledger { .. } => self.slow.ledger,
+            Write::Page { .. } => self.slow.page,
+            Write::Lease(_) => self.slow.lease,
+        };
+        world.flights.push(Flight { term: operator.term, awaited: true, write, answer: None });
+        if slow {
+            world.flights.sort_by(|one, other| one.place().cmp(&other.place()));
+            return true;
+        }
+        self.land(world, world.flights.len() - 1);
+        world.flights.pop().is_none_or(|flight| operator.answered(self, world, flight))
+    }
+
+    /// A page, and what is read from it.
+    fn page_of(&self, page: &Stored) -> Page {
+        let book = self.memos.read.get(page, || Book::read(vec![page.clone()]).book);
+        Page { bytes: page.bytes.clone(), lines: book.lines().cloned().collect() }
     }
 
     /// The API server does a write, or refuses it.
@@ -236,14 +321,16 @@ impl Model {
                 }
                 Answer::Done
             }
-            Write::Ledger { over, ledger } if over == world.ledger.as_ref().map(|kept| kept.version) => {
-                world.record_ledger(self, &ledger);
-                world.ledger = Some(Kept { version: over.unwrap_or_default() + 1, content: ledger });
+            Write::Ledger { over, spec, ledger }
+                if over == world.ledger.as_ref().map(|kept| kept.version) =>
+            {
+                world.record_ledger(spec, &ledger);
+                world.ledger = Some(Kept { version: stamp(&ledger), content: ledger });
                 Answer::Done
             }
             Write::Page { over, page } if over == world.page.as_ref().map(|kept| kept.version) => {
-                let content = Arc::new(page_of(&page));
-                world.page = Some(Kept { version: over.unwrap_or_default() + 1, content });
+                let content = Arc::new(self.page_of(&page));
+                world.page = Some(Kept { version: stamp(&page.bytes), content });
                 Answer::Done
             }
             Write::Lease(checkpoint) if flight.term == world.lease.term => {
@@ -274,11 +361,19 @@ impl System for Model {
     type State = World;
     type Step = Step;
 
+    fn show(&self, world: &World) -> String {
+        format!(
+            "---- {:?}\n  ledger {:?}\n {:#?}",
+            world.record,
+            world.ledger.as_ref().map(|l| &l.content),
+            world.operator
+        )
+    }
     fn first(&self) -> World {
         let mut world = World::default();
         if self.early {
             world.spec = 1;
-            world.edits.push(0);
+            world.edits.push(world.now());
         }
         world
     }
@@ -287,7 +382,8 @@ impl System for Model {
         let mut steps = vec![];
         // What happens to a pod while an operator watches is told it at once: as long as it was not
         // told, the change commutes with all that the operator does.
-        let follows = world.operator.as_ref().is_none_or(|operator| operator.tracker.position() == world.now());
+        let follows =
+            world.operator.as_ref().is_none_or(|operator| operator.tracker.position() == world.now());
         if follows {
             for (index, life) in self.lives.iter().enumerate() {
                 if world.change(index, world.now()).map_or(0, |(change, _)| change + 1) < life.len() {
@@ -295,7 +391,7 @@ impl System for Model {
                 }
             }
         }
-        if world.spec < self.specs.len() {
+        if world.spec < self.edits() {
             steps.push(Step::Edit);
         }
         match &world.operator {
@@ -304,7 +400,8 @@ impl System for Model {
         }
         for (index, flight) in world.flights.iter().enumerate() {
             steps.push(if flight.answer.is_none() { Step::Land(index) } else { Step::Hear(index) });
-            let refusable = flight.answer.is_none() && flight.awaited && matches!(flight.write, Write::Job(_));
+            let refusable =
+                flight.answer.is_none() && flight.awaited && matches!(flight.write, Write::Job(_));
             if refusable && world.spent.refusals < self.faults.refusals {
                 steps.push(Step::Refuse(index));
             }
@@ -312,7 +409,13 @@ impl System for Model {
         if let Some(operator) = &world.operator {
             // Only an operator that looks makes a difference between a Job that is over and one that
             // is not.
-            steps.extend(world.jobs.iter().filter(|(_, job)| !job.finished).map(|(name, _)| Step::Finish(name.clone())));
+            steps.extend(
+                world
+                    .jobs
+                    .iter()
+                    .filter(|(_, job)| !job.finished)
+                    .map(|(name, _)| Step::Finish(name.clone())),
+            );
             if world.spent.crashes < self.faults.crashes {
                 steps.push(Step::Crash);
             }
@@ -340,7 +443,10 @@ impl System for Model {
                 world.spec += 1;
                 world.edits.push(world.now());
             }
-            Step::Finish(job) => world.jobs.get_mut(job).expect("it is there").finished = true,
+            Step::Finish(job) => {
+                let recorded = !self.slow.status;
+                world.jobs.insert(job.clone(), Job { finished: true, recorded });
+            }
             Step::Start => self.start(&mut world),
             Step::Land(index) => self.land(&mut world, *index),
             Step::Refuse(index) => {
@@ -364,7 +470,9 @@ impl System for Model {
                 world.compacted = world.now();
             }
             _ => {
-                let Some(mut operator) = world.operator.take() else { unreachable!("{step:?} without operator") };
+                let Some(mut operator) = world.operator.take() else {
+                    unreachable!("{step:?} without operator")
+                };
                 if self.perform(&mut world, &mut operator, step)? {
                     world.operator = Some(operator);
                 } else {

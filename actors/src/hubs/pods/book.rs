@@ -22,6 +22,8 @@ use crate::{
 /// Each page that is rewritten stays in etcd until it is compacted: 10,000 pods at half a mebibyte
 /// each second would be 150 MB.
 const BYTES_PER_SECOND: u64 = 100 * 1024;
+/// The least time between two pages.
+const LEAST: Duration = Duration::from_millis(50);
 /// Changes that come together are written together.
 const GATHER: Duration = Duration::from_millis(500);
 
@@ -151,7 +153,7 @@ impl PodHub {
                 book.written(&page.id, object);
                 self.book_is_written(&page.id.0);
                 self.reach();
-                Duration::from_millis(1000 * page.bytes.len() as u64 / BYTES_PER_SECOND).max(GATHER)
+                Duration::from_millis(1000 * page.bytes.len() as u64 / BYTES_PER_SECOND).max(LEAST)
             }
             (Piece::SetAside(_), Ok(_)) => {
                 writing.aside.pop();
@@ -166,6 +168,10 @@ impl PodHub {
                 warn!(%error, ?delay, "the book is not as it should be yet");
                 match (piece, error.fault().class()) {
                     (_, Class::Conflict) => return self.operator.do_send(TermBroken { term }),
+                    (Piece::Store(page), Class::NotFound) => {
+                        writing.unanswered = None;
+                        book.lost(&page.id);
+                    }
                     (Piece::Store(page), Class::Transient) => writing.unanswered = Some(page),
                     (Piece::Store(page), _) => {
                         writing.unanswered = None;

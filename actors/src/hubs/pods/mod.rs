@@ -64,6 +64,8 @@ pub(crate) struct PodHub {
     waiting: BTreeMap<String, SubscribePods>,
     /// What is kept for the next leader; `None` while another one leads.
     keeping: Option<Keeping>,
+    /// The term for which that is being read.
+    beginning: Option<i64>,
     _lifeline: Lifeline<&'static str>,
 }
 
@@ -108,6 +110,7 @@ impl PodHub {
             deliveries: Deliveries::default(),
             waiting: BTreeMap::new(),
             keeping: None,
+            beginning: None,
             _lifeline: lifeline,
         }
     }
@@ -131,14 +134,19 @@ impl PodHub {
             Ok::<_, String>((pages, barrier))
         };
         ctx.spawn(reading.into_actor(self).map(move |read, hub, ctx| match read {
-            _ if hub.cluster.term().number() != Some(begin.term) => {}
+            _ if hub.beginning != Some(begin.term) => {}
             Ok((pages, barrier)) => {
                 let Read { book, times, lost } = Book::read(pages.clone());
                 let aside = pages.into_iter().filter(|page| lost.contains_key(&page.id.0)).collect();
                 let lost = lost.into_iter().map(|(namespace, loss)| (namespace, trouble(&loss)));
+                // After a restore of the cluster it may be about a time that has not come yet.
+                let checkpoint = begin.checkpoint.filter(|checkpoint| checkpoint.version <= barrier);
+                if checkpoint.is_none() {
+                    hub.cluster.progress().begin_nowhere();
+                }
                 let keeping = Keeping {
                     term: begin.term,
-                    checkpoint: begin.checkpoint,
+                    checkpoint,
                     booked: times,
                     lost: lost.collect(),
                     book,
@@ -157,6 +165,7 @@ impl PodHub {
     }
 
     fn begun(&mut self, keeping: Keeping, ctx: &mut Context<Self>) {
+        self.beginning = None;
         let at = keeping.checkpoint.map(|checkpoint| checkpoint.version);
         info!(
             term = keeping.term,
@@ -224,8 +233,11 @@ impl PodHub {
     /// Moves the checkpoint as far as it may go.
     fn reach(&self) {
         let Some(keeping) = self.keeping.as_ref().filter(|_| self.tracker.is_complete()) else { return };
-        let unwritten = keeping.book.unwritten();
-        self.cluster.progress().reach(reach(self.tracker.position(), self.deliveries.oldest(), unwritten));
+        let unsettled = self.deliveries.oldest();
+        let reached = reach(self.tracker.position(), unsettled, keeping.book.unwritten());
+        if reached >= self.tracker.known_since() {
+            self.cluster.progress().reach(reached);
+        }
     }
 
     /// Where everybody is who subscribes now.
@@ -236,7 +248,7 @@ impl PodHub {
 
     /// Answers a watcher, and tells it again what is not settled.
     fn tell_all(&mut self, subscription: SubscribePods) {
-        let SubscribePods { owner, namespace, trigger, sight, subscriber } = subscription;
+        let SubscribePods { owner, namespace, trigger, sight, number, subscriber } = subscription;
         let first = sight == Sight::First;
         let about = |pod: &&Arc<Pod>| first && pod.namespace == namespace && trigger.concerns(pod);
         let now = Instant::now();
@@ -257,7 +269,7 @@ impl PodHub {
         if sight != Sight::Again {
             self.note_present(&namespace, &trigger);
         }
-        subscriber.at_first.do_send(PodsAtFirst { pods, position, lost });
+        subscriber.at_first.do_send(PodsAtFirst { number, pods, position, lost });
         for (receipt, moved) in self.deliveries.of(&owner) {
             subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
         }
@@ -307,6 +319,7 @@ impl Handler<BeginPods> for PodHub {
     type Result = ();
 
     fn handle(&mut self, begin: BeginPods, ctx: &mut Self::Context) {
+        self.beginning = Some(begin.term);
         self.begin(begin, Backoff::default(), ctx);
     }
 }
@@ -325,6 +338,7 @@ impl Handler<StandBy> for PodHub {
     /// What was delivered is the next leader's.
     fn handle(&mut self, _: StandBy, _: &mut Self::Context) {
         self.keeping = None;
+        self.beginning = None;
         self.interests = Interests::default();
         self.deliveries = Deliveries::default();
         self.waiting.clear();
@@ -366,7 +380,9 @@ impl Handler<Expect> for PodHub {
     fn handle(&mut self, Expect { owner, namespace, trigger, is_new }: Expect, _: &mut Self::Context) {
         if self.interests.get(&owner).is_none() {
             if is_new {
-                self.deliveries.hold(&owner, self.tracker.position());
+                // Before the term has begun: where the checkpoint is.
+                let position = self.keeping.as_ref().map_or(0, |_| self.tracker.position());
+                self.deliveries.hold(&owner, position);
             }
             let interest = Interest { namespace, trigger, subscriber: None, awaits_book: None };
             self.interests.set(owner, interest);
@@ -391,6 +407,10 @@ impl Handler<SubscribePods> for PodHub {
     type Result = ();
 
     fn handle(&mut self, subscription: SubscribePods, ctx: &mut Self::Context) {
+        if self.interests.get(&subscription.owner).is_none() {
+            // Its ExtendedJob has gone since.
+            return;
+        }
         if self.keeping.is_some() && self.tracker.is_complete() {
             self.tell_all(subscription);
             self.write_book(ctx);
