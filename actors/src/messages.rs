@@ -126,10 +126,13 @@ pub(crate) struct PodMoved {
     pub(crate) moved: Move,
 }
 
-/// PodHub → Supervisor: the pods that concern it are in the book.
+/// PodHub → TriggerWatcher → Supervisor: what was there when it subscribed is in the book.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct BookWritten;
+pub(crate) struct BookWritten {
+    /// The subscription.
+    pub(crate) number: u64,
+}
 
 /// Supervisor → TriggerWatcher: the trigger or the suspension was edited, or the ledger is to be made
 /// anew. Take the pods as they are then as the baseline; answered by [`Sighted`].

@@ -58,7 +58,7 @@ impl TriggerWatcher {
             subscriber: PodSubscriber {
                 at_first: ctx.address().recipient(),
                 moved: ctx.address().recipient(),
-                book: self.supervisor.book.clone(),
+                book: ctx.address().recipient(),
             },
         });
     }
@@ -113,6 +113,16 @@ impl Handler<PodMoved> for TriggerWatcher {
         let run = transition
             .map(|transition| Run::for_transition(&self.declared, Arc::clone(&moved.after), transition));
         self.supervisor.fire.do_send(Fire { receipt, seen: moved.seen, run });
+    }
+}
+
+impl Handler<BookWritten> for TriggerWatcher {
+    type Result = ();
+
+    fn handle(&mut self, written: BookWritten, _: &mut Self::Context) {
+        if written.number == self.subscriptions {
+            self.supervisor.book.do_send(written);
+        }
     }
 }
 

@@ -126,7 +126,7 @@ impl Handler<BookWritten> for Supervisor {
 
     fn handle(&mut self, _: BookWritten, ctx: &mut Self::Context) {
         self.keeper.book_written = true;
-        self.report(ctx);
+        self.advance(ctx);
     }
 }
 

@@ -47,7 +47,8 @@ pub(super) struct Keeper {
     pub(super) trouble: Option<Trouble>,
     /// Why it was made anew.
     pub(super) rebuilt: Option<Trouble>,
-    /// The pods that concern it are in the book.
+    /// What was there at its start, or at its newest baseline, is in the book. Neither ledger nor Job comes
+    /// before that: after a gap the next operator would judge by an older book.
     pub(super) book_written: bool,
 }
 
@@ -146,6 +147,7 @@ impl Supervisor {
     /// It is known from where on pods count.
     pub(super) fn sighted(&mut self, sighted: Sighted, ctx: &mut Context<Self>) {
         let Sighted { sight, baseline, position, runs, lost } = sighted;
+        self.keeper.book_written = false;
         let mut again = false;
         if let Some(ledger) = self.restoring.take() {
             if ledger.baseline.version > position {
@@ -198,7 +200,7 @@ impl Supervisor {
 
     /// Writes the ledger, if it is not as it should be and no write is under way.
     pub(super) fn tidy_ledger(&mut self, ctx: &mut Context<Self>) {
-        if self.keeper.turn != Turn::Idle || self.declared.deleting {
+        if self.keeper.turn != Turn::Idle || self.declared.deleting || !self.keeper.book_written {
             return;
         }
         if let Some(ledger) = self.desk.due() {

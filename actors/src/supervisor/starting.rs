@@ -62,6 +62,9 @@ impl Supervisor {
 
     fn start_runs(&mut self, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
+        if self.declared.spec.triggers.is_some() && !self.keeper.book_written {
+            return;
+        }
         let held = self.is_held() || self.declared.spec.suspend || self.hindrances.probe().is_some();
         if held || self.declared.deleting {
             return;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context, Handler, Message, StreamHandler, System};
 use extendedjob_decide::{
     brake::Limit,
+    checkpoint::Checkpoint,
     declared::Declared,
     job::Job,
     pod::{Pod, Readiness as PodReadiness, Status, Version},
@@ -134,11 +135,12 @@ fn api_leaving_unanswered(mut unanswered: usize) -> StandIn {
     })
 }
 
-/// Grants what is to be created; there are no pods yet, and no pages of the book.
+/// Grants what is to be created, and pages of the book; there are no pods yet, and no pages.
 fn granting(asked: &Asked) -> Reply {
     let empty = json!({ "metadata": { "resourceVersion": "1" }, "items": [] });
     match asked.method {
         Method::POST => Reply::granted(asked),
+        Method::PATCH if asked.path.contains("/configmaps/") => Reply::granted(asked),
         Method::GET if asked.path.ends_with("/configmaps") || asked.query.contains("limit=1") => {
             Reply::Now(200, empty)
         }
@@ -185,6 +187,7 @@ impl Stage {
         }
         let limit = Limit { burst: 20, every: Duration::from_secs(30) };
         let limits = Limits { pod: limit, all: limit };
+        cluster.progress().store(Checkpoint { version: 1, time: created() });
         let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
         let triggers = declared().spec.triggers.unwrap();

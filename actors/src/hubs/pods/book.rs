@@ -98,6 +98,7 @@ impl PodHub {
     }
 
     fn next_piece(&mut self) -> Option<Piece> {
+        let first = self.keeping.as_ref().is_some_and(|keeping| self.is_first(keeping));
         let Keeping { book, writing, .. } = self.keeping.as_mut()?;
         if let Some(page) = writing.unanswered.clone() {
             return Some(Piece::Store(page));
@@ -110,6 +111,9 @@ impl PodHub {
         if let Some(id) = writing.unused.last() {
             return Some(Piece::Delete(id.clone()));
         }
+        if first {
+            return None;
+        }
         match book.begin(&book.due()?, self.cluster.progress().stored()) {
             Ok(page) => page.map(Piece::Store),
             Err(error) => {
@@ -121,9 +125,13 @@ impl PodHub {
 
     fn work(&mut self, ctx: &mut Context<Self>) {
         let piece = self.next_piece();
-        let Some(Keeping { term, writing, .. }) = &mut self.keeping else { return };
+        let Some(Keeping { term, book, writing, .. }) = &mut self.keeping else { return };
         let Some(piece) = piece else {
             writing.state = State::Idle;
+            // What is due all the same waits for the first checkpoint.
+            if book.due().is_some() {
+                self.write_book(ctx);
+            }
             return;
         };
         let (term, cluster, home) = (*term, self.cluster.clone(), self.home.clone());
@@ -188,8 +196,8 @@ impl PodHub {
     /// Tells those who wait for it that all pods that concern them are in the book.
     pub(super) fn book_is_written(&mut self, namespace: &str) {
         let Some(Keeping { book, .. }) = &self.keeping else { return };
-        for subscriber in self.interests.told_of_book(namespace, book.unwritten_in(namespace)) {
-            subscriber.book.do_send(BookWritten);
+        for (subscriber, number) in self.interests.told_of_book(namespace, book.unwritten_in(namespace)) {
+            subscriber.book.do_send(BookWritten { number });
         }
     }
 }

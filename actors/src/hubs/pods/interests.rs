@@ -23,8 +23,9 @@ pub(super) struct Interest {
     pub(super) trigger: Trigger,
     /// Where it wants to be told; `None` as long as it has not said.
     pub(super) subscriber: Option<PodSubscriber>,
-    /// It waits for word that what was there at this version is in the book.
-    pub(super) awaits_book: Option<Version>,
+    /// It waits for word that what was there at this version, when it made the subscription of this
+    /// number, is in the book.
+    pub(super) awaits_book: Option<(Version, u64)>,
 }
 
 /// The owners of one namespace, by the labels that can concern them.
@@ -74,17 +75,18 @@ impl Interests {
     }
 
     /// Those who wait for the book of a namespace, of which all older than `unwritten` is written:
-    /// they need not wait any more.
-    pub(super) fn told_of_book(&mut self, namespace: &str, unwritten: Option<Version>) -> Vec<PodSubscriber> {
+    /// they need not wait any more. Each with the number of its subscription.
+    pub(super) fn told_of_book(
+        &mut self,
+        namespace: &str,
+        unwritten: Option<Version>,
+    ) -> Vec<(PodSubscriber, u64)> {
         let written = |since: Version| unwritten.is_none_or(|unwritten| since < unwritten);
-        let waiting = self
-            .by_owner
-            .values_mut()
-            .filter(|interest| interest.namespace == namespace && interest.awaits_book.is_some_and(written));
-        let told = waiting.filter_map(|interest| {
+        let of_namespace = self.by_owner.values_mut().filter(|interest| interest.namespace == namespace);
+        let told = of_namespace.filter_map(|interest| {
             let subscriber = interest.subscriber.clone()?;
-            interest.awaits_book = None;
-            Some(subscriber)
+            let (_, number) = interest.awaits_book.take_if(|(since, _)| written(*since))?;
+            Some((subscriber, number))
         });
         told.collect()
     }

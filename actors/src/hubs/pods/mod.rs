@@ -73,6 +73,8 @@ pub(crate) struct PodHub {
 struct Keeping {
     term: i64,
     checkpoint: Option<Checkpoint>,
+    /// It began with neither checkpoint nor book.
+    is_first: bool,
     book: Book,
     writing: Writing,
     /// The namespaces whose book was whole at the begin of the term, and when it was written.
@@ -136,6 +138,7 @@ impl PodHub {
         ctx.spawn(reading.into_actor(self).map(move |read, hub, ctx| match read {
             _ if hub.beginning != Some(begin.term) => {}
             Ok((pages, barrier)) => {
+                let is_first = begin.checkpoint.is_none() && pages.is_empty();
                 let Read { book, times, lost } = Book::read(pages.clone());
                 let aside = pages.into_iter().filter(|page| lost.contains_key(&page.id.0)).collect();
                 let lost = lost.into_iter().map(|(namespace, loss)| (namespace, trouble(&loss)));
@@ -146,6 +149,7 @@ impl PodHub {
                 }
                 let keeping = Keeping {
                     term: begin.term,
+                    is_first,
                     checkpoint,
                     booked: times,
                     lost: lost.collect(),
@@ -233,11 +237,20 @@ impl PodHub {
     /// Moves the checkpoint as far as it may go.
     fn reach(&self) {
         let Some(keeping) = self.keeping.as_ref().filter(|_| self.tracker.is_complete()) else { return };
-        let unsettled = self.deliveries.oldest();
-        let reached = reach(self.tracker.position(), unsettled, keeping.book.unwritten());
+        let position = self.tracker.position();
+        if self.is_first(keeping) {
+            return self.cluster.progress().reach(position);
+        }
+        let reached = reach(position, self.deliveries.oldest(), keeping.book.unwritten());
         if reached >= self.tracker.known_since() {
             self.cluster.progress().reach(reached);
         }
+    }
+
+    /// Whether nothing has ever been stored: neither is anything promised yet. The first checkpoint comes
+    /// before the first page, for pages without one tell that it was lost.
+    fn is_first(&self, keeping: &Keeping) -> bool {
+        keeping.is_first && self.cluster.progress().stored() == 0
     }
 
     /// Where everybody is who subscribes now.
@@ -273,7 +286,7 @@ impl PodHub {
         for (receipt, moved) in self.deliveries.of(&owner) {
             subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
         }
-        let (subscriber, awaits_book) = (Some(subscriber), Some(since));
+        let (subscriber, awaits_book) = (Some(subscriber), Some((since, number)));
         self.interests
             .set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book });
         self.book_is_written(&namespace);
