@@ -45,6 +45,7 @@ impl Test {
         if self.all {
             report.step("dependencies", deny::check);
             report.tests("tests of the local cluster itself", local_cluster_tests);
+            report.tests("larger model checks", larger_models);
         }
         self.on_cluster(&target, &mut report);
         let Count { passed, failed } = report.count;
@@ -95,6 +96,14 @@ fn without_cluster(report: &mut Report) {
 fn local_cluster_tests() -> Result<Command> {
     let mut command = compiling("test")?;
     command.args(["--package", "local-cluster", "--", "--ignored"]);
+    Ok(command)
+}
+
+/// The explorations that take minutes, one after the other: each needs gigabytes of memory.
+fn larger_models() -> Result<Command> {
+    let mut command = compiling("test")?;
+    let model = ["--package", "extendedjob-decide", "--test", "model"];
+    command.args(model).args(["--", "--ignored", "--test-threads=1"]);
     Ok(command)
 }
 

@@ -200,7 +200,7 @@ mod tests {
                 edges.push(Readiness::default(), *state, index as Version, false, Gap::None);
                 let edge = edges.recent.last().copied().unwrap();
                 prop_assert!(keys.insert((edge.to.status, edge.to.since, edge.n)));
-                if index as Version % 7 == 0 {
+                if (index as Version).is_multiple_of(7) {
                     edges.pass(passed);
                 }
             }

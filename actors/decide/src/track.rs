@@ -336,3 +336,126 @@ fn is_new(pod: &Pod, booked: &BTreeMap<String, Timestamp>) -> bool {
     // Creation has whole seconds.
     created.as_second() >= since.as_second()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixtures::{at, pod},
+        pod::Status,
+    };
+
+    fn seen(version: Version, pod: Pod) -> Observation<Pod> {
+        Observation::Seen(Pod { version, ..pod })
+    }
+
+    fn list(version: Version, pods: Vec<Pod>) -> Vec<Observation<Pod>> {
+        let mut all = vec![Observation::RelistBegun];
+        all.extend(pods.into_iter().map(Observation::Seen));
+        all.push(Observation::RelistEnded(version));
+        all
+    }
+
+    /// What each move is, in a word, and the count of its edge.
+    fn words(tracker: &mut Tracker, observations: Vec<Observation<Pod>>) -> Vec<String> {
+        let moves = observations.into_iter().flat_map(|observation| tracker.observe(observation));
+        let word = |moved: Move| match moved.what {
+            What::Appeared(edge) => format!("appeared {}", edge.to.status.as_str()),
+            What::Turned(edge) => format!("{} {}", edge.to.status.as_str(), edge.n),
+            What::Altered => "altered".into(),
+            What::Vanished => "vanished".into(),
+        };
+        moves.map(word).collect()
+    }
+
+    fn watching(pods: Vec<Pod>) -> Tracker {
+        let mut tracker = Tracker::default();
+        assert!(words(&mut tracker, list(10, pods)).is_empty());
+        tracker
+    }
+
+    fn ready(version: Version, second: i64) -> Pod {
+        Pod { version, ..pod().ready(at(second)) }
+    }
+
+    #[test]
+    fn pods_that_are_there_at_first_enter_and_later_ones_appear() {
+        let mut tracker = watching(vec![ready(5, 1)]);
+        let other = Pod { uid: "other".into(), ..pod() };
+        assert_eq!(words(&mut tracker, vec![seen(11, other)]), ["appeared Absent"]);
+        assert_eq!(tracker.position(), 11);
+    }
+
+    #[test]
+    fn what_is_told_twice_happens_once() {
+        let mut tracker = watching(vec![ready(5, 1)]);
+        let lost = || seen(11, pod().not_ready(Status::False, at(2)));
+        let back = || seen(12, pod().ready(at(1)));
+        let told = vec![lost(), lost(), back(), lost(), back(), Observation::Gone(ready(13, 1))];
+        assert_eq!(words(&mut tracker, told), ["False 0", "True 1", "vanished"]);
+        assert!(words(&mut tracker, vec![back(), Observation::Gone(ready(13, 1))]).is_empty());
+    }
+
+    #[test]
+    fn a_list_after_a_gap_tells_what_differs() {
+        let other = || Pod { uid: "other".into(), version: 5, ..pod() };
+        let mut tracker = watching(vec![ready(5, 1), other()]);
+        let new = Pod { uid: "new".into(), version: 15, ..pod() };
+        let told = words(&mut tracker, list(20, vec![ready(18, 2), new]));
+        assert_eq!(told, ["True 0", "appeared Absent", "vanished"]);
+        assert_eq!((tracker.position(), tracker.known_since()), (20, 20));
+    }
+
+    #[test]
+    fn a_pod_that_can_not_be_understood_is_not_gone_and_does_not_appear_later() {
+        let undecodable = |uid: &str| {
+            let (name, error) = (String::new(), String::new());
+            Observation::Undecodable(Undecodable { name, uid: uid.into(), error })
+        };
+        let mut tracker = Tracker::default();
+        let first = vec![Observation::RelistBegun, undecodable("uid-pod1"), Observation::RelistEnded(10)];
+        assert!(words(&mut tracker, first).is_empty());
+        assert!(words(&mut tracker, vec![seen(11, pod().ready(at(1)))]).is_empty());
+        let again = vec![Observation::RelistBegun, undecodable("uid-pod1"), Observation::RelistEnded(20)];
+        assert!(words(&mut tracker, again).is_empty());
+        assert_eq!(tracker.pods().count(), 1);
+    }
+
+    /// A pod that the book knows as ready at second 1, with an edge at 12 and one at 14.
+    fn written() -> Written {
+        let mut tracker = watching(vec![ready(5, 1)]);
+        words(
+            &mut tracker,
+            vec![seen(12, pod().not_ready(Status::False, at(2))), seen(14, pod().ready(at(1)))],
+        );
+        let pod = tracker.pods().next().map(Arc::clone).unwrap();
+        Written { pod, gone: None }
+    }
+
+    #[test]
+    fn who_goes_on_from_the_checkpoint_counts_as_the_one_before_did() {
+        let mut tracker = Tracker::new(Start::At(12), [written()]);
+        let at_checkpoint = Pod { version: 12, ..pod().not_ready(Status::False, at(2)) };
+        assert!(words(&mut tracker, list(12, vec![at_checkpoint])).is_empty());
+        assert_eq!(words(&mut tracker, vec![seen(14, pod().ready(at(1)))]), ["True 1"]);
+    }
+
+    #[test]
+    fn behind_a_gap_the_book_tells_what_is_open_and_what_has_happened_since() {
+        let behind = |checkpoint| {
+            let booked = [("ns".to_owned(), at(100))].into();
+            Tracker::new(Start::Behind { checkpoint, booked }, [written()])
+        };
+        let unready = || Pod { version: 30, ..pod().not_ready(Status::False, at(3)) };
+        assert_eq!(words(&mut behind(Some(12)), list(40, vec![unready()])), ["True 1", "False 0"]);
+        assert_eq!(words(&mut behind(None), list(40, vec![unready()])), ["False 0"]);
+        assert_eq!(words(&mut behind(Some(14)), list(40, vec![])), ["vanished"]);
+
+        let relabelled = Pod { uid: "old".into(), version: 30, ..pod().created(at(99)) };
+        let new = Pod { uid: "new".into(), version: 31, ..pod().created(at(100)) };
+        let elsewhere = Pod { uid: "x".into(), namespace: "unbooked".into(), ..new.clone() };
+        let pods = vec![ready(14, 1), relabelled, new, elsewhere];
+        // What was compared is written down anew, also where nothing has changed.
+        assert_eq!(words(&mut behind(Some(14)), list(40, pods)), ["altered", "appeared Absent"]);
+    }
+}

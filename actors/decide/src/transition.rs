@@ -180,3 +180,135 @@ impl fmt::Display for Transition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        edges::Gap,
+        fixtures::{at, pod},
+    };
+
+    fn on(when: When) -> Trigger {
+        Trigger { when, selector: Selector::default() }
+    }
+
+    fn on_caches(when: When) -> Trigger {
+        let selector = extendedjob_api::Selector {
+            match_labels: [("tier".to_owned(), "cache".to_owned())].into(),
+            match_expressions: vec![],
+        };
+        Trigger { when, selector: Selector::new(Some(&selector)) }
+    }
+
+    /// All that is seen counts.
+    const EVERYTHING: Baseline = Baseline { version: 0, since: None };
+
+    fn appears(pod: Pod) -> Move {
+        let after = Arc::new(Pod { version: 1, ..pod }.appearing());
+        let edge = *after.edges.recent().last().unwrap();
+        Move { before: None, after, what: What::Appeared(edge), seen: 1 }
+    }
+
+    fn turns(before: Pod, after: Pod) -> Move {
+        let before = before.entering();
+        let after = Pod { version: 2, ..after }.following(&before, Gap::None);
+        let what = after.edges.recent().last().map_or(What::Altered, |edge| What::Turned(*edge));
+        Move { before: Some(before.into()), after: after.into(), what, seen: 2 }
+    }
+
+    fn vanishes(pod: Pod) -> Move {
+        let pod = Arc::new(pod.entering());
+        Move { before: Some(Arc::clone(&pod)), after: pod, what: What::Vanished, seen: 3 }
+    }
+
+    fn keys(moved: &Move) -> Vec<String> {
+        let kinds = [When::Created, When::Ready, When::NotReady, When::Deleted];
+        let counted = kinds.into_iter().filter_map(|when| on(when).counts(moved, EVERYTHING));
+        counted.map(|transition| transition.to_string()).collect()
+    }
+
+    #[test]
+    fn each_kind_of_transition_is_told_by_what_happened() {
+        let unready = |second| pod().not_ready(Status::False, at(second));
+        let unknown = pod().not_ready(Status::Unknown, at(2));
+        let (ready_1, ready_2) = ("ready/True/2023-11-14T22:13:21Z/0", "ready/True/2023-11-14T22:13:22Z/0");
+        let lost = "notready/False/2023-11-14T22:13:22Z/0";
+        let created = "created/-/2023-11-14T22:13:20Z/0";
+        let table: [(&str, Move, &[&str]); 9] = [
+            ("appears", appears(pod()), &[created]),
+            ("appears ready", appears(pod().ready(at(1))), &[created, ready_1]),
+            ("turns ready", turns(pod(), pod().ready(at(1))), &[ready_1]),
+            ("ready at another time", turns(pod().ready(at(1)), pod().ready(at(2))), &[ready_2]),
+            ("no longer ready", turns(pod().ready(at(1)), unready(2)), &[lost]),
+            ("not ready and not known", turns(unready(1), unknown), &[]),
+            ("not ready at another time", turns(unready(1), unready(2)), &[]),
+            ("other labels", turns(pod().ready(at(1)), pod().ready(at(1)).labelled("a", "b")), &[]),
+            ("is gone", vanishes(pod().ready(at(1))), &["deleted/-/-/0"]),
+        ];
+        for (name, moved, expected) in table {
+            assert_eq!(keys(&moved), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_being_deleted_is_not_lost() {
+        let deleting = Pod { deleting: true, ..pod().not_ready(Status::False, at(2)) };
+        assert!(keys(&turns(pod().ready(at(1)), deleting)).is_empty());
+    }
+
+    #[test]
+    fn gaining_or_losing_labels_is_no_transition() {
+        let cache = || pod().labelled("tier", "cache");
+        for when in [When::Ready, When::NotReady] {
+            let trigger = on_caches(when);
+            for (before, after) in [(pod(), cache().ready(at(1))), (cache().ready(at(1)), pod())] {
+                assert_eq!(trigger.counts(&turns(before, after), EVERYTHING), None, "{when:?}");
+            }
+        }
+        assert!(on_caches(When::Ready).counts(&turns(cache(), cache().ready(at(1))), EVERYTHING).is_some());
+    }
+
+    #[test]
+    fn what_was_before_the_baseline_counts_by_its_stamps() {
+        let moved = turns(pod(), pod().ready(at(10)));
+        let counts = |baseline| on(When::Ready).counts(&moved, baseline).is_some();
+        for (version, since, expected) in [
+            (1, None, true),
+            (2, None, false),
+            (2, Some(at(10)), true),
+            (2, Some(at(11)), false),
+            (1, Some(at(11)), true),
+        ] {
+            assert_eq!(counts(Baseline { version, since }), expected, "{version} {since:?}");
+        }
+        let lost = turns(pod().ready(at(1)), pod().not_ready(Status::False, at(20)));
+        let baseline = Baseline { version: 2, since: Some(at(0)) };
+        assert_eq!(on(When::NotReady).counts(&lost, baseline), None);
+        assert_eq!(on(When::Deleted).counts(&vanishes(pod()), Baseline { version: 3, ..baseline }), None);
+    }
+
+    #[test]
+    fn stamps_decide_at_first_sight() {
+        let old = || pod().created(at(0));
+        let sees = |when, pod: Pod| on(when).at_first_sight(&pod.entering(), at(10)).len() == 1;
+        assert!(!sees(When::Ready, old().ready(at(5))), "ready long before");
+        assert!(sees(When::Ready, old().ready(at(10))), "ready in the very second");
+        assert!(sees(When::Ready, pod().created(at(10)).ready(at(5))), "a kubelet whose clock is behind");
+        assert!(!sees(When::Ready, pod().created(at(20))), "not ready");
+        assert!(!sees(When::Created, old()), "created before");
+        assert!(sees(When::Created, pod().created(at(10))), "created in the very second");
+        for when in [When::NotReady, When::Deleted] {
+            assert!(!sees(when, pod().created(at(20)).not_ready(Status::False, at(20))), "{when:?}");
+        }
+    }
+
+    #[test]
+    fn pods_of_our_own_jobs_trigger_nothing() {
+        let ours = || pod().ours().created(at(20)).ready(at(20));
+        for moved in [appears(ours()), turns(pod().ours(), ours()), vanishes(ours())] {
+            assert!(keys(&moved).is_empty(), "{moved:?}");
+        }
+        assert_eq!(on(When::Ready).at_first_sight(&ours().entering(), at(10)), []);
+    }
+}

@@ -12,7 +12,7 @@ use extendedjob_decide::{
 
 use crate::{
     steps::Model,
-    world::{FIRST, NEVER, World, Write, at, pod, uid},
+    world::{Change, FIRST, NEVER, Shape, World, Write, at, pod, uid},
 };
 
 impl Model {
@@ -56,46 +56,57 @@ impl Model {
 
     /// The changes of a pod up to a version that led to the readiness it has then, if it is there.
     fn alike(&self, world: &World, pod: usize, after: Version, until: Version) -> BTreeSet<Version> {
+        let last = world.change(pod, until).map(|(change, _)| (pod, change));
+        last.map(|last| self.like(world, last, after, until)).unwrap_or_default()
+    }
+
+    /// The changes of a pod that led to the same readiness as this one.
+    fn like(&self, world: &World, (pod, last): Change, after: Version, until: Version) -> BTreeSet<Version> {
         let shapes = &self.lives[pod].shapes;
-        let Some((last, _)) = world.change(pod, until) else { return BTreeSet::new() };
         let Some(now) = shapes.get(last) else { return BTreeSet::new() };
         let leads = |version: &Version| {
             let (of, change) = world.at(*version);
             let turned = change == 0 || self.turns((pod, change));
-            of == pod
-                && turned
-                && shapes.get(change).is_some_and(|then| (then.status, then.since) == (now.status, now.since))
+            let same = |then: &Shape| (then.status, then.since) == (now.status, now.since);
+            of == pod && turned && shapes.get(change).is_some_and(same)
         };
         (FIRST.max(after + 1)..=until).filter(leads).collect()
     }
 
-    /// What a new ExtendedJob counts of what was there before its baseline, by the stamps of pods: of
-    /// each set one.
-    fn at_first_sight(&self, world: &World) -> Vec<BTreeSet<Version>> {
-        let Some((spec, baseline)) = world.record.baselines.last() else { return vec![] };
-        let (Some(since), false) = (baseline.since, self.declared(*spec).spec.suspend) else { return vec![] };
-        let mut sets = vec![];
-        for (pod, life) in self.lives.iter().enumerate() {
-            let Some((change, _)) = world.change(pod, baseline.version) else { continue };
-            let Some(shape) = life.shapes.get(change) else { continue };
+    /// What a new ExtendedJob counts of the pods that were there at `version`, by their stamps: of each
+    /// set one.
+    fn at_first_sight(&self, world: &World, spec: usize, version: Version) -> BTreeSet<BTreeSet<Version>> {
+        let since = Some(self.declared(spec).created);
+        let baseline = Baseline { version, since };
+        let sets = (0..self.lives.len()).filter_map(|pod| {
+            let (change, _) = world.change(pod, version)?;
             // Whether one that gains its label while an operator catches up had it at first depends on
             // how far that was.
-            if !life.shapes[..=change].iter().all(|shape| shape.labelled) {
-                continue;
-            }
-            let is_young = at(life.created) >= since;
-            match self.when(*spec) {
-                When::Created if is_young => {
-                    let born = world.until(world.now()).find(|(change, _)| *change == (pod, 0));
-                    sets.extend(born.map(|(_, version)| BTreeSet::from([version])));
+            let is_concerned = self.lives[pod].shapes.get(..=change)?.iter().all(|shape| shape.labelled);
+            let set = match self.when(spec) {
+                When::Created => {
+                    world.until(version).filter(|(change, _)| *change == (pod, 0)).map(|(_, at)| at).collect()
                 }
-                When::Ready if shape.status == Status::True && (is_young || at(shape.since) >= since) => {
-                    sets.push(self.alike(world, pod, 0, baseline.version));
+                When::Ready if self.lives[pod].shapes[change].status == Status::True => {
+                    self.alike(world, pod, 0, version)
                 }
-                _ => {}
-            }
+                _ => BTreeSet::new(),
+            };
+            let counts =
+                is_concerned && set.last().is_some_and(|last| self.is_young(world, spec, baseline, *last));
+            counts.then_some(set)
+        });
+        sets.collect()
+    }
+
+    /// An operator has seen a new ExtendedJob for the first time, and is at `version`. One that falls
+    /// before there is any checkpoint has seen nothing that another could see again.
+    pub(crate) fn record_sighted(&self, world: &mut World, spec: usize, version: Version) {
+        if world.lease.checkpoint.is_none() {
+            return;
         }
-        sets
+        let sighted = self.at_first_sight(world, spec, version);
+        world.record.sighted.extend(sighted);
     }
 
     /// Holds in every state.
@@ -105,6 +116,11 @@ impl Model {
         }
         if let Some((job, _)) = world.record.fired.iter().find(|(_, fired)| fired.contains(&NEVER)) {
             return Err(format!("(1) {job} fires for what has not happened"));
+        }
+        let mut pending = world.ledger.iter().flat_map(|kept| &kept.content.pending);
+        let is_gone = |job: &String| world.record.made.contains_key(job) && !world.jobs.contains_key(job);
+        if let Some(run) = pending.find(|run| is_gone(&run.job)) {
+            return Err(format!("(4) the stored ledger names {}, which is deleted", run.job));
         }
         let mut owners = BTreeSet::new();
         for name in world.record.made.keys() {
@@ -154,20 +170,27 @@ impl Model {
 
     /// A Job has a cause that counts.
     fn check_cause(&self, world: &World, version: Version) -> Result<(), String> {
-        let (pod, change) = world.at(version);
         let counted = world.record.known.iter().any(|(spec, baseline)| {
-            let when = self.when(*spec);
-            let young = baseline.since.is_some_and(|since| {
-                let of_pod = at(self.lives[pod].created) >= since;
-                let of_edge =
-                    self.lives[pod].shapes.get(change).is_some_and(|shape| at(shape.since) >= since);
-                of_pod || (when == When::Ready && of_edge)
-            });
-            let by_stamp = young && matches!(when, When::Created | When::Ready);
-            version <= baseline.version && by_stamp
-                || version > baseline.version && self.is_transition(world, *spec, version)
+            if version > baseline.version {
+                version > world.edits[spec - 1] && self.is_transition(world, *spec, version)
+            } else {
+                self.is_young(world, *spec, *baseline, version)
+            }
         });
         if counted { Ok(()) } else { Err(format!("(1) a Job was made for {version}, which does not count")) }
+    }
+
+    /// Whether the stamps let a change count that was before the baseline.
+    fn is_young(&self, world: &World, spec: usize, baseline: Baseline, version: Version) -> bool {
+        let (pod, change) = world.at(version);
+        let Some(since) = baseline.since else { return false };
+        let pod_is = at(self.lives[pod].created) >= since;
+        let edge_is = self.lives[pod].shapes.get(change).is_some_and(|shape| at(shape.since) >= since);
+        match self.when(spec) {
+            When::Created => pod_is,
+            When::Ready => pod_is || edge_is,
+            When::NotReady | When::Deleted => false,
+        }
     }
 
     /// Holds when nothing but faults can happen any more.
@@ -179,8 +202,18 @@ impl Model {
         }
         let since = world.record.baselines.last().map_or(0, |(_, baseline)| baseline.version);
         let wanted = world.record.wanted.iter().filter(|set| set.iter().any(|version| *version > since));
-        let is_known = |version: &Version| !world.record.excused.contains(version);
-        let first = self.at_first_sight(world).into_iter().filter(|set| set.iter().all(is_known));
+        let is_known = |set: &BTreeSet<Version>| set.is_disjoint(&world.record.excused);
+        let mut first = world.record.sighted.clone();
+        match world.record.baselines.last() {
+            Some((spec, Baseline { version, since: Some(_) })) if !self.declared(*spec).spec.suspend => {
+                first.extend(self.at_first_sight(world, *spec, *version));
+            }
+            _ => {}
+        }
+        first.retain(|set| world.spec == 1 && is_known(set));
+        // Those alike before the baseline are one.
+        let all = |last: &Version| self.like(world, world.at(*last), 0, world.now());
+        let first = first.iter().filter_map(|set| set.last().map(all));
         for set in wanted.cloned().chain(first) {
             if !set.iter().any(|version| world.has_job(*version)) {
                 return Err(format!("(1) one of {set:?} was to have a Job"));
@@ -223,6 +256,7 @@ impl Model {
                     let is_known = line.pod.edges.recent().any(|edge| edge.seen == version);
                     line.gone == Some(version) || is_known || change == end && !line.pod.labels.is_empty()
                 }
+                None if self.is_labelled(world, pod, checkpoint) => change == end,
                 None => {
                     let creates = last.is_some_and(|(spec, _)| self.when(spec) == When::Created);
                     is_booked && creates && change == 0 && self.is_labelled(world, pod, now)
@@ -245,11 +279,16 @@ impl Model {
                     continue;
                 }
                 Some(line) => line.pod.version,
-                None if is_loss => continue,
+                None if is_loss && !self.was_ready(world, pod, checkpoint) => continue,
                 None => checkpoint,
             };
             let mut shown = self.alike(world, pod, since, now);
-            if !shown.iter().any(|version| self.is_transition(world, spec, *version)) {
+            let counts = |version: &Version| {
+                let is_transition = self.is_transition(world, spec, *version);
+                is_transition
+                    && (*version > baseline.version || self.is_young(world, spec, baseline, *version))
+            };
+            if !shown.iter().any(counts) {
                 continue;
             }
             // Those alike before the baseline are one.
@@ -264,6 +303,12 @@ impl Model {
     fn is_like(&self, world: &World, before: &Pod, index: usize) -> bool {
         let now = world.change(index, world.now());
         now.is_some_and(|(change, version)| pod(&self.lives, (index, change), version).ready == before.ready)
+    }
+
+    /// Whether a pod was there, bore the label, and was ready.
+    fn was_ready(&self, world: &World, pod: usize, version: Version) -> bool {
+        let shape = world.change(pod, version).and_then(|(change, _)| self.lives[pod].shapes.get(change));
+        shape.is_some_and(|shape| shape.labelled && shape.status == Status::True)
     }
 
     /// Whether a pod is there, and bears the label.

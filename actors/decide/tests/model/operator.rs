@@ -148,7 +148,7 @@ impl Model {
             operator.book.open(NAMESPACE, version.unwrap_or_default());
         }
         let list = resumes.unwrap_or(world.now());
-        if resumes.is_none() {
+        if resumes.is_none() && !operator.is_first {
             self.note_gap(world, version.unwrap_or_default());
         }
         operator.list(self, world, list);
@@ -250,10 +250,10 @@ impl Operator {
         if is_new {
             self.expect(model, world);
             self.supervise(model, world, false);
-        } else if let Some(supervisor) = &self.supervisor {
-            if !supervisor.desk.is_for(model.terms(self.spec)) {
-                self.rebase(model, world);
-            }
+        } else if let Some(supervisor) = &self.supervisor
+            && !supervisor.desk.is_for(model.terms(self.spec))
+        {
+            self.rebase(model, world);
         }
     }
 
@@ -334,6 +334,7 @@ impl Operator {
         if declared.spec.suspend {
             return;
         }
+        model.record_sighted(world, self.spec, self.tracker.position());
         for pod in self.gone.iter().chain(self.tracker.pods()) {
             for transition in model.trigger(self.spec).at_first_sight(pod, declared.created) {
                 let run = model.run(declared, Arc::clone(pod), transition);
@@ -435,7 +436,7 @@ impl Operator {
     /// How far the checkpoint may go.
     pub(crate) fn reached(&self, model: &Model) -> Version {
         if self.is_first {
-            return self.tracker.position();
+            return self.tracker.known_since();
         }
         let unwritten = self.book.unwritten().filter(|_| !model.has(Mutant::CheckpointIgnoresBook));
         let reached = reach(self.tracker.position(), self.deliveries.oldest(), unwritten);

@@ -34,6 +34,8 @@ pub(crate) struct Model {
     /// Which writes take their time: other things happen before they are done, and before the answer
     /// comes.
     pub(crate) slow: Slow,
+    /// What an operator does before anything else happens but faults, as soon as it can.
+    pub(crate) prompt: Prompt,
     /// Writes of an operator that is gone can land later.
     pub(crate) delayed: bool,
     pub(crate) mutant: Option<Mutant>,
@@ -48,6 +50,29 @@ pub(crate) struct Slow {
     pub(crate) lease: bool,
     /// What the status tells comes later than what it is about.
     pub(crate) status: bool,
+}
+
+/// What is not prompt comes in any order with all else that happens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Prompt {
+    pub(crate) page: bool,
+    pub(crate) ledger: bool,
+    pub(crate) lease: bool,
+    pub(crate) job: bool,
+    pub(crate) cleanup: bool,
+}
+
+impl Prompt {
+    fn is(self, step: &Step) -> bool {
+        match step {
+            Step::WritePage => self.page,
+            Step::WriteLedger => self.ledger,
+            Step::Renew => self.lease,
+            Step::StartRuns | Step::Make(_) => self.job,
+            Step::Clean(_) => self.cleanup,
+            _ => false,
+        }
+    }
 }
 
 /// See [`Memo`].
@@ -96,6 +121,8 @@ pub(crate) enum Step {
     Crash,
     Fall,
     Refuse(usize),
+    /// A Job was made, and the answer is lost.
+    Lose(usize),
     Compact,
 }
 
@@ -306,6 +333,11 @@ impl Model {
         Page { bytes: page.bytes.clone(), lines: book.lines().cloned().collect() }
     }
 
+    /// Whether a step changes nothing.
+    fn is_idle(&self, world: &World, step: &Step) -> bool {
+        matches!(step, Step::Clean(_)) && self.take(world, step).is_ok_and(|after| after == *world)
+    }
+
     /// The API server does a write, or refuses it.
     fn land(&self, world: &mut World, index: usize) {
         let flight = world.flights[index].clone();
@@ -361,14 +393,6 @@ impl System for Model {
     type State = World;
     type Step = Step;
 
-    fn show(&self, world: &World) -> String {
-        format!(
-            "---- {:?}\n  ledger {:?}\n {:#?}",
-            world.record,
-            world.ledger.as_ref().map(|l| &l.content),
-            world.operator
-        )
-    }
     fn first(&self) -> World {
         let mut world = World::default();
         if self.early {
@@ -405,6 +429,10 @@ impl System for Model {
             if refusable && world.spent.refusals < self.faults.refusals {
                 steps.push(Step::Refuse(index));
             }
+            let made = flight.answer == Some(Answer::Done) && matches!(flight.write, Write::Job(_));
+            if made && world.spent.losses < self.faults.losses {
+                steps.push(Step::Lose(index));
+            }
         }
         if let Some(operator) = &world.operator {
             // Only an operator that looks makes a difference between a Job that is over and one that
@@ -424,6 +452,12 @@ impl System for Model {
             }
         } else if world.spent.compactions < self.faults.compactions && world.compacted < world.now() {
             steps.push(Step::Compact);
+        }
+        let first = steps.iter().position(|step| self.prompt.is(step) && !self.is_idle(world, step));
+        if let Some(first) = first {
+            let first = steps[first].clone();
+            steps.retain(|step| matches!(step, Step::Crash | Step::Fall));
+            steps.push(first);
         }
         steps
     }
@@ -451,6 +485,10 @@ impl System for Model {
             Step::Land(index) => self.land(&mut world, *index),
             Step::Refuse(index) => {
                 world.spent.refusals += 1;
+                world.flights[*index].answer = Some(Answer::Refused);
+            }
+            Step::Lose(index) => {
+                world.spent.losses += 1;
                 world.flights[*index].answer = Some(Answer::Refused);
             }
             Step::Crash => {
@@ -487,7 +525,7 @@ impl System for Model {
     fn is_fault(&self, world: &World, step: &Step) -> bool {
         match step {
             Step::Pod(_) | Step::Edit => true,
-            Step::Crash | Step::Fall | Step::Refuse(_) | Step::Compact => true,
+            Step::Crash | Step::Fall | Step::Refuse(_) | Step::Lose(_) | Step::Compact => true,
             Step::Land(index) => !world.flights[*index].awaited,
             _ => false,
         }

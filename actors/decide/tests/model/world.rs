@@ -153,6 +153,8 @@ pub(crate) struct Record {
     pub(crate) known: Vec<(usize, Baseline)>,
     /// Jobs of runs that a stored ledger has named.
     pub(crate) promised: BTreeSet<String>,
+    /// What some operator saw at first of a new ExtendedJob: of each set one is to have its Job.
+    pub(crate) sighted: BTreeSet<BTreeSet<Version>>,
     /// Changes that fell into a gap.
     pub(crate) excused: BTreeSet<Version>,
     /// What can be told across a gap: of each set one is to have its Job.
@@ -188,7 +190,7 @@ pub(crate) struct Spent {
     pub(crate) falls: u32,
     pub(crate) refusals: u32,
     pub(crate) compactions: u32,
-    pub(crate) relists: u32,
+    pub(crate) losses: u32,
 }
 
 /// Specs of the ExtendedJob, in the order of its edits, with those of its creation first.
