@@ -34,8 +34,6 @@ pub(crate) struct Model {
     /// Which writes take their time: other things happen before they are done, and before the answer
     /// comes.
     pub(crate) slow: Slow,
-    /// What an operator does before anything else happens but faults, as soon as it can.
-    pub(crate) prompt: Prompt,
     /// Writes of an operator that is gone can land later.
     pub(crate) delayed: bool,
     pub(crate) mutant: Option<Mutant>,
@@ -50,29 +48,6 @@ pub(crate) struct Slow {
     pub(crate) lease: bool,
     /// What the status tells comes later than what it is about.
     pub(crate) status: bool,
-}
-
-/// What is not prompt comes in any order with all else that happens.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Prompt {
-    pub(crate) page: bool,
-    pub(crate) ledger: bool,
-    pub(crate) lease: bool,
-    pub(crate) job: bool,
-    pub(crate) cleanup: bool,
-}
-
-impl Prompt {
-    fn is(self, step: &Step) -> bool {
-        match step {
-            Step::WritePage => self.page,
-            Step::WriteLedger => self.ledger,
-            Step::Renew => self.lease,
-            Step::StartRuns | Step::Make(_) => self.job,
-            Step::Clean(_) => self.cleanup,
-            _ => false,
-        }
-    }
 }
 
 /// See [`Memo`].
@@ -333,11 +308,6 @@ impl Model {
         Page { bytes: page.bytes.clone(), lines: book.lines().cloned().collect() }
     }
 
-    /// Whether a step changes nothing.
-    fn is_idle(&self, world: &World, step: &Step) -> bool {
-        matches!(step, Step::Clean(_)) && self.take(world, step).is_ok_and(|after| after == *world)
-    }
-
     /// The API server does a write, or refuses it.
     fn land(&self, world: &mut World, index: usize) {
         let flight = world.flights[index].clone();
@@ -393,6 +363,14 @@ impl System for Model {
     type State = World;
     type Step = Step;
 
+    fn show(&self, world: &World) -> String {
+        format!(
+            "---- {:?}\n  ledger {:?}\n {:#?}",
+            world.record,
+            world.ledger.as_ref().map(|l| &l.content),
+            world.operator
+        )
+    }
     fn first(&self) -> World {
         let mut world = World::default();
         if self.early {
@@ -452,12 +430,6 @@ impl System for Model {
             }
         } else if world.spent.compactions < self.faults.compactions && world.compacted < world.now() {
             steps.push(Step::Compact);
-        }
-        let first = steps.iter().position(|step| self.prompt.is(step) && !self.is_idle(world, step));
-        if let Some(first) = first {
-            let first = steps[first].clone();
-            steps.retain(|step| matches!(step, Step::Crash | Step::Fall));
-            steps.push(first);
         }
         steps
     }
