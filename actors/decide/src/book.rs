@@ -375,6 +375,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_page_of_each_writer_differs_from_the_one_before_it() {
+        let mut book = filled(1);
+        let first = store(&mut book, 0);
+        book.note(&numbered(0, 5), false, 5);
+        assert_eq!(
+            store(&mut book, 0)[0].bytes,
+            first[0].bytes,
+            "nothing has changed, and none came between"
+        );
+        let mut next = Book::read(first.clone()).book;
+        next.note(&numbered(0, 5), false, 5);
+        assert_ne!(store(&mut next, 0)[0].bytes, first[0].bytes);
+    }
+
+    #[test]
     fn a_page_of_a_thousand_pods_is_small() {
         let size = store(&mut filled(PAGE), 0)[0].bytes.len();
         assert!(size < 50_000, "{size}");

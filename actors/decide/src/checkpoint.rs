@@ -16,8 +16,9 @@ use crate::{pod::Version, transition::Move};
 pub struct Checkpoint {
     /// All up to here is settled.
     pub version: Version,
-    /// When that was so. It tells pods that came after it from pods that were there, where the
-    /// watch can't.
+    /// What was created after that is not older than this, see
+    /// [`newest_by`](crate::track::Tracker::newest_by). It tells pods that came after it from pods that
+    /// were there, where the watch can't.
     pub time: Timestamp,
 }
 

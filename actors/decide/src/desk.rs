@@ -502,4 +502,55 @@ mod tests {
         assert!(desk.clean([job.as_str()], 49).is_empty());
         assert_eq!(desk.clean([job.as_str()], 50), [job.as_str()]);
     }
+
+    #[test]
+    fn no_job_is_cleaned_before_a_ledger_of_ours_has_ruled_out_that_another_names_it() {
+        let ledger = Ledger { baseline: BASELINE, terms: "terms".into(), pending: vec![], writers: 4 };
+        let mut desk = Desk::restored(ledger.clone(), 50);
+        desk.adopt("job", 50);
+        assert_eq!(desk.due(), None, "a start with nothing changed writes nothing");
+        assert!(desk.clean(["job"], 50).is_empty());
+        assert_eq!(desk.due(), Some(Ledger { writers: 5, ..ledger }));
+        store(&mut desk);
+        assert_eq!(desk.clean(["job"], 50), ["job"]);
+    }
+
+    #[test]
+    fn a_job_that_is_seen_before_its_create_is_answered_is_not_cleaned() {
+        let mut desk = based();
+        fire(&mut desk, 0);
+        desk.start(1, |_| true);
+        let job = run(0).job;
+        assert!(desk.clean([job.as_str()], 99).is_empty());
+    }
+
+    #[test]
+    fn an_edit_drops_no_run_that_waits_and_starts_none_before_it_is_stored() {
+        let mut desk = based();
+        fire(&mut desk, 0);
+        desk.rebase(Baseline { version: 30, since: None }, "other terms".into());
+        assert!(desk.is_for("other terms") && desk.start(1, |_| true).is_empty());
+        assert_eq!(store(&mut desk), [0]);
+        assert_eq!(desk.start(1, |_| true), [run(0)]);
+    }
+
+    #[test]
+    fn a_run_that_is_put_back_keeps_its_place() {
+        let mut desk = based();
+        (0..3).for_each(|n| drop(fire(&mut desk, n)));
+        assert_eq!(desk.start(2, |_| true), [run(0), run(1)]);
+        desk.put_back(&run(0).job);
+        assert_eq!(desk.start(9, |run| run.job != self::run(2).job), [run(0)]);
+    }
+
+    #[test]
+    fn what_was_before_the_baseline_is_cleaned_when_all_of_that_is_passed() {
+        let mut desk = based();
+        desk.fire(run(0), 3, Some(0), Brake::Closed);
+        desk.start(1, |_| true);
+        desk.adopt(&run(0).job, 0);
+        let job = run(0).job;
+        assert!(desk.clean([job.as_str()], BASELINE.version - 1).is_empty());
+        assert_eq!(desk.clean([job.as_str()], BASELINE.version), [job.as_str()]);
+    }
 }

@@ -183,6 +183,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn counts_go_on_above_where_they_were_raised() {
+        let (up, down) = (readiness(Status::True, 1), readiness(Status::False, 2));
+        let mut edges = all(&[up, down]);
+        edges.raise(7);
+        edges.push(down, up, 9, false, Gap::None);
+        edges.push(up, down, 10, false, Gap::None);
+        edges.push(down, up, 11, false, Gap::None);
+        let counts = |edges: &Edges| edges.recent().map(|edge| edge.n).collect::<Vec<Version>>();
+        assert_eq!(counts(&edges), [0, 0, 7, 7, 8]);
+        // Whoever begins before that sees it again.
+        let mut again = edges.as_of(6);
+        again.push(down, up, 7, false, Gap::None);
+        assert_eq!(counts(&again), [0, 0, 1]);
+    }
+
     fn any_states() -> impl Strategy<Value = Vec<Readiness>> {
         let state = (prop_oneof![Just(Status::True), Just(Status::False)], 0..12i64)
             .prop_map(|(status, second)| readiness(status, second));
@@ -212,9 +228,17 @@ mod tests {
         /// checkpoint was when the book was written.
         #[test]
         fn edges_after_the_checkpoint_are_counted_alike_again(
-            states in any_states(), at_write in 0..40u64, later in 0..40u64,
+            states in any_states(), at_write in 0..40u64, later in 0..40u64, raised in 1..40u64,
         ) {
-            let mut written = all(&states);
+            let push = |edges: &mut Edges, index: usize| {
+                let version = index as Version + 1;
+                if version == raised {
+                    edges.raise(version);
+                }
+                edges.push(Readiness::default(), states[index], version, false, Gap::None);
+            };
+            let mut written = Edges::default();
+            (0..states.len()).for_each(|index| push(&mut written, index));
             let counts = |edges: &Edges, after: Version| -> Vec<(Version, Version)> {
                 edges.recent().filter(|edge| edge.seen > after).map(|edge| (edge.seen, edge.n)).collect()
             };
@@ -222,9 +246,7 @@ mod tests {
             let first_time = counts(&written, checkpoint);
             written.pass(at_write);
             let mut again = written.as_of(checkpoint);
-            for (index, state) in states.iter().enumerate().skip(checkpoint as usize) {
-                again.push(Readiness::default(), *state, index as Version + 1, false, Gap::None);
-            }
+            (checkpoint as usize..states.len()).for_each(|index| push(&mut again, index));
             prop_assert_eq!(counts(&again, checkpoint), first_time);
         }
     }

@@ -1,11 +1,13 @@
 //! Objects for tests, built with verbs.
 
-use extendedjob_api::ExtendedJobStatus;
+use extendedjob_api::{ExtendedJobStatus, When};
 use jiff::Timestamp;
 
 use crate::{
     declared::Declared,
     pod::{Pod, Readiness, Status},
+    selector::Selector,
+    transition::Trigger,
 };
 
 /// A moment, in seconds after a fixed one.
@@ -65,4 +67,11 @@ pub(crate) fn declared() -> Declared {
         spec: serde_json::from_str(&spec).unwrap(),
         status: ExtendedJobStatus::default(),
     }
+}
+
+/// A trigger for pods labelled `tier: cache`.
+pub(crate) fn on_caches(when: When) -> Trigger {
+    let labels = [("tier".to_owned(), "cache".to_owned())].into();
+    let selector = extendedjob_api::Selector { match_labels: labels, match_expressions: vec![] };
+    Trigger { when, selector: Selector::new(Some(&selector)) }
 }

@@ -153,3 +153,22 @@ impl Pod {
             && self.node == before.node
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::pod;
+
+    #[test]
+    fn a_pod_bears_at_each_version_the_labels_of_then() {
+        let labelled = |version, tier: &str| Pod { version, ..pod().labelled("tier", tier) };
+        let first = labelled(1, "cache").appearing();
+        let second = labelled(5, "store").following(&first, Gap::None);
+        let mut third = labelled(8, "web").following(&second, Gap::None);
+        let tier = |pod: &Arc<Pod>, version| pod.labelled_as_at(version).labels["tier"].clone();
+        let tiers = |pod: Pod| [4, 5, 7, 8, 9].map(|version| tier(&Arc::new(pod.clone()), version));
+        assert_eq!(tiers(third.clone()), ["cache", "store", "store", "web", "web"]);
+        third.pass(5);
+        assert_eq!(third.earlier.len(), 1, "what the checkpoint has passed is asked no more");
+    }
+}

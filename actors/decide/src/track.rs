@@ -92,6 +92,8 @@ pub struct Tracker {
     known_since: Version,
     passed: Version,
     complete: bool,
+    /// Each creation of a pod that was newer than all before it, and where it was seen.
+    newest: Vec<(Version, Timestamp)>,
 }
 
 impl Tracker {
@@ -119,6 +121,13 @@ impl Tracker {
     #[must_use]
     pub fn known_since(&self) -> Version {
         self.known_since
+    }
+
+    /// The newest creation of a pod up to `version`, if any is known: what is created after `version` is
+    /// not older, by the one clock that counts, however late it is told.
+    #[must_use]
+    pub fn newest_by(&self, version: Version) -> Option<Timestamp> {
+        self.newest.iter().rfind(|(seen, _)| *seen <= version).map(|(_, created)| *created)
     }
 
     /// All pods.
@@ -173,7 +182,18 @@ impl Tracker {
                 self.keep(pod.entering());
                 None
             }
-            None => Some(self.appeared(pod)),
+            None => {
+                if let Some(created) = pod.created {
+                    self.note_creation(pod.version, created);
+                }
+                Some(self.appeared(pod))
+            }
+        }
+    }
+
+    fn note_creation(&mut self, seen: Version, created: Timestamp) {
+        if self.newest.last().is_none_or(|(_, newest)| *newest < created) {
+            self.newest.push((seen, created));
         }
     }
 
@@ -239,6 +259,9 @@ impl Tracker {
         self.opaque.retain(|uid| listed.contains(uid));
         self.position = self.position.max(version);
         self.complete = true;
+        if let Some(created) = self.pods.values().filter_map(|pod| pod.created).max() {
+            self.note_creation(version, created);
+        }
         moves
     }
 
@@ -291,6 +314,8 @@ impl Tracker {
     /// The checkpoint stands at `version`: edges up to it are only counted from now on.
     pub fn pass(&mut self, version: Version) {
         self.passed = self.passed.max(version);
+        let passed = self.newest.iter().take_while(|(seen, _)| *seen <= version).count();
+        self.newest.drain(..passed.saturating_sub(1));
     }
 }
 
@@ -339,10 +364,15 @@ fn is_new(pod: &Pod, booked: &BTreeMap<String, Timestamp>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use extendedjob_api::When;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
-        fixtures::{at, pod},
-        pod::Status,
+        book::Book,
+        fixtures::{at, on_caches, pod},
+        pod::{Readiness, Status},
+        transition::Baseline,
     };
 
     fn seen(version: Version, pod: Pod) -> Observation<Pod> {
@@ -384,6 +414,19 @@ mod tests {
         let other = Pod { uid: "other".into(), ..pod() };
         assert_eq!(words(&mut tracker, vec![seen(11, other)]), ["appeared Absent"]);
         assert_eq!(tracker.position(), 11);
+    }
+
+    #[test]
+    fn the_newest_creation_is_told_as_of_each_version() {
+        let born = |version, second| {
+            seen(version, Pod { uid: format!("uid-{version}"), ..pod().created(at(second)) })
+        };
+        let mut tracker = watching(vec![ready(5, 1)]);
+        words(&mut tracker, vec![born(12, 30), born(14, 20), born(16, 40)]);
+        let newest = |tracker: &Tracker| [9, 11, 12, 15, 16].map(|version| tracker.newest_by(version));
+        assert_eq!(newest(&tracker), [None, Some(at(0)), Some(at(30)), Some(at(30)), Some(at(40))]);
+        tracker.pass(15);
+        assert_eq!(newest(&tracker)[3..], [Some(at(30)), Some(at(40))]);
     }
 
     #[test]
@@ -457,5 +500,143 @@ mod tests {
         let pods = vec![ready(14, 1), relabelled, new, elsewhere];
         // What was compared is written down anew, also where nothing has changed.
         assert_eq!(words(&mut behind(Some(14)), list(40, pods)), ["altered", "appeared Absent"]);
+    }
+
+    #[test]
+    fn after_a_gap_counts_go_on_above_all_that_can_have_been() {
+        let behind = Start::Behind { checkpoint: Some(14), booked: [("ns".to_owned(), at(100))].into() };
+        let mut tracker = Tracker::new(behind, [written()]);
+        words(&mut tracker, list(40, vec![Pod { version: 30, ..pod().not_ready(Status::False, at(2)) }]));
+        assert_eq!(words(&mut tracker, vec![seen(41, pod().ready(at(1)))]), ["True 30"]);
+    }
+
+    #[test]
+    fn behind_a_gap_an_edge_is_told_with_the_labels_of_its_time() {
+        let mut tracker = watching(vec![]);
+        let labelled = || pod().labelled("tier", "cache");
+        let unlabelled = || pod().not_ready(Status::False, at(2));
+        words(
+            &mut tracker,
+            vec![seen(11, labelled()), seen(12, labelled().ready(at(1))), seen(13, unlabelled())],
+        );
+        let known = Written { pod: tracker.pods().next().map(Arc::clone).unwrap(), gone: None };
+        let behind = Start::Behind { checkpoint: Some(10), booked: [("ns".to_owned(), at(100))].into() };
+        let mut tracker = Tracker::new(behind, [known]);
+        let observations = list(40, vec![Pod { version: 13, ..unlabelled() }]);
+        let moves: Vec<Move> = observations.into_iter().flat_map(|told| tracker.observe(told)).collect();
+        let everything = Baseline { version: 0, since: None };
+        let fires = |when: When| {
+            moves
+                .iter()
+                .filter_map(|moved| on_caches(when).counts(moved, everything))
+                .map(|it| it.when)
+                .collect()
+        };
+        let fired: Vec<Vec<When>> = vec![fires(When::Created), fires(When::Ready), fires(When::NotReady)];
+        assert_eq!(fired, [vec![When::Created], vec![When::Ready], vec![]]);
+    }
+
+    /// What happens to one of a few pods; one that is not there appears.
+    #[derive(Clone, Debug)]
+    enum Happens {
+        Turns(Status, i64),
+        Relabelled,
+        Gone,
+    }
+
+    fn any_life() -> impl Strategy<Value = Vec<(usize, Happens)>> {
+        let status = prop_oneof![Just(Status::True), Just(Status::False)];
+        let happens = prop_oneof![
+            9 => (status, 0..2i64).prop_map(|(status, second)| Happens::Turns(status, second)),
+            3 => Just(Happens::Relabelled),
+            1 => Just(Happens::Gone),
+        ];
+        proptest::collection::vec((0..2usize, happens), 1..25)
+    }
+
+    /// The pods that are there before the first event and after each, and the events, at versions from
+    /// 10 on.
+    fn lived(life: &[(usize, Happens)]) -> (Vec<BTreeMap<usize, Pod>>, Vec<Observation<Pod>>) {
+        let (mut there, mut events) = (vec![BTreeMap::new()], vec![]);
+        for (index, (which, happens)) in life.iter().enumerate() {
+            let mut pods: BTreeMap<usize, Pod> = there[index].clone();
+            let version = 10 + index as Version;
+            let uid = format!("{which}-{version}");
+            let mut one = pods.remove(which).unwrap_or(Pod { uid, ..pod() });
+            one.version = version;
+            let mut is_gone = false;
+            match happens {
+                Happens::Turns(status, second) => {
+                    one.ready = Readiness { status: *status, since: Some(at(*second)) };
+                }
+                Happens::Relabelled if one.labels.is_empty() => one = one.labelled("tier", "cache"),
+                Happens::Relabelled => one.labels.clear(),
+                Happens::Gone => is_gone = there[index].contains_key(which),
+            }
+            events.push(if is_gone {
+                Observation::Gone(one.clone())
+            } else {
+                Observation::Seen(one.clone())
+            });
+            if !is_gone {
+                pods.insert(*which, one);
+            }
+            there.push(pods);
+        }
+        (there, events)
+    }
+
+    fn transitions(moves: &[Move], after: Version) -> Vec<(Version, String)> {
+        let kinds = [When::Created, When::Ready, When::NotReady, When::Deleted];
+        let baseline = Baseline { version: after, since: None };
+        let counted = moves.iter().flat_map(|moved| {
+            kinds
+                .into_iter()
+                .filter_map(move |when| on_caches(when).counts(moved, baseline))
+                .map(move |transition| (moved.seen, format!("{} {transition}", moved.after.uid)))
+        });
+        counted.collect()
+    }
+
+    proptest! {
+        /// Whatever happens to pods, wherever the checkpoint is, and whenever the book was written
+        /// last: who goes on from the checkpoint tells the same transitions under the same keys as one
+        /// that never stopped.
+        #[test]
+        fn who_goes_on_from_the_checkpoint_tells_the_same_transitions(
+            life in any_life(), checkpoint in 0..25usize, written in 0..5usize, passed in 0..25usize,
+        ) {
+            let (there, events) = lived(&life);
+            let checkpoint = checkpoint.min(events.len());
+            let written = (checkpoint + written).min(events.len());
+            let passed = passed.min(checkpoint);
+            let version = |events: usize| 9 + events as Version;
+
+            let mut tracker = Tracker::default();
+            list(9, vec![]).into_iter().for_each(|told| drop(tracker.observe(told)));
+            let mut book = Book::default();
+            book.open("ns", 9);
+            let (mut moves, mut page) = (vec![], None);
+            for (index, event) in events.iter().cloned().enumerate() {
+                if index == written {
+                    page = book.begin(&("ns".into(), 0), version(passed)).unwrap();
+                    tracker.pass(version(passed));
+                }
+                for moved in tracker.observe(event) {
+                    if on_caches(When::Ready).concerns(&moved.after) || book.names(&moved.after) {
+                        book.note(&moved.after, moved.what == What::Vanished, moved.seen);
+                    }
+                    moves.push(moved);
+                }
+            }
+            let page = page.or_else(|| book.begin(&("ns".into(), 0), version(passed)).unwrap());
+
+            let known = Book::read(page.into_iter().collect()).book;
+            let mut again = Tracker::new(Start::At(version(checkpoint)), known.lines().cloned());
+            let pods = there[checkpoint].values().cloned().collect();
+            let told = list(version(checkpoint), pods).into_iter().chain(events.into_iter().skip(checkpoint));
+            let retold: Vec<Move> = told.flat_map(|told| again.observe(told)).collect();
+            prop_assert_eq!(transitions(&retold, version(checkpoint)), transitions(&moves, version(checkpoint)));
+        }
     }
 }

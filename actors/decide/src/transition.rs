@@ -186,19 +186,11 @@ mod tests {
     use super::*;
     use crate::{
         edges::Gap,
-        fixtures::{at, pod},
+        fixtures::{at, on_caches, pod},
     };
 
     fn on(when: When) -> Trigger {
         Trigger { when, selector: Selector::default() }
-    }
-
-    fn on_caches(when: When) -> Trigger {
-        let selector = extendedjob_api::Selector {
-            match_labels: [("tier".to_owned(), "cache".to_owned())].into(),
-            match_expressions: vec![],
-        };
-        Trigger { when, selector: Selector::new(Some(&selector)) }
     }
 
     /// All that is seen counts.

@@ -16,7 +16,6 @@ pub(crate) trait System {
     type Step: Clone + Debug;
 
     fn first(&self) -> Self::State;
-    fn show(&self, state: &Self::State) -> String;
     /// What can happen next.
     fn steps(&self, state: &Self::State) -> Vec<Self::Step>;
     /// What comes of it, or which rule it breaks.
@@ -140,9 +139,6 @@ fn trace<S: System>(system: &S, seen: &Seen, mut id: u32) -> Vec<String> {
     let mut way = vec![];
     for index in indices.into_iter().rev() {
         let step = system.steps(&state)[index as usize].clone();
-        if std::env::var("SHOW").is_ok() {
-            println!("{}", system.show(&state));
-        }
         way.push(format!("{step:?}"));
         state = system.take(&state, &step).expect("it was taken before");
     }

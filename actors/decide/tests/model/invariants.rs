@@ -246,6 +246,8 @@ impl Model {
         let lines = world.page.as_ref().map(|page| page.content.lines.clone()).unwrap_or_default();
         let line = |pod: usize| lines.iter().find(|line| line.pod.uid == uid(pod));
         world.record.wanted.retain(|set| set.last().is_some_and(|last| *last <= checkpoint));
+        // Where no baseline was stored, nobody promised anything.
+        world.record.sighted.clear();
         let is_booked = world.page.is_some() && checkpoint > 0;
         let last = world.record.baselines.last().copied();
         for version in FIRST.max(checkpoint + 1)..=now {

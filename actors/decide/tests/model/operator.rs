@@ -60,6 +60,10 @@ pub(crate) enum Mutant {
     JobBeforeBook,
     /// In the first term ever the book does not wait for a checkpoint.
     BookBeforeCheckpoint,
+    /// The first checkpoint is where the operator is by then.
+    FirstCheckpointAtPosition,
+    /// The first write of a ledger by an operator need not differ from what is stored.
+    SameLedger,
     /// An edit takes what was observed as the baseline, not what is.
     EditAtPosition,
     /// A checkpoint bears the time at which it is written.
@@ -85,6 +89,8 @@ pub(crate) struct Operator {
     pub(crate) is_first: bool,
     /// Pods that are gone lately.
     pub(crate) gone: Vec<Arc<Pod>>,
+    /// Where it saw the ExtendedJob for the first time, if it was new.
+    pub(crate) sighted: Option<Version>,
     /// Which spec it knows; 0: none.
     pub(crate) spec: usize,
     pub(crate) supervisor: Option<Supervisor>,
@@ -141,6 +147,7 @@ impl Model {
             deliveries: Deliveries::default(),
             book,
             gone: vec![],
+            sighted: None,
             spec: world.spec,
             supervisor: None,
         };
@@ -334,6 +341,7 @@ impl Operator {
         if declared.spec.suspend {
             return;
         }
+        self.sighted = Some(self.tracker.position());
         model.record_sighted(world, self.spec, self.tracker.position());
         for pod in self.gone.iter().chain(self.tracker.pods()) {
             for transition in model.trigger(self.spec).at_first_sight(pod, declared.created) {
@@ -390,6 +398,10 @@ impl Operator {
             }
             (Write::Lease(checkpoint), Some(Answer::Done)) => {
                 self.stored = Some(checkpoint.version);
+                // From now on others can see it again.
+                if let (true, Some(position)) = (self.is_first, self.sighted) {
+                    model.record_sighted(world, self.spec, position);
+                }
                 self.is_first = false;
                 self.tracker.pass(checkpoint.version);
             }
@@ -436,7 +448,8 @@ impl Operator {
     /// How far the checkpoint may go.
     pub(crate) fn reached(&self, model: &Model) -> Version {
         if self.is_first {
-            return self.tracker.known_since();
+            let is_late = model.has(Mutant::FirstCheckpointAtPosition);
+            return if is_late { self.tracker.position() } else { self.tracker.known_since() };
         }
         let unwritten = self.book.unwritten().filter(|_| !model.has(Mutant::CheckpointIgnoresBook));
         let reached = reach(self.tracker.position(), self.deliveries.oldest(), unwritten);

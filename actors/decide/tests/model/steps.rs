@@ -11,6 +11,8 @@ use extendedjob_decide::{
     transition::Trigger,
 };
 
+use jiff::Timestamp;
+
 use crate::{
     explorer::System,
     memo::Memo,
@@ -34,6 +36,8 @@ pub(crate) struct Model {
     /// Which writes take their time: other things happen before they are done, and before the answer
     /// comes.
     pub(crate) slow: Slow,
+    /// What an operator does before anything else happens but faults, as soon as it can.
+    pub(crate) prompt: Prompt,
     /// Writes of an operator that is gone can land later.
     pub(crate) delayed: bool,
     pub(crate) mutant: Option<Mutant>,
@@ -48,6 +52,29 @@ pub(crate) struct Slow {
     pub(crate) lease: bool,
     /// What the status tells comes later than what it is about.
     pub(crate) status: bool,
+}
+
+/// What is not prompt comes in any order with all else that happens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Prompt {
+    pub(crate) page: bool,
+    pub(crate) ledger: bool,
+    pub(crate) lease: bool,
+    pub(crate) job: bool,
+    pub(crate) cleanup: bool,
+}
+
+impl Prompt {
+    fn is(self, step: &Step) -> bool {
+        match step {
+            Step::WritePage => self.page,
+            Step::WriteLedger => self.ledger,
+            Step::Renew => self.lease,
+            Step::StartRuns | Step::Make(_) => self.job,
+            Step::Clean(_) => self.cleanup,
+            _ => false,
+        }
+    }
 }
 
 /// See [`Memo`].
@@ -142,12 +169,16 @@ impl Model {
         change > 0 && change < shapes.len() && readiness(change) != readiness(change - 1)
     }
 
-    /// The newest stamp of a pod's creation up to a version: all that is created later is not
-    /// older.
-    fn time(&self, world: &World, version: Version) -> Checkpoint {
-        let until = if self.mutant == Some(Mutant::TimeOfWrite) { world.now() } else { version };
-        let stamps = world.until(until).map(|(change, _)| self.lives[change.0].created);
-        Checkpoint { version, time: at(stamps.max().unwrap_or_default()) }
+    /// The checkpoint that may be stored now.
+    fn checkpoint(&self, world: &World, operator: &Operator) -> Checkpoint {
+        let version = operator.reached(self);
+        let of_writing = world.log.iter().map(|change| at(self.lives[change.0].created)).max();
+        let newest = match self.mutant {
+            Some(Mutant::TimeOfWrite) => of_writing,
+            _ => operator.tracker.newest_by(version),
+        };
+        let before = world.lease.checkpoint.map(|checkpoint| checkpoint.time);
+        Checkpoint { version, time: newest.max(before).unwrap_or(Timestamp::UNIX_EPOCH) }
     }
 
     fn operator_steps(&self, world: &World, operator: &Operator, steps: &mut Vec<Step>) {
@@ -227,7 +258,7 @@ impl Model {
                 return Ok(self.send(world, operator, Write::Page { over, page }));
             }
             Step::Renew => {
-                let checkpoint = self.time(world, operator.reached(self));
+                let checkpoint = self.checkpoint(world, operator);
                 return Ok(self.send(world, operator, Write::Lease(checkpoint)));
             }
             Step::Hear(index) => {
@@ -255,7 +286,10 @@ impl Model {
                 self.send(world, operator, Write::Job(run));
             }
             Step::WriteLedger => {
-                let ledger = due.expect("it is due");
+                let mut ledger = due.expect("it is due");
+                if self.mutant == Some(Mutant::SameLedger) {
+                    ledger.writers = 0;
+                }
                 supervisor.desk.writing(ledger.clone());
                 let over = supervisor.object;
                 // As it is read again.
@@ -306,6 +340,11 @@ impl Model {
     fn page_of(&self, page: &Stored) -> Page {
         let book = self.memos.read.get(page, || Book::read(vec![page.clone()]).book);
         Page { bytes: page.bytes.clone(), lines: book.lines().cloned().collect() }
+    }
+
+    /// Whether a step changes nothing.
+    fn is_idle(&self, world: &World, step: &Step) -> bool {
+        matches!(step, Step::Clean(_)) && self.take(world, step).is_ok_and(|after| after == *world)
     }
 
     /// The API server does a write, or refuses it.
@@ -363,14 +402,6 @@ impl System for Model {
     type State = World;
     type Step = Step;
 
-    fn show(&self, world: &World) -> String {
-        format!(
-            "---- {:?}\n  ledger {:?}\n {:#?}",
-            world.record,
-            world.ledger.as_ref().map(|l| &l.content),
-            world.operator
-        )
-    }
     fn first(&self) -> World {
         let mut world = World::default();
         if self.early {
@@ -430,6 +461,12 @@ impl System for Model {
             }
         } else if world.spent.compactions < self.faults.compactions && world.compacted < world.now() {
             steps.push(Step::Compact);
+        }
+        let first = steps.iter().position(|step| self.prompt.is(step) && !self.is_idle(world, step));
+        if let Some(first) = first {
+            let first = steps[first].clone();
+            steps.retain(|step| matches!(step, Step::Crash | Step::Fall));
+            steps.push(first);
         }
         steps
     }
