@@ -58,8 +58,6 @@ pub struct Stored {
     pub object: Option<String>,
     /// The page.
     pub bytes: Vec<u8>,
-    /// When it was stored, by the API server's clock; `None` for one that is still to be.
-    pub time: Option<Timestamp>,
 }
 
 /// What was read of the book.
@@ -67,7 +65,8 @@ pub struct Stored {
 pub struct Read {
     /// The book, without the namespaces that are not whole.
     pub book: Book,
-    /// When the newest page of each of them was stored.
+    /// Of each of them the newest creation of a pod that was known when its newest page was written: of
+    /// what came later, none is older.
     pub times: BTreeMap<String, Timestamp>,
     /// Of which namespaces some page can't be used, and why.
     pub lost: BTreeMap<String, Loss>,
@@ -91,6 +90,9 @@ struct Wire {
     pages: usize,
     #[serde(default)]
     writers: u64,
+    /// See [`Read::times`].
+    #[serde(default)]
+    newest: Timestamp,
     pods: Vec<Line>,
 }
 
@@ -123,13 +125,11 @@ impl Book {
         let mut read = Read::default();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut pages: BTreeMap<String, BTreeMap<usize, Page>> = BTreeMap::new();
-        for Stored { id: (namespace, index), object, bytes, time } in stored {
-            if let Some(time) = time {
-                let newest = read.times.entry(namespace.clone()).or_insert(time);
-                *newest = time.max(*newest);
-            }
+        for Stored { id: (namespace, index), object, bytes } in stored {
             match page(&namespace, &bytes) {
-                Ok((count, page)) => {
+                Ok((count, newest, page)) => {
+                    let time = read.times.entry(namespace.clone()).or_insert(newest);
+                    *time = newest.max(*time);
                     let known = counts.entry(namespace.clone()).or_default();
                     *known = (*known).max(count).max(index + 1);
                     let page = Page { object, ..page };
@@ -243,11 +243,17 @@ impl Book {
         due.map(|(_, namespace, index)| (namespace.clone(), index))
     }
 
-    /// Begins to write a page; edges up to `checkpoint` are only counted from now on.
+    /// Begins to write a page; edges up to `checkpoint` are only counted from now on. For `newest` see
+    /// [`Read::times`].
     ///
     /// # Errors
     /// None but those of a compressor that writes to memory.
-    pub fn begin(&mut self, id: &PageId, checkpoint: Version) -> io::Result<Option<Stored>> {
+    pub fn begin(
+        &mut self,
+        id: &PageId,
+        checkpoint: Version,
+        newest: Timestamp,
+    ) -> io::Result<Option<Stored>> {
         let (namespace, index) = id;
         let Some(pages) = self.namespaces.get_mut(namespace) else { return Ok(None) };
         let count = pages.len();
@@ -263,8 +269,8 @@ impl Book {
         });
         let pods = page.pods.values().map(|written| line(written, checkpoint)).collect();
         let writers = page.writers + u64::from(!page.fenced);
-        let bytes = packed::pack(&Wire { form: FORM, pages: count, writers, pods })?;
-        Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes, time: None }))
+        let bytes = packed::pack(&Wire { form: FORM, pages: count, writers, newest, pods })?;
+        Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes }))
     }
 
     /// A page stands written, as the object of this resourceVersion.
@@ -310,8 +316,8 @@ fn line(Written { pod, gone }: &Written, checkpoint: Version) -> Line {
     Line { uid, name, labels, created, ip, node, version, appeared, gone: *gone, edges, earlier }
 }
 
-fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, Page), Unreadable> {
-    let Wire { form, pages, writers, pods } = packed::unpack(bytes)?;
+fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, Timestamp, Page), Unreadable> {
+    let Wire { form, pages, writers, newest, pods } = packed::unpack(bytes)?;
     if form > FORM {
         return Err(Unreadable::Newer(form));
     }
@@ -335,7 +341,7 @@ fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, Page), Unreadable> {
         };
         (uid, Written { pod: Arc::new(pod), gone })
     });
-    Ok((pages, Page { pods: written.collect(), writers, ..Page::default() }))
+    Ok((pages, newest, Page { pods: written.collect(), writers, ..Page::default() }))
 }
 
 #[cfg(test)]
@@ -351,7 +357,7 @@ mod tests {
     fn store(book: &mut Book, checkpoint: Version) -> Vec<Stored> {
         let mut all = vec![];
         while let Some(id) = book.due() {
-            all.push(book.begin(&id, checkpoint).unwrap().unwrap());
+            all.push(book.begin(&id, checkpoint, at(0)).unwrap().unwrap());
             book.written(&id, "1".into());
         }
         all
@@ -400,12 +406,12 @@ mod tests {
         let mut book = filled(1);
         assert_eq!(book.unwritten(), Some(1));
         let id = book.due().unwrap();
-        book.begin(&id, 0).unwrap();
+        book.begin(&id, 0, at(0)).unwrap();
         book.note(&numbered(2, 9), false, 9);
         assert_eq!(book.unwritten(), Some(1), "it may not have arrived");
         book.not_written(&id);
         assert_eq!(book.unwritten(), Some(1));
-        book.begin(&id, 0).unwrap();
+        book.begin(&id, 0, at(0)).unwrap();
         book.note(&numbered(3, 11), false, 11);
         book.written(&id, "2".into());
         assert_eq!(book.unwritten(), Some(11));

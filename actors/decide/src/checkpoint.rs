@@ -20,11 +20,29 @@ pub struct Checkpoint {
     /// [`newest_by`](crate::track::Tracker::newest_by). It tells pods that came after it from pods that
     /// were there, where the watch can't.
     pub time: Timestamp,
+    /// An API server no longer knows how pods were then. Another one may, or the same one at another
+    /// time; but whoever begins here compares, for what a comparison finds is counted otherwise than what
+    /// a watch tells one by one.
+    pub forgotten: bool,
 }
+
+impl Checkpoint {
+    /// The checkpoint at `version`, behind `before`; `newest`: the newest creation of a pod that is known up
+    /// to there.
+    #[must_use]
+    pub fn next(before: Option<Self>, version: Version, newest: Option<Timestamp>) -> Self {
+        let time = before.map(|before| before.time).max(newest).unwrap_or_default();
+        Self { version, time, forgotten: false }
+    }
+}
+
+/// Behind a checkpoint that is forgotten.
+const FORGOTTEN: &str = " forgotten";
 
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.version, self.time)
+        let forgotten = if self.forgotten { FORGOTTEN } else { "" };
+        write!(f, "{}@{}{forgotten}", self.version, self.time)
     }
 }
 
@@ -38,8 +56,9 @@ impl FromStr for Checkpoint {
 
     fn from_str(text: &str) -> Result<Self, NoCheckpoint> {
         let parse = || {
+            let (text, forgotten) = text.strip_suffix(FORGOTTEN).map_or((text, false), |text| (text, true));
             let (version, time) = text.split_once('@')?;
-            Some(Self { version: version.parse().ok()?, time: time.parse().ok()? })
+            Some(Self { version: version.parse().ok()?, time: time.parse().ok()?, forgotten })
         };
         parse().ok_or_else(|| NoCheckpoint(text.to_owned()))
     }
@@ -149,9 +168,11 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_read_as_it_was_written() {
-        let checkpoint = Checkpoint { version: 123, time: at(5) };
-        assert_eq!(checkpoint.to_string().parse(), Ok(checkpoint));
-        for text in ["", "123", "x@2026-01-01T00:00:00Z", "1@now"] {
+        for forgotten in [false, true] {
+            let checkpoint = Checkpoint { version: 123, time: at(5), forgotten };
+            assert_eq!(checkpoint.to_string().parse(), Ok(checkpoint));
+        }
+        for text in ["", "123", "x@2026-01-01T00:00:00Z", "1@now", "1@now forgotten"] {
             assert_eq!(text.parse::<Checkpoint>(), Err(NoCheckpoint(text.to_owned())));
         }
     }

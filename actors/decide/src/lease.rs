@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::checkpoint::Checkpoint;
 
 /// How the times of an election stand to each other.
@@ -43,8 +41,6 @@ pub struct Lease {
     pub version: String,
     /// How far its holders have got with what happens to pods.
     pub checkpoint: Option<Checkpoint>,
-    /// When it was written last, by the API server's clock.
-    pub written: Option<Timestamp>,
 }
 
 /// What a candidate remembers.
@@ -142,7 +138,7 @@ mod tests {
 
     fn lease(holder: &str, version: &str) -> Lease {
         let version = version.into();
-        Lease { holder: Some(holder.into()), transitions: 3, version, checkpoint: None, written: None }
+        Lease { holder: Some(holder.into()), transitions: 3, version, checkpoint: None }
     }
 
     fn at(second: u64) -> Duration {

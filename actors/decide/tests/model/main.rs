@@ -7,10 +7,8 @@
 //! is [`Prompt`]), and from every state the way without faults ends at rest. The larger ones are run
 //! by `cargo xtask test --all`.
 //!
-//! What is not here: two creates of one Job by one operator, the first of which lands after the Job is
-//! deleted again, because the API server outlives a time-out of the client by far; API servers of
-//! which one has forgotten the checkpoint and another has not; a watch that lists again within a
-//! term; a Lease or a Job that someone else deletes.
+//! What is not here: a watch that loses its place within a term, for that ends the term like a crash;
+//! a Lease or a Job that someone else deletes; more than one ExtendedJob.
 
 #![allow(
     clippy::unwrap_used,
@@ -177,6 +175,29 @@ fn a_gap_between_two_crashes_for_pods_that_appear_or_turn_ready() {
     gap([When::Created, When::Ready]);
 }
 
+/// API servers of which one has forgotten the checkpoint, and another has not.
+fn memories(crashes: u32) -> Model {
+    let faults = Spent { crashes, compactions: 1, memories: 1, ..Spent::default() };
+    Model { lives: vec![flaps()], faults, ..model(When::Ready) }
+}
+
+#[test]
+fn a_checkpoint_that_not_all_api_servers_remember() {
+    holds("memories", &memories(2));
+}
+
+/// A create that is given up, and made again, and comes all the same.
+fn timeouts(crashes: u32) -> Model {
+    let faults = Spent { crashes, timeouts: 1, ..Spent::default() };
+    let slow = Slow { job: true, ..Slow::default() };
+    Model { lives: vec![life(&[(True, 1), (True, 2)])], slow, faults, ..model(When::Ready) }
+}
+
+#[test]
+fn a_create_that_outlives_its_time_out_with_a_crash() {
+    holds("time-outs", &timeouts(1));
+}
+
 /// With edges that look alike, a label that is gained, and more runs than may be under way.
 fn two_pods(prompt: Prompt, faults: Spent) -> Model {
     let gains = life(&[(True, 1), (True, 1), (True, 2)]).unlabelled(&[0]);
@@ -297,5 +318,7 @@ fn each_broken_rule_is_noticed() {
         "(4)",
         Model { faults: Spent { falls: 1, ..Spent::default() }, ..slow(two(), job, 0) },
     );
+    breaks(Mutant::ForgottenUnnoted, "(2)", memories(2));
+    breaks(Mutant::CleanIgnoresCreates, "(2)", timeouts(0));
     breaks(Mutant::NoHold, "(1)", Model { early: false, ..plain(vec![life(&[(True, 1)]).ends()], 1) });
 }

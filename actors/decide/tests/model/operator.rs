@@ -72,6 +72,10 @@ pub(crate) enum Mutant {
     BarrierOfTerm,
     /// The checkpoint is not held for an ExtendedJob that is new.
     NoHold,
+    /// That a checkpoint is forgotten is not noted before it is compared.
+    ForgottenUnnoted,
+    /// A Job goes while another create of it may still be done.
+    CleanIgnoresCreates,
 }
 
 /// What it has in memory.
@@ -113,20 +117,27 @@ impl Model {
         self.mutant == Some(mutant)
     }
 
-    /// A new term, in a new process or in one that has dropped all it knew.
-    pub(crate) fn start(&self, world: &mut World) {
+    /// A new term, in a new process or in one that has dropped all it knew. `remembers`: whether the API
+    /// server that it asks knows how pods were at the checkpoint.
+    pub(crate) fn start(&self, world: &mut World, remembers: bool) {
         world.lease.term += 1;
         world.forget_unmade();
+        if let Some(checkpoint) = &mut world.lease.checkpoint
+            && !(remembers || checkpoint.forgotten || self.has(Mutant::ForgottenUnnoted))
+        {
+            // A term that ends with this note, before anything else is written.
+            checkpoint.forgotten = true;
+            return;
+        }
         let page = world.page.as_ref().map(|page| Stored {
             id: (NAMESPACE.into(), 0),
             object: Some(page.version.to_string()),
             bytes: page.content.bytes.clone(),
-            time: None,
         });
         let book = self.memos.read.get(&page, || Book::read(page.clone().into_iter().collect()).book);
         let checkpoint = world.lease.checkpoint;
         let version = checkpoint.map(|checkpoint| checkpoint.version);
-        let resumes = version.filter(|version| *version >= world.compacted);
+        let resumes = version.filter(|_| remembers && checkpoint.is_some_and(|it| !it.forgotten));
         let start = match resumes {
             Some(version) => Start::At(version),
             None => Start::Behind {
@@ -465,7 +476,11 @@ impl Operator {
         if model.has(Mutant::CleanIgnoresLedger) {
             return world.record.fired[job].iter().all(|seen| *seen <= checkpoint);
         }
-        !free.is_empty()
+        let may_come = world.flights.iter().any(|flight| {
+            let makes = matches!(&flight.write, Write::Job(run) if run.job == job);
+            makes && flight.term == self.term && flight.answer.is_none()
+        });
+        !free.is_empty() && (!may_come || model.has(Mutant::CleanIgnoresCreates))
     }
 }
 

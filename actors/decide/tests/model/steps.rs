@@ -11,8 +11,6 @@ use extendedjob_decide::{
     transition::Trigger,
 };
 
-use jiff::Timestamp;
-
 use crate::{
     explorer::System,
     memo::Memo,
@@ -96,6 +94,8 @@ pub(crate) enum Step {
     Finish(String),
     /// An operator takes the Lease, and begins a term.
     Start,
+    /// The same with another API server, which knows what was compacted in the first one.
+    StartElsewhere,
     /// The next event of the watch.
     Watch,
     /// The operator learns of the ExtendedJob, or of an edit.
@@ -125,6 +125,10 @@ pub(crate) enum Step {
     Refuse(usize),
     /// A Job was made, and the answer is lost.
     Lose(usize),
+    /// A create is given up by who sent it, but not by the API server.
+    TimeOut(usize),
+    /// It is by the API server, too.
+    Expire(usize),
     Compact,
 }
 
@@ -177,8 +181,7 @@ impl Model {
             Some(Mutant::TimeOfWrite) => of_writing,
             _ => operator.tracker.newest_by(version),
         };
-        let before = world.lease.checkpoint.map(|checkpoint| checkpoint.time);
-        Checkpoint { version, time: newest.max(before).unwrap_or(Timestamp::UNIX_EPOCH) }
+        Checkpoint::next(world.lease.checkpoint, version, newest)
     }
 
     fn operator_steps(&self, world: &World, operator: &Operator, steps: &mut Vec<Step>) {
@@ -250,7 +253,7 @@ impl Model {
                 let (book, page) = self.memos.written.get((&operator.book, stored), || {
                     let mut book = operator.book.clone();
                     let id = book.due().expect("it is due");
-                    let page = book.begin(&id, stored).expect("memory takes it").expect("it is there");
+                    let page = book.begin(&id, stored, at(0)).expect("memory takes it").expect("it is there");
                     (book, page)
                 });
                 operator.book = book;
@@ -428,7 +431,13 @@ impl System for Model {
             steps.push(Step::Edit);
         }
         match &world.operator {
-            None => steps.push(Step::Start),
+            None => {
+                steps.push(Step::Start);
+                let forgets = world.lease.checkpoint.is_some_and(|it| it.version < world.compacted);
+                if forgets && world.spent.memories < self.faults.memories {
+                    steps.push(Step::StartElsewhere);
+                }
+            }
             Some(operator) => self.operator_steps(world, operator, &mut steps),
         }
         for (index, flight) in world.flights.iter().enumerate() {
@@ -437,6 +446,12 @@ impl System for Model {
                 flight.answer.is_none() && flight.awaited && matches!(flight.write, Write::Job(_));
             if refusable && world.spent.refusals < self.faults.refusals {
                 steps.push(Step::Refuse(index));
+            }
+            if refusable && world.spent.timeouts < self.faults.timeouts {
+                steps.push(Step::TimeOut(index));
+            }
+            if !flight.awaited && self.faults.timeouts > 0 {
+                steps.push(Step::Expire(index));
             }
             let made = flight.answer == Some(Answer::Done) && matches!(flight.write, Write::Job(_));
             if made && world.spent.losses < self.faults.losses {
@@ -490,7 +505,15 @@ impl System for Model {
                 let recorded = !self.slow.status;
                 world.jobs.insert(job.clone(), Job { finished: true, recorded });
             }
-            Step::Start => self.start(&mut world),
+            Step::Start => {
+                let checkpoint = world.lease.checkpoint;
+                let remembers = checkpoint.is_some_and(|it| it.version >= world.compacted);
+                self.start(&mut world, remembers);
+            }
+            Step::StartElsewhere => {
+                world.spent.memories += 1;
+                self.start(&mut world, true);
+            }
             Step::Land(index) => self.land(&mut world, *index),
             Step::Refuse(index) => {
                 world.spent.refusals += 1;
@@ -499,6 +522,19 @@ impl System for Model {
             Step::Lose(index) => {
                 world.spent.losses += 1;
                 world.flights[*index].answer = Some(Answer::Refused);
+            }
+            Step::TimeOut(index) => {
+                world.spent.timeouts += 1;
+                world.flights[*index].awaited = false;
+                let flight = Flight { answer: Some(Answer::Refused), ..world.flights[*index].clone() };
+                if let Some(mut operator) = world.operator.take() {
+                    operator.answered(self, &mut world, flight);
+                    world.operator = Some(operator);
+                }
+                world.flights.sort_by(|one, other| one.place().cmp(&other.place()));
+            }
+            Step::Expire(index) => {
+                world.flights.remove(*index);
             }
             Step::Crash => {
                 world.spent.crashes += 1;
@@ -534,7 +570,8 @@ impl System for Model {
     fn is_fault(&self, world: &World, step: &Step) -> bool {
         match step {
             Step::Pod(_) | Step::Edit => true,
-            Step::Crash | Step::Fall | Step::Refuse(_) | Step::Lose(_) | Step::Compact => true,
+            Step::Crash | Step::Fall | Step::Compact => true,
+            Step::Refuse(_) | Step::Lose(_) | Step::TimeOut(_) | Step::StartElsewhere => true,
             Step::Land(index) => !world.flights[*index].awaited,
             _ => false,
         }

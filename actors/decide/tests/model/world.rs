@@ -191,6 +191,8 @@ pub(crate) struct Spent {
     pub(crate) refusals: u32,
     pub(crate) compactions: u32,
     pub(crate) losses: u32,
+    pub(crate) timeouts: u32,
+    pub(crate) memories: u32,
 }
 
 /// Specs of the ExtendedJob, in the order of its edits, with those of its creation first.
