@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::{
     cluster::{Candidacy, Cluster, REQUEST_TIMEOUT, leases::LeaseError},
     lifeline::{Lifeline, stops_when_told},
-    messages::TermBroken,
+    messages::{Breach, TermBroken},
 };
 
 /// Safe with the time-out of requests, see [`Timing::is_safe`], which a test holds it to.
@@ -144,7 +144,6 @@ impl Elector {
         } else if let Some(checkpoint) = lease.checkpoint {
             self.cluster.progress().store(checkpoint);
         }
-        self.cluster.progress().renewed(&lease);
         self.held = Some(lease);
         ctx.notify_later(Tick, TIMING.period);
     }
@@ -175,13 +174,15 @@ impl Handler<TermBroken> for Elector {
 
     /// Gives the Lease back, so that whoever takes it next, which may be this process, begins anew
     /// under another number.
-    fn handle(&mut self, TermBroken { term }: TermBroken, ctx: &mut Self::Context) {
+    fn handle(&mut self, TermBroken { term, breach }: TermBroken, ctx: &mut Self::Context) {
         if self.held.as_ref().map(|held| held.transitions) != Some(term) {
             return;
         }
-        self.resign("someone else has written what only the leader may write");
+        self.resign(&breach.to_string());
+        let forgotten = self.memory.checkpoint().filter(|_| breach == Breach::CheckpointForgotten);
+        let checkpoint = forgotten.map(|checkpoint| Checkpoint { forgotten: true, ..checkpoint });
         let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
-        let releasing = async move { cluster.release_lease(&candidacy, None).await };
+        let releasing = async move { cluster.release_lease(&candidacy, checkpoint).await };
         ctx.spawn(releasing.into_actor(self).map(|released, _, _| {
             if let Err(error) = released {
                 warn!(%error, "the Lease was not released; it is free when it ends");

@@ -55,12 +55,28 @@ pub(crate) struct BeginPods {
     pub(crate) checkpoint: Option<Checkpoint>,
 }
 
-/// PodHub, Supervisor → Operator → Elector: someone else has written what only the leader of this
-/// term may write. The term is over, whoever that was.
+/// PodHub, Supervisor → Operator → Elector: this term can't go on. Another one, of this process or
+/// another, begins with what is stored.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct TermBroken {
     pub(crate) term: i64,
+    pub(crate) breach: Breach,
+}
+
+/// Why a term can't go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Breach {
+    /// Whoever that was.
+    #[error("someone else has written what only the leader may write")]
+    WrittenByOther,
+    /// What happened meanwhile would be told otherwise than by a watch; the next term can still go on from
+    /// the checkpoint.
+    #[error("the watch on pods has lost its place")]
+    PlaceLost,
+    /// The next term is to compare pods with the book, which is noted before anything else is written.
+    #[error("the API server has forgotten how pods were at the checkpoint")]
+    CheckpointForgotten,
 }
 
 /// Operator → Supervisor: the ExtendedJob as it is now.

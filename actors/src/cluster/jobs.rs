@@ -1,7 +1,10 @@
 //! Jobs: watched slim by our label, created as raw JSON.
 
 use extendedjob_api::names;
-use extendedjob_decide::job::{End, Failure, Job};
+use extendedjob_decide::{
+    fault::Class,
+    job::{End, Failure, Job},
+};
 use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
     core::params::GetParams,
@@ -135,7 +138,7 @@ fn end(condition: &Condition) -> Option<End> {
     Some(End { time: condition.last_transition_time, failure })
 }
 
-fn full_name(job: &Job) -> String {
+pub(crate) fn full_name(job: &Job) -> String {
     format!("{}/{}", job.namespace, job.name)
 }
 
@@ -143,9 +146,14 @@ impl Cluster {
     /// Creates the Job, as one of this term; waits for its turn when many are being created.
     pub(crate) async fn create_job(&self, namespace: &str, name: &str, job: Value) -> Result<Job, JobError> {
         let error = |fault| JobError::Create(format!("{namespace}/{name}"), fault);
-        let _turn = self.creates.acquire().await.map_err(|_| error(Fault::NotLeading))?;
+        let _turn = self.creates_in_flight.acquire().await.map_err(|_| error(Fault::NotLeading))?;
         let request = self.creation(namespace, job, false).map_err(error)?;
-        let created: Box<RawValue> = self.write(Failpoint::Job, Ok(request)).await.map_err(error)?;
+        let create = self.creates.begin(format!("{namespace}/{name}"));
+        let created: Result<Box<RawValue>, Fault> = self.write(Failpoint::Job, Ok(request)).await;
+        if !created.as_ref().is_err_and(|fault| fault.class() == Class::Transient) {
+            create.answered();
+        }
+        let created = created.map_err(error)?;
         decode(created.get()).map_err(|source| error(Fault::Undecodable(source)))
     }
 

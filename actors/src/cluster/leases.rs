@@ -79,7 +79,6 @@ impl From<Wire> for Lease {
             holder: spec.holder_identity,
             transitions: spec.lease_transitions,
             checkpoint: checkpoint.and_then(Result::ok),
-            written: metadata.written(),
             version: metadata.resource_version,
         }
     }

@@ -19,14 +19,6 @@ pub(super) struct Meta {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) owner_references: Vec<Owner>,
-    pub(super) managed_fields: Vec<Managed>,
-}
-
-/// Slim `ManagedFieldsEntry`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Managed {
-    pub(super) time: Option<Timestamp>,
 }
 
 /// Slim `OwnerReference`.
@@ -39,11 +31,6 @@ pub(super) struct Owner {
 }
 
 impl Meta {
-    /// When the object was written last, by the API server's clock.
-    pub(super) fn written(&self) -> Option<Timestamp> {
-        self.managed_fields.iter().filter_map(|entry| entry.time).max()
-    }
-
     /// The owner that controls the object.
     pub(super) fn controller(&self) -> Option<&Owner> {
         self.owner_references.iter().find(|owner| owner.controller)

@@ -1,6 +1,7 @@
 //! All that is said to the Kubernetes API server: one resource per file, and no decision here
 //! about what it means.
 
+mod creates;
 pub(crate) mod events;
 pub(crate) mod extendedjobs;
 mod failpoint;
@@ -28,6 +29,7 @@ use tokio::{
 };
 use tracing::warn;
 
+use creates::Creates;
 use failpoint::Failpoint;
 pub(crate) use fault::Fault;
 pub use leases::Candidacy;
@@ -54,7 +56,8 @@ pub struct Cluster {
     client: Client,
     term: Term,
     progress: Progress,
-    creates: Arc<Semaphore>,
+    creates: Creates,
+    creates_in_flight: Arc<Semaphore>,
     logs: Arc<Semaphore>,
     /// Held for reading by each write that is under way, and for writing by a shutdown.
     writes: Arc<RwLock<()>>,
@@ -71,13 +74,14 @@ impl Cluster {
     #[must_use]
     pub fn new(client: Client) -> Self {
         let events = events::Recorder::new(&client);
-        let creates = Arc::new(Semaphore::new(CREATES_IN_FLIGHT));
+        let creates_in_flight = Arc::new(Semaphore::new(CREATES_IN_FLIGHT));
         let logs = Arc::new(Semaphore::new(LOGS_IN_FLIGHT));
         Self {
             client,
             term: Term::default(),
             progress: Progress::default(),
-            creates,
+            creates: Creates::default(),
+            creates_in_flight,
             logs,
             writes: Arc::default(),
             events,
@@ -92,6 +96,11 @@ impl Cluster {
     /// How far the leader has got with what happens to pods.
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// What of Jobs may still come.
+    pub(crate) fn creates(&self) -> &Creates {
+        &self.creates
     }
 
     /// Waits until the writes under way are answered, and lets no more begin; `None` if some were

@@ -59,9 +59,8 @@ impl Cluster {
         let pages = list.items.into_iter().filter_map(|wire| {
             let namespace = wire.metadata.labels.get(names::BOOK_LABEL)?.clone();
             let index = wire.metadata.labels.get(INDEX)?.parse().ok()?;
-            let time = wire.metadata.written();
             let kept = wire.kept(PART, KEY);
-            Some(Stored { id: (namespace, index), object: Some(kept.object), bytes: kept.bytes, time })
+            Some(Stored { id: (namespace, index), object: Some(kept.object), bytes: kept.bytes })
         });
         Ok(pages.collect())
     }

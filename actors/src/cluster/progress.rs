@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use extendedjob_decide::{checkpoint::Checkpoint, lease::Lease, pod::Version};
+use extendedjob_decide::{checkpoint::Checkpoint, pod::Version};
 use jiff::Timestamp;
 
 /// Shared by the hub of pods, which moves it, the Elector, which stores it, and all who wait for
@@ -13,38 +13,25 @@ pub(crate) struct Progress(Arc<Mutex<Marks>>);
 
 #[derive(Debug, Default)]
 struct Marks {
-    /// What may be stored; `None` until the hub knows. Its time is that of the last write of the Lease
-    /// before, by the API server's clock: what is created after the checkpoint is created after that.
+    /// What may be stored; `None` until the hub knows.
     reached: Option<Checkpoint>,
-    stored: Version,
-    /// When the Lease was written last, as far as this leader has looked.
-    written: Option<Timestamp>,
+    stored: Option<Checkpoint>,
 }
 
 impl Progress {
     /// A term begins at this checkpoint.
     pub(crate) fn begin(&self, stored: Option<Checkpoint>) {
-        *self.marks() = Marks { stored: stored.map_or(0, |stored| stored.version), ..Marks::default() };
+        *self.marks() = Marks { stored, reached: None };
     }
 
-    /// The checkpoint that the term began with is of no use.
-    pub(crate) fn begin_nowhere(&self) {
-        let written = self.marks().written;
-        *self.marks() = Marks { written, ..Marks::default() };
-    }
-
-    /// All up to here is settled, and in the book. Never goes back.
-    pub(crate) fn reach(&self, version: Version) {
+    /// All up to here is settled, and in the book; `newest`: the newest creation of a pod up to there. Never
+    /// goes back.
+    pub(crate) fn reach(&self, version: Version, newest: Option<Timestamp>) {
         let mut marks = self.marks();
-        let before = marks.reached.map_or(marks.stored, |reached| reached.version.max(marks.stored));
-        if let (true, Some(time)) = (version > before, marks.written) {
-            marks.reached = Some(Checkpoint { version, time });
+        let before = marks.reached.or(marks.stored);
+        if before.is_none_or(|before| version > before.version) {
+            marks.reached = Some(Checkpoint::next(before, version, newest));
         }
-    }
-
-    /// The Lease was written then.
-    pub(crate) fn renewed(&self, lease: &Lease) {
-        self.marks().written = lease.written;
     }
 
     /// The checkpoint to store with a write of the Lease.
@@ -52,15 +39,23 @@ impl Progress {
         self.marks().reached
     }
 
-    /// The Lease carries this checkpoint.
+    /// The Lease carries this checkpoint. One that this term has not reached is of an earlier one, and of no
+    /// use if the term did not begin there.
     pub(crate) fn store(&self, checkpoint: Checkpoint) {
         let mut marks = self.marks();
-        marks.stored = marks.stored.max(checkpoint.version);
+        if marks.reached.is_some_and(|reached| checkpoint.version <= reached.version) {
+            marks.stored = Some(checkpoint);
+        }
     }
 
-    /// How far the stored checkpoint is.
+    /// How far the stored checkpoint is; 0 where there is none.
     pub(crate) fn stored(&self) -> Version {
-        self.marks().stored
+        self.marks().stored.map_or(0, |stored| stored.version)
+    }
+
+    /// What was created behind the stored checkpoint is not older than this.
+    pub(crate) fn stored_time(&self) -> Option<Timestamp> {
+        self.marks().stored.map(|stored| stored.time)
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {

@@ -2,7 +2,8 @@
 //! deleted, and a template's TTL is given to the others.
 //!
 //! Duty: no Job goes before its run is told in the status, its output is settled, the checkpoint has
-//! passed its transition, and no stored ledger names it; or it would be made anew after a crash.
+//! passed its transition, and no stored ledger names it; or it would be made anew after a crash. Nor
+//! while another create of it may still be done.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -16,7 +17,7 @@ use extendedjob_decide::{
 use tracing::{debug, warn};
 
 use super::Supervisor;
-use crate::cluster::jobs::JobError;
+use crate::cluster::jobs::{JobError, full_name};
 
 /// How often it is looked at: the checkpoint moves with the Lease, each two seconds.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -81,8 +82,11 @@ impl Supervisor {
         open |= !planned.is_empty();
         let now =
             planned.into_iter().filter(|(job, _)| free.contains(job) && !self.cleanup.asked.contains(job));
-        let now: Vec<(Arc<Job>, Action)> =
-            now.filter_map(|(job, action)| Some((Arc::clone(runs.jobs.get(&job)?), action))).collect();
+        let creates = self.around.cluster.creates();
+        let now: Vec<(Arc<Job>, Action)> = now
+            .filter_map(|(job, action)| Some((Arc::clone(runs.jobs.get(&job)?), action)))
+            .filter(|(job, _)| !creates.may_come(&full_name(job)))
+            .collect();
         for (job, action) in now {
             match action {
                 Action::Delete => self.delete_job(&job, ctx),

@@ -24,7 +24,7 @@ use crate::{
         kept::Kept,
         ledgers::{self, LedgerError},
     },
-    messages::{Rebase, Settled, Sight, Sighted, TermBroken},
+    messages::{Breach, Rebase, Settled, Sight, Sighted, TermBroken},
 };
 
 /// How the ledger stands to what is stored.
@@ -294,7 +294,10 @@ impl Supervisor {
                 (Ok(Some(kept)), _) if kept.bytes == supervisor.keeper.stored => {
                     supervisor.keeper.object = Some(kept.object);
                 }
-                (Ok(Some(_)), Some(term)) => return supervisor.around.operator.do_send(TermBroken { term }),
+                (Ok(Some(_)), Some(term)) => {
+                    let breach = Breach::WrittenByOther;
+                    return supervisor.around.operator.do_send(TermBroken { term, breach });
+                }
                 (Ok(Some(_)), None) => {}
                 (Ok(None), _) => supervisor.keeper.object = None,
                 (Err(error), _) => supervisor.ledger_failed(&error),

@@ -187,7 +187,7 @@ impl Stage {
         }
         let limit = Limit { burst: 20, every: Duration::from_secs(30) };
         let limits = Limits { pod: limit, all: limit };
-        cluster.progress().store(Checkpoint { version: 1, time: created() });
+        cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
         let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
         let triggers = declared().spec.triggers.unwrap();

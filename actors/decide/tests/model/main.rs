@@ -183,7 +183,14 @@ fn memories(crashes: u32) -> Model {
 
 #[test]
 fn a_checkpoint_that_not_all_api_servers_remember() {
+    holds("memories", &memories(1));
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_checkpoint_that_not_all_api_servers_remember_with_two_crashes() {
     holds("memories", &memories(2));
+    holds("memories, late", &Model { early: false, ..memories(2) });
 }
 
 /// A create that is given up, and made again, and comes all the same.

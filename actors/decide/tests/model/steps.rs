@@ -125,6 +125,8 @@ pub(crate) enum Step {
     Refuse(usize),
     /// A Job was made, and the answer is lost.
     Lose(usize),
+    /// The watch can't go on from a list at the checkpoint: the term ends, and says so.
+    Forget,
     /// A create is given up by who sent it, but not by the API server.
     TimeOut(usize),
     /// It is by the API server, too.
@@ -471,6 +473,12 @@ impl System for Model {
             if world.spent.crashes < self.faults.crashes {
                 steps.push(Step::Crash);
             }
+            let only_listed = world.lease.checkpoint.is_some_and(|checkpoint| {
+                checkpoint.version == operator.tracker.position() && checkpoint.version < world.compacted
+            });
+            if self.faults.memories > 0 && only_listed {
+                steps.push(Step::Forget);
+            }
             if world.spent.falls < self.faults.falls && operator.supervisor.is_some() {
                 steps.push(Step::Fall);
             }
@@ -523,6 +531,13 @@ impl System for Model {
                 world.spent.losses += 1;
                 world.flights[*index].answer = Some(Answer::Refused);
             }
+            Step::Forget => {
+                world.operator = None;
+                if let Some(checkpoint) = &mut world.lease.checkpoint {
+                    checkpoint.forgotten = true;
+                }
+                self.abandon(&mut world, |_| true);
+            }
             Step::TimeOut(index) => {
                 world.spent.timeouts += 1;
                 world.flights[*index].awaited = false;
@@ -571,7 +586,8 @@ impl System for Model {
         match step {
             Step::Pod(_) | Step::Edit => true,
             Step::Crash | Step::Fall | Step::Compact => true,
-            Step::Refuse(_) | Step::Lose(_) | Step::TimeOut(_) | Step::StartElsewhere => true,
+            Step::Refuse(_) | Step::Lose(_) | Step::TimeOut(_) => true,
+            Step::StartElsewhere | Step::Forget => true,
             Step::Land(index) => !world.flights[*index].awaited,
             _ => false,
         }

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use super::{Keeping, PodHub};
 use crate::{
     cluster::pages::PageError,
-    messages::{BookWritten, TermBroken},
+    messages::{BookWritten, Breach, TermBroken},
 };
 
 /// Each page that is rewritten stays in etcd until it is compacted: 10,000 pods at half a mebibyte
@@ -114,7 +114,10 @@ impl PodHub {
         if first {
             return None;
         }
-        match book.begin(&book.due()?, self.cluster.progress().stored()) {
+        let progress = self.cluster.progress();
+        let in_book = book.unwritten().map_or(self.tracker.position(), |unwritten| unwritten - 1);
+        let newest = self.tracker.newest_by(in_book).max(progress.stored_time()).unwrap_or_default();
+        match book.begin(&book.due()?, progress.stored(), newest) {
             Ok(page) => page.map(Piece::Store),
             Err(error) => {
                 warn!(%error, "a page of the book can't be packed");
@@ -175,7 +178,9 @@ impl PodHub {
                 let delay = writing.backoff.after_failure(Timestamp::now());
                 warn!(%error, ?delay, "the book is not as it should be yet");
                 match (piece, error.fault().class()) {
-                    (_, Class::Conflict) => return self.operator.do_send(TermBroken { term }),
+                    (_, Class::Conflict) => {
+                        return self.operator.do_send(TermBroken { term, breach: Breach::WrittenByOther });
+                    }
                     (Piece::Store(page), Class::NotFound) => {
                         writing.unanswered = None;
                         book.lost(&page.id);

@@ -39,7 +39,7 @@ use crate::{
     cluster::{Cluster, pods},
     lifeline::{Lifeline, stops_when_told},
     messages::{
-        BeginPods, Expect, PodMoved, PodsAtFirst, Settled, Sight, StandBy, SubscribePods, TermBroken,
+        BeginPods, Breach, Expect, PodMoved, PodsAtFirst, Settled, Sight, StandBy, SubscribePods, TermBroken,
         Unexpect,
     },
     operator::{List, Readiness},
@@ -144,9 +144,7 @@ impl PodHub {
                 let lost = lost.into_iter().map(|(namespace, loss)| (namespace, trouble(&loss)));
                 // After a restore of the cluster it may be about a time that has not come yet.
                 let checkpoint = begin.checkpoint.filter(|checkpoint| checkpoint.version <= barrier);
-                if checkpoint.is_none() {
-                    hub.cluster.progress().begin_nowhere();
-                }
+                hub.cluster.progress().begin(checkpoint);
                 let keeping = Keeping {
                     term: begin.term,
                     is_first,
@@ -170,16 +168,18 @@ impl PodHub {
 
     fn begun(&mut self, keeping: Keeping, ctx: &mut Context<Self>) {
         self.beginning = None;
-        let at = keeping.checkpoint.map(|checkpoint| checkpoint.version);
-        info!(
-            term = keeping.term,
-            checkpoint = at,
-            barrier = keeping.barrier,
-            "going on from the checkpoint"
-        );
-        let start = match at {
-            Some(version) => Start::At(version),
-            None => keeping.behind(),
+        let at = keeping.checkpoint.filter(|checkpoint| !checkpoint.forgotten);
+        let at = at.map(|checkpoint| checkpoint.version);
+        let (term, barrier) = (keeping.term, keeping.barrier);
+        let start = match (at, keeping.checkpoint) {
+            (Some(version), _) => {
+                info!(term, checkpoint = version, barrier, "going on from the checkpoint");
+                Start::At(version)
+            }
+            (None, checkpoint) => {
+                warn!(term, ?checkpoint, barrier, "no checkpoint to go on from; comparing with the book");
+                keeping.behind()
+            }
         };
         let tracker = Tracker::new(start, keeping.book.lines().cloned());
         let unused: Vec<String> = keeping
@@ -198,11 +198,21 @@ impl PodHub {
         self.write_book(ctx);
     }
 
-    /// The place of the checkpoint is no longer known: compare what is there with the book.
-    fn compare(&mut self) {
-        let Some(keeping) = &self.keeping else { return };
-        warn!(checkpoint = ?keeping.checkpoint, "the watch can't go on from the checkpoint; comparing with the book");
-        self.tracker = Tracker::new(keeping.behind(), keeping.book.lines().cloned());
+    /// The watch can't say what happened since: only another term can find out.
+    fn end_term(&mut self, breach: Breach) {
+        if let Some(Keeping { term, .. }) = self.keeping {
+            self.stand_by();
+            self.operator.do_send(TermBroken { term, breach });
+        }
+    }
+
+    /// What was delivered is the next leader's.
+    fn stand_by(&mut self) {
+        self.keeping = None;
+        self.beginning = None;
+        self.interests = Interests::default();
+        self.deliveries = Deliveries::default();
+        self.waiting.clear();
     }
 
     fn happened(&mut self, moved: &Move) {
@@ -238,12 +248,14 @@ impl PodHub {
     fn reach(&self) {
         let Some(keeping) = self.keeping.as_ref().filter(|_| self.tracker.is_complete()) else { return };
         let position = self.tracker.position();
-        if self.is_first(keeping) {
-            return self.cluster.progress().reach(position);
-        }
-        let reached = reach(position, self.deliveries.oldest(), keeping.book.unwritten());
-        if reached >= self.tracker.known_since() {
-            self.cluster.progress().reach(reached);
+        let known_since = self.tracker.known_since();
+        let reached = if self.is_first(keeping) {
+            known_since
+        } else {
+            reach(position, self.deliveries.oldest(), keeping.book.unwritten())
+        };
+        if reached >= known_since {
+            self.cluster.progress().reach(reached, self.tracker.newest_by(reached));
         }
     }
 
@@ -348,20 +360,16 @@ impl Handler<Again> for PodHub {
 impl Handler<StandBy> for PodHub {
     type Result = ();
 
-    /// What was delivered is the next leader's.
     fn handle(&mut self, _: StandBy, _: &mut Self::Context) {
-        self.keeping = None;
-        self.beginning = None;
-        self.interests = Interests::default();
-        self.deliveries = Deliveries::default();
-        self.waiting.clear();
+        self.stand_by();
     }
 }
 
 impl StreamHandler<Observation<Pod>> for PodHub {
     fn handle(&mut self, observation: Observation<Pod>, ctx: &mut Self::Context) {
         match &observation {
-            Observation::Lost => self.compare(),
+            Observation::Lost => self.end_term(Breach::CheckpointForgotten),
+            Observation::RelistBegun if self.tracker.is_complete() => self.end_term(Breach::PlaceLost),
             Observation::Undecodable(undecodable) => {
                 warn!(pod = undecodable.name, error = undecodable.error, "can't understand a pod");
             }
