@@ -38,7 +38,7 @@ pub struct ExtendedJobSpec {
     #[schemars(with = "Run")]
     pub run: Option<Run>,
     /// If true, no new run is started; runs under way go on. Pod transitions seen meanwhile are not made up for
-    /// later. A one-off waits, and starts when this is false again.
+    /// later. A one-off waits, and starts when this is false again. Default: false.
     #[serde(default)]
     pub suspend: bool,
     /// How many runs may be under way at a time; without it, any number. Runs over it wait in order, also when
@@ -46,11 +46,13 @@ pub struct ExtendedJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::max_concurrent_runs")]
     pub max_concurrent_runs: Option<u32>,
-    /// How many Jobs of runs that succeeded are kept; older ones are deleted, once all about them is on record.
+    /// How many Jobs of runs that succeeded are kept; those that started before them are deleted, once all about them is on
+    /// record. Default: 10.
     #[serde(default = "history_limit")]
     #[schemars(schema_with = "rules::history_limit")]
     pub successful_runs_history_limit: u32,
-    /// How many Jobs of runs that failed are kept; older ones are deleted, once all about them is on record.
+    /// How many Jobs of runs that failed are kept; those that started before them are deleted, once all about them is on
+    /// record. Default: 10.
     #[serde(default = "history_limit")]
     #[schemars(schema_with = "rules::history_limit")]
     pub failed_runs_history_limit: u32,
@@ -172,10 +174,10 @@ pub struct StreamOutput {
     #[schemars(schema_with = "rules::reference")]
     pub secret_ref: Option<String>,
     /// If true, every run replaces the output that is there. If false, a key that exists is left alone, but
-    /// for the output of a failed attempt, which a later success of the same Job replaces.
+    /// for the output of a failed attempt, which a later success of the same Job replaces. Default: false.
     #[serde(default)]
     pub overwrite: bool,
-    /// If true, the output of failed attempts is written too.
+    /// If true, the output of failed attempts is written too. Default: false.
     #[serde(default)]
     pub write_on_failure: bool,
 }

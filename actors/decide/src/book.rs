@@ -65,8 +65,7 @@ pub struct Stored {
 pub struct Read {
     /// The book, without the namespaces that are not whole.
     pub book: Book,
-    /// Of each of them the newest creation of a pod that was known when its newest page was written: of
-    /// what came later, none is older.
+    /// Of each of them the newest creation of a pod that was known when its newest page was written.
     pub times: BTreeMap<String, Timestamp>,
     /// Of which namespaces some page can't be used, and why.
     pub lost: BTreeMap<String, Loss>,

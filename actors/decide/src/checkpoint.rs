@@ -16,9 +16,9 @@ use crate::{pod::Version, transition::Move};
 pub struct Checkpoint {
     /// All up to here is settled.
     pub version: Version,
-    /// What was created after that is not older than this, see
-    /// [`newest_by`](crate::track::Tracker::newest_by). It tells pods that came after it from pods that
-    /// were there, where the watch can't.
+    /// The newest creation of a pod up to there, or before. It tells pods that came after it from pods
+    /// that were there, where the watch can't. (The time of a write would not do: what is created before
+    /// it may be seen after it.)
     pub time: Timestamp,
     /// An API server no longer knows how pods were then. Another one may, or the same one at another
     /// time; but whoever begins here compares, for what a comparison finds is counted otherwise than what

@@ -9,8 +9,8 @@ use serde::Deserialize;
 pub struct Candidate<'a> {
     /// Its name.
     pub job: &'a str,
-    /// When it ended.
-    pub ended: Option<Timestamp>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
     /// Whether with success.
     pub succeeded: bool,
     /// The status tells of its end, and nothing of its output is still to be written.
@@ -47,7 +47,7 @@ pub fn ttl(spec: &ExtendedJobSpec) -> Option<u32> {
 }
 
 /// What is to be done about the Jobs of ended runs, as soon as nothing else stands in the way: those
-/// beyond the history limits go, the oldest first, and the others are given the TTL.
+/// beyond the history limits go, those that started first, and the others are given the TTL.
 #[must_use]
 pub fn plan<'a>(
     over: impl IntoIterator<Item = Candidate<'a>>,
@@ -60,7 +60,7 @@ pub fn plan<'a>(
     for (jobs, limit) in
         [(&mut succeeded, spec.successful_runs_history_limit), (&mut failed, spec.failed_runs_history_limit)]
     {
-        jobs.sort_by_key(|candidate| std::cmp::Reverse((candidate.ended, candidate.job)));
+        jobs.sort_by_key(|candidate| std::cmp::Reverse((candidate.created, candidate.job)));
         for (index, candidate) in jobs.iter().enumerate().filter(|(_, candidate)| candidate.recorded) {
             let action = match ttl {
                 _ if index >= limit as usize => Action::Delete,
@@ -79,8 +79,8 @@ mod tests {
     use crate::fixtures::{at, declared};
 
     fn candidate(job: &str, second: i64) -> Candidate<'_> {
-        let ended = Some(at(second));
-        Candidate { job, ended, succeeded: true, recorded: true, deleting: false, ttl: None }
+        let created = Some(at(second));
+        Candidate { job, created, succeeded: true, recorded: true, deleting: false, ttl: None }
     }
 
     fn spec(successful: u32, failed: u32) -> ExtendedJobSpec {

@@ -43,7 +43,8 @@ impl Word {
     /// A Job's success does not depend on its output; but who looks at Ready alone is told.
     fn and_of(mut self, output: Option<&Self>) -> Self {
         if let Some(output) = output.filter(|output| output.status == "False") {
-            self.message = format!("{}; the output of the last run: {}", self.message, output.reason);
+            self.message =
+                format!("{}; the output of the last run was not written: {}", self.message, output.reason);
         }
         self
     }

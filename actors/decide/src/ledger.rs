@@ -109,20 +109,17 @@ impl Ledger {
         })
     }
 
-    /// The ledger of `declared`, read at a time when the cluster was at `now`.
+    /// The ledger of `declared`.
     ///
     /// # Errors
     /// It is not a ledger that this program can go by.
-    pub fn decode(bytes: &[u8], declared: &Declared, now: Version) -> Result<Self, Unreadable> {
+    pub fn decode(bytes: &[u8], declared: &Declared) -> Result<Self, Unreadable> {
         let Wire { form, baseline, terms, pending, writers } = packed::unpack(bytes)?;
         if form > FORM {
             return Err(Unreadable::Newer(form));
         }
         let missing = || io::Error::new(io::ErrorKind::InvalidData, "the baseline is missing");
         let baseline = baseline.ok_or_else(missing)?;
-        if baseline.version > now {
-            return Err(Unreadable::FromTheFuture(baseline.version, now));
-        }
         let pending = pending.into_iter().map(|Pending { pod, transition }| {
             let Facts { uid, name, labels, ip, node } = pod;
             let namespace = declared.namespace.clone();
@@ -130,6 +127,15 @@ impl Ledger {
             Run::for_transition(declared, Arc::new(pod), transition)
         });
         Ok(Self { baseline, terms, pending: pending.collect(), writers })
+    }
+
+    /// That it is of a cluster that is at `now`.
+    ///
+    /// # Errors
+    /// It is from a time to come: the cluster was restored, the ledger not with it.
+    pub fn is_of(&self, now: Version) -> Result<(), Unreadable> {
+        let baseline = self.baseline.version;
+        if baseline > now { Err(Unreadable::FromTheFuture(baseline, now)) } else { Ok(()) }
     }
 }
 
@@ -160,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_again() {
-        let read = Ledger::decode(&ledger().encode().unwrap(), &declared(), 7).unwrap();
+        let read = Ledger::decode(&ledger().encode().unwrap(), &declared()).unwrap();
         let jobs = |ledger: &Ledger| ledger.pending.iter().map(|run| run.job.clone()).collect::<Vec<_>>();
         assert_eq!(jobs(&read), jobs(&ledger()));
         let pod = read.pending[0].reason.pod().unwrap();
@@ -182,11 +188,11 @@ mod tests {
     fn a_ledger_of_a_newer_form_or_a_time_to_come_is_not_read() {
         let newer = packed::pack(&json!({ "form": 2, "baseline": "of another kind" })).unwrap();
         // A newer form may hold anything; that it is newer is told all the same where it can be.
-        assert!(Ledger::decode(&newer, &declared(), 7).is_err());
+        assert!(Ledger::decode(&newer, &declared()).is_err());
         let newer = packed::pack(&json!({ "form": 2 })).unwrap();
-        assert!(matches!(Ledger::decode(&newer, &declared(), 7), Err(Unreadable::Newer(2))));
-        let decoded = Ledger::decode(&ledger().encode().unwrap(), &declared(), 6);
-        assert!(matches!(decoded, Err(Unreadable::FromTheFuture(7, 6))));
+        assert!(matches!(Ledger::decode(&newer, &declared()), Err(Unreadable::Newer(2))));
+        assert!(ledger().is_of(7).is_ok());
+        assert!(matches!(ledger().is_of(6), Err(Unreadable::FromTheFuture(7, 6))));
     }
 
     proptest! {
@@ -197,7 +203,7 @@ mod tests {
             let mut damaged = whole.clone();
             let at = at % damaged.len();
             if cut { damaged.truncate(at) } else { damaged[at] ^= 1 << bit }
-            if let Ok(read) = Ledger::decode(&damaged, &declared(), 7) {
+            if let Ok(read) = Ledger::decode(&damaged, &declared()) {
                 prop_assert_eq!(read.encode().unwrap(), whole);
             }
         }

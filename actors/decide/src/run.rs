@@ -81,9 +81,9 @@ impl Run {
             Reason::Pod { pod, transition } => {
                 let what = match transition.when {
                     When::Created => "was created",
-                    When::Ready => "is ready",
-                    When::NotReady => "is no longer ready",
-                    When::Deleted => "is gone",
+                    When::Ready => "became ready",
+                    When::NotReady => "ceased to be ready",
+                    When::Deleted => "was deleted",
                 };
                 format!("pod {} {what}", pod.name)
             }

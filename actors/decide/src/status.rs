@@ -30,12 +30,14 @@ pub fn derive(view: View<'_>, now: Timestamp) -> ExtendedJobStatus {
     }
 }
 
-/// The run that was started last. One whose Job has gone since stays as it was told.
+/// The run that was started last; of those of one second, the one whose name is last. One whose Job has
+/// gone since stays as it was told.
 fn last_run(view: View<'_>) -> Option<RunStatus> {
     let known = view.runs.iter().max_by_key(|(job, run)| (run.created, *job));
     let told = view.declared.status.last_run.as_ref();
     let told_later = |told: &&RunStatus| {
-        known.is_none_or(|(_, run)| told.start_time.as_ref().map(|time| time.0) > run.created)
+        let start = told.start_time.as_ref().map(|time| time.0);
+        known.is_none_or(|(job, run)| (start, &told.job) > (run.created, job))
     };
     if let Some(told) = told.filter(told_later).filter(|told| !view.runs.contains_key(&told.job)) {
         let mut told = told.clone();
@@ -218,6 +220,15 @@ mod tests {
         let later = derived(&declared, &Template::Valid, &runs(&[]));
         assert_eq!(later.last_run.as_ref().unwrap().result, Some(RunResult::Deleted));
         assert_eq!(condition(&later, conditions::FAILED).reason, reasons::DELETED);
+    }
+
+    #[test]
+    fn a_told_run_whose_job_is_gone_is_the_last_one_also_of_those_of_one_second() {
+        let mut declared = with_output();
+        let known = runs(&[("a", succeeded(1)), ("b", succeeded(1))]);
+        declared.status = derived(&declared, &Template::Valid, &known);
+        let later = derived(&declared, &Template::Valid, &runs(&[("a", succeeded(1))]));
+        assert_eq!(later.last_run, declared.status.last_run);
     }
 
     #[test]

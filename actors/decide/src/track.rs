@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     edges::Gap,
@@ -123,8 +123,7 @@ impl Tracker {
         self.known_since
     }
 
-    /// The newest creation of a pod up to `version`, if any is known: what is created after `version` is
-    /// not older, by the one clock that counts, however late it is told.
+    /// The newest creation of a pod up to `version`, if any is known.
     #[must_use]
     pub fn newest_by(&self, version: Version) -> Option<Timestamp> {
         self.newest.iter().rfind(|(seen, _)| *seen <= version).map(|(_, created)| *created)
@@ -354,12 +353,16 @@ fn open(written: &Written, checkpoint: Option<Version>) -> Vec<Move> {
     moves.collect()
 }
 
+/// A pod may be older than one that was stored before it: between its stamp and its storage the API server
+/// asks validating webhooks, which have up to 30 seconds, and each API server has a clock of its own.
+const STAMPED_EARLY: SignedDuration = SignedDuration::from_secs(60);
+
 /// Whether a pod that the book does not name has come since it was written, and has not only
-/// gained the labels that make it of concern.
+/// gained the labels that make it of concern. Where that is not sure it has come: better a run too much
+/// for a pod that was relabelled in its first minute than one too few for a new pod.
 fn is_new(pod: &Pod, booked: &BTreeMap<String, Timestamp>) -> bool {
     let (Some(created), Some(since)) = (pod.created, booked.get(&pod.namespace)) else { return false };
-    // Creation has whole seconds.
-    created.as_second() >= since.as_second()
+    created >= since.saturating_sub(STAMPED_EARLY).unwrap_or(*since)
 }
 
 #[cfg(test)]
@@ -494,8 +497,8 @@ mod tests {
         assert_eq!(words(&mut behind(None), list(40, vec![unready()])), ["False 0"]);
         assert_eq!(words(&mut behind(Some(14)), list(40, vec![])), ["vanished"]);
 
-        let relabelled = Pod { uid: "old".into(), version: 30, ..pod().created(at(99)) };
-        let new = Pod { uid: "new".into(), version: 31, ..pod().created(at(100)) };
+        let relabelled = Pod { uid: "old".into(), version: 30, ..pod().created(at(39)) };
+        let new = Pod { uid: "new".into(), version: 31, ..pod().created(at(40)) };
         let elsewhere = Pod { uid: "x".into(), namespace: "unbooked".into(), ..new.clone() };
         let pods = vec![ready(14, 1), relabelled, new, elsewhere];
         // What was compared is written down anew, also where nothing has changed.

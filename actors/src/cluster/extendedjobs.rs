@@ -1,12 +1,12 @@
 //! ExtendedJobs: watched, and their status patched. Nothing else of them is ever written.
 
-use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, names};
+use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus};
 use extendedjob_decide::declared::Declared;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use serde::{Deserialize, de::Error as _};
 use serde_json::{Value, json};
 
-use super::{Cluster, Failpoint, Fault, meta::Meta, requests, watch::Source};
+use super::{Cluster, Failpoint, Fault, meta::Meta, patching, requests, watch::Source};
 
 /// Why something could not be done with an ExtendedJob.
 #[derive(Debug, thiserror::Error)]
@@ -79,10 +79,8 @@ impl Cluster {
             "metadata": { "resourceVersion": declared.resource_version, "uid": declared.uid },
             "status": merge_patch(&json!(declared.status), &json!(status)),
         });
-        let params =
-            PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request = requests("apis/fissile.cloudfoundry.org/v1alpha1", &declared.namespace, "extendedjobs")
-            .patch_subresource("status", &declared.name, &params, &Patch::Merge(&patch));
+            .patch_subresource("status", &declared.name, &patching(), &Patch::Merge(&patch));
         let patched: Patched = self.write(Failpoint::Status, request).await.map_err(|source| {
             ExtendedJobError::Status { name: format!("{}/{}", declared.namespace, declared.name), source }
         })?;

@@ -6,16 +6,16 @@ use extendedjob_decide::{
     job::{End, Failure, Job},
 };
 use kube::{
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    api::{DeleteParams, Patch, PostParams, Preconditions, PropagationPolicy},
     core::params::GetParams,
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    Cluster, Failpoint, Fault,
+    Cluster, Failpoint, Fault, creating,
     meta::{Condition, Meta},
-    requests,
+    patching, requests,
     watch::Source,
 };
 
@@ -176,7 +176,7 @@ impl Cluster {
         // arrives.
         let term = self.term.number().ok_or(Fault::NotLeading)?;
         job["metadata"]["annotations"][names::TERM] = json!(term.to_string());
-        let params = PostParams { dry_run, field_manager: Some(names::FIELD_MANAGER.into()) };
+        let params = PostParams { dry_run, ..creating() };
         let request = requests(GROUP, namespace, RESOURCE)
             .create(&params, job.to_string().into_bytes())
             .map_err(Fault::request)?;
@@ -204,10 +204,8 @@ impl Cluster {
 
     async fn patch_job(&self, point: Failpoint, job: &Job, mut patch: Value) -> Result<(), Fault> {
         patch["metadata"]["uid"] = json!(job.uid);
-        let params =
-            PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
         let request =
-            requests(GROUP, &job.namespace, RESOURCE).patch(&job.name, &params, &Patch::Merge(&patch));
+            requests(GROUP, &job.namespace, RESOURCE).patch(&job.name, &patching(), &Patch::Merge(&patch));
         self.write::<IgnoredAny>(point, request).await.map(|_| ())
     }
 

@@ -1,23 +1,33 @@
 //! What the operator keeps in the cluster for the one after it: bytes under one key of an object,
 //! written whole, each time provided that the object is as it was left.
 
+use std::time::Duration;
+
 use data_encoding::BASE64;
-use extendedjob_api::names;
 use extendedjob_decide::fault::Class;
 use kube::{
-    api::{Patch, PatchParams, PostParams},
+    api::Patch,
     core::{Request, params::GetParams},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Cluster, Failpoint, Fault, meta::Meta};
+use super::{Cluster, Failpoint, Fault, creating, meta::Meta, patching};
 
 /// Under this key stands what could not be read, for someone to look at.
-const SET_ASIDE: &str = "set-aside";
+pub(super) const SET_ASIDE: &str = "set-aside";
+
+/// Each version of what is kept stays in etcd until that is compacted: 10,000 pods at half a mebibyte each
+/// second would be 150 MB.
+const BYTES_PER_SECOND: u64 = 100 * 1024;
+
+/// The least time from a write of so many bytes to the next one of its kind.
+pub(crate) fn pause_after(bytes: usize) -> Duration {
+    Duration::from_millis(1000 * bytes as u64 / BYTES_PER_SECOND)
+}
 
 /// An object that keeps bytes.
-pub(super) struct Keeper {
+pub(super) struct Safe {
     pub(super) point: Failpoint,
     /// Where the objects of its kind are.
     pub(super) requests: Request,
@@ -59,9 +69,9 @@ impl Wire {
 
 impl Cluster {
     /// What the object keeps; `None` where there is none.
-    pub(super) async fn kept(&self, keeper: &Keeper) -> Result<Option<Kept>, Fault> {
-        match self.call::<Wire>(keeper.requests.get(&keeper.name, &GetParams::default())).await {
-            Ok(wire) => Ok(Some(wire.kept(keeper.part, keeper.key))),
+    pub(super) async fn kept(&self, safe: &Safe) -> Result<Option<Kept>, Fault> {
+        match self.call::<Wire>(safe.requests.get(&safe.name, &GetParams::default())).await {
+            Ok(wire) => Ok(Some(wire.kept(safe.part, safe.key))),
             Err(fault) if fault.class() == Class::NotFound => Ok(None),
             Err(fault) => Err(fault),
         }
@@ -74,33 +84,30 @@ impl Cluster {
     /// very write.
     pub(super) async fn keep(
         &self,
-        keeper: &Keeper,
+        safe: &Safe,
         object: Option<&str>,
         bytes: &[u8],
         set_aside: Option<&[u8]>,
     ) -> Result<String, Fault> {
-        let mut values = json!({ keeper.key: BASE64.encode(bytes) });
+        let mut values = json!({ safe.key: BASE64.encode(bytes) });
         if let Some(bytes) = set_aside {
             values[SET_ASIDE] = json!(BASE64.encode(bytes));
         }
-        let mut body = keeper.frame.clone();
-        body[keeper.part] = values;
-        body["metadata"]["name"] = json!(keeper.name);
-        let field_manager = Some(names::FIELD_MANAGER.to_owned());
+        let mut body = safe.frame.clone();
+        body[safe.part] = values;
+        body["metadata"]["name"] = json!(safe.name);
         let request = if let Some(object) = object {
             body["metadata"]["resourceVersion"] = json!(object);
-            let params = PatchParams { field_manager, ..PatchParams::default() };
-            keeper.requests.patch(&keeper.name, &params, &Patch::Merge(&body))
+            safe.requests.patch(&safe.name, &patching(), &Patch::Merge(&body))
         } else {
-            let params = PostParams { field_manager, ..PostParams::default() };
-            keeper.requests.create(&params, body.to_string().into_bytes())
+            safe.requests.create(&creating(), body.to_string().into_bytes())
         };
-        let fault = match self.write::<Wire>(keeper.point, request).await {
+        let fault = match self.write::<Wire>(safe.point, request).await {
             Ok(wire) => return Ok(wire.metadata.resource_version),
             Err(fault) => fault,
         };
         if matches!(fault.class(), Class::Transient | Class::Conflict | Class::AlreadyExists)
-            && let Ok(Some(kept)) = self.kept(keeper).await
+            && let Ok(Some(kept)) = self.kept(safe).await
             && kept.bytes == bytes
         {
             return Ok(kept.object);

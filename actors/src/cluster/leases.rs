@@ -7,16 +7,12 @@ use extendedjob_decide::{
     lease::{Lease, Timing},
 };
 use jiff::{Timestamp, fmt::strtime};
-use kube::{
-    api::{Patch, PatchParams, PostParams},
-    core::params::GetParams,
-};
+use kube::{api::Patch, core::params::GetParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
 use tracing::error;
 
-use super::{Cluster, Fault, failpoint::Failpoint, meta::Meta, requests};
+use super::{Cluster, Fault, creating, failpoint::Failpoint, meta::Meta, patching, requests};
 
 const GROUP: &str = "apis/coordination.k8s.io/v1";
 const RESOURCE: &str = "leases";
@@ -108,8 +104,8 @@ impl Cluster {
             "metadata": { "name": of.name },
             "spec": of.taken(number, timing),
         });
-        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PostParams::default() };
-        let request = requests(GROUP, &of.namespace, RESOURCE).create(&params, body.to_string().into_bytes());
+        let request =
+            requests(GROUP, &of.namespace, RESOURCE).create(&creating(), body.to_string().into_bytes());
         let created = self.call_at::<Wire>(Failpoint::Lease, request).await;
         created.map(Lease::from).map_err(|fault| LeaseError::Create(of.full_name(), fault))
     }
@@ -160,9 +156,8 @@ impl Cluster {
         if let Some(checkpoint) = checkpoint {
             body["metadata"]["annotations"] = json!({ names::CHECKPOINT: checkpoint.to_string() });
         }
-        let params =
-            PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
-        let request = requests(GROUP, &of.namespace, RESOURCE).patch(&of.name, &params, &Patch::Merge(&body));
+        let request =
+            requests(GROUP, &of.namespace, RESOURCE).patch(&of.name, &patching(), &Patch::Merge(&body));
         let patched = self.call_at::<Wire>(Failpoint::Lease, request).await;
         patched.map(Lease::from).map_err(|fault| LeaseError::Write(of.full_name(), fault))
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Cluster, Failpoint, Fault,
-    kept::{Keeper, Kept},
+    kept::{Kept, Safe},
     requests,
 };
 
@@ -39,8 +39,8 @@ pub(crate) fn name(declared: &Declared) -> String {
 impl Cluster {
     /// The ledger as it is stored; `None` where there is none.
     pub(crate) async fn ledger(&self, of: &Declared) -> Result<Option<Kept>, LedgerError> {
-        let keeper = keeper(of);
-        self.kept(&keeper).await.map_err(|fault| LedgerError::Read(full_name(of), fault))
+        let safe = safe(of);
+        self.kept(&safe).await.map_err(|fault| LedgerError::Read(full_name(of), fault))
     }
 
     /// Stores a ledger, provided that it is still as it was under the resourceVersion `object`, or
@@ -52,7 +52,7 @@ impl Cluster {
         bytes: &[u8],
         set_aside: Option<&[u8]>,
     ) -> Result<String, LedgerError> {
-        let stored = self.keep(&keeper(of), object, bytes, set_aside).await;
+        let stored = self.keep(&safe(of), object, bytes, set_aside).await;
         stored.map_err(|fault| LedgerError::Write(full_name(of), fault))
     }
 }
@@ -61,12 +61,12 @@ fn full_name(of: &Declared) -> String {
     format!("{}/{}", of.namespace, name(of))
 }
 
-fn keeper(of: &Declared) -> Keeper {
+fn safe(of: &Declared) -> Safe {
     let labels = json!({
         names::EXTENDEDJOB_LABEL: names::label_value(&of.name),
         "app.kubernetes.io/managed-by": names::FIELD_MANAGER,
     });
-    Keeper {
+    Safe {
         point: Failpoint::Ledger,
         requests: requests("api/v1", &of.namespace, "secrets"),
         name: name(of),

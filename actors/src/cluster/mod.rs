@@ -21,7 +21,12 @@ pub(crate) mod watch;
 
 use std::{sync::Arc, time::Duration};
 
-use kube::{Client, core::Request};
+use extendedjob_api::names;
+use kube::{
+    Client,
+    api::{PatchParams, PostParams},
+    core::Request,
+};
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::{OwnedRwLockWriteGuard, RwLock, Semaphore},
@@ -153,6 +158,16 @@ impl Cluster {
             .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))?
             .map_err(Fault::from)
     }
+}
+
+/// Parameters of a patch: whose the fields are that it sets.
+fn patching() -> PatchParams {
+    PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// The same of a create.
+fn creating() -> PostParams {
+    PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
 /// The requests for `resource` (such as `apis/batch/v1`, `jobs`) in one namespace.

@@ -6,14 +6,14 @@ use extendedjob_decide::{
     book::{PageId, Stored},
     fault::Class,
 };
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use super::{
     Cluster, Failpoint, Fault,
-    kept::{Keeper, Wire},
-    requests,
+    kept::{SET_ASIDE, Safe, Wire},
+    patching, requests,
 };
 
 const PART: &str = "binaryData";
@@ -67,15 +67,15 @@ impl Cluster {
 
     /// Stores a page, provided that it is still as it was. Says the new resourceVersion.
     pub(crate) async fn store_page(&self, home: &str, page: &Stored) -> Result<String, PageError> {
-        let keeper = keeper(home, &page.id);
-        let error = |fault| PageError::Write(keeper.name.clone(), fault);
-        let stored = self.keep(&keeper, page.object.as_deref(), &page.bytes, None).await;
+        let safe = safe(home, &page.id);
+        let error = |fault| PageError::Write(safe.name.clone(), fault);
+        let stored = self.keep(&safe, page.object.as_deref(), &page.bytes, None).await;
         match stored {
             // One that was set aside stands there.
             Err(fault) if page.object.is_none() && fault.class() == Class::AlreadyExists => {
-                let there = self.kept(&keeper).await.map_err(error)?;
+                let there = self.kept(&safe).await.map_err(error)?;
                 let object = there.map(|kept| kept.object);
-                self.keep(&keeper, object.as_deref(), &page.bytes, None).await.map_err(error)
+                self.keep(&safe, object.as_deref(), &page.bytes, None).await.map_err(error)
             }
             stored => stored.map_err(error),
         }
@@ -83,15 +83,13 @@ impl Cluster {
 
     /// Takes a page that can't be used out of the book; its bytes stay for someone to look at.
     pub(crate) async fn set_page_aside(&self, home: &str, page: &Stored) -> Result<(), PageError> {
-        let Keeper { requests, name, .. } = keeper(home, &page.id);
+        let Safe { requests, name, .. } = safe(home, &page.id);
         let aside = data_encoding::BASE64.encode(&page.bytes);
         let patch = json!({
             "metadata": { "resourceVersion": page.object, "labels": { names::BOOK_LABEL: null } },
-            PART: { KEY: null, "set-aside": aside },
+            PART: { KEY: null, SET_ASIDE: aside },
         });
-        let params =
-            PatchParams { field_manager: Some(names::FIELD_MANAGER.into()), ..PatchParams::default() };
-        let request = requests.patch(&name, &params, &Patch::Merge(&patch));
+        let request = requests.patch(&name, &patching(), &Patch::Merge(&patch));
         match self.write::<IgnoredAny>(Failpoint::Page, request).await {
             // What someone deleted need not be set aside any more.
             Err(fault) if fault.class() != Class::NotFound => Err(PageError::Write(name, fault)),
@@ -101,7 +99,7 @@ impl Cluster {
 
     /// Deletes a page; one that is gone already is deleted.
     pub(crate) async fn delete_page(&self, home: &str, id: &PageId) -> Result<(), PageError> {
-        let Keeper { requests, name, .. } = keeper(home, id);
+        let Safe { requests, name, .. } = safe(home, id);
         let request = requests.delete(&name, &DeleteParams::default());
         match self.write::<IgnoredAny>(Failpoint::Page, request).await {
             Err(fault) if fault.class() != Class::NotFound => Err(PageError::Delete(name, fault)),
@@ -110,13 +108,13 @@ impl Cluster {
     }
 }
 
-fn keeper(home: &str, (namespace, index): &PageId) -> Keeper {
+fn safe(home: &str, (namespace, index): &PageId) -> Safe {
     let labels = json!({
         names::BOOK_LABEL: namespace,
         INDEX: index.to_string(),
         "app.kubernetes.io/managed-by": names::FIELD_MANAGER,
     });
-    Keeper {
+    Safe {
         point: Failpoint::Page,
         requests: requests("api/v1", home, "configmaps"),
         name: format!("pods.{namespace}.{index}"),

@@ -53,7 +53,7 @@ impl Progress {
         self.marks().stored.map_or(0, |stored| stored.version)
     }
 
-    /// What was created behind the stored checkpoint is not older than this.
+    /// See [`Checkpoint::time`].
     pub(crate) fn stored_time(&self) -> Option<Timestamp> {
         self.marks().stored.map(|stored| stored.time)
     }

@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use data_encoding::BASE64;
 use extendedjob_api::{Target, TargetKind, names};
 use extendedjob_decide::{fault::Class, output::Present};
-use kube::{
-    api::{Patch, PatchParams, PostParams},
-    core::params::GetParams,
-};
+use kube::{api::Patch, core::params::GetParams};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Cluster, Failpoint, Fault, meta::Meta, requests};
+use super::{Cluster, Failpoint, Fault, creating, meta::Meta, patching, requests};
 
 const GROUP: &str = "api/v1";
 
@@ -76,11 +73,9 @@ impl Cluster {
         mut body: Value,
     ) -> Result<Present, TargetError> {
         let requests = requests(GROUP, &target.namespace, resource(target.kind));
-        let field_manager = Some(names::FIELD_MANAGER.to_owned());
         let answer: Box<RawValue> = if let Some(present) = present {
             body["metadata"]["resourceVersion"] = json!(present.resource_version);
-            let params = PatchParams { field_manager, ..PatchParams::default() };
-            self.write(Failpoint::Output, requests.patch(&target.name, &params, &Patch::Merge(&body)))
+            self.write(Failpoint::Output, requests.patch(&target.name, &patching(), &Patch::Merge(&body)))
                 .await
                 .map_err(|fault| TargetError::Write(target.clone(), fault))?
         } else {
@@ -89,8 +84,7 @@ impl Cluster {
             body["kind"] = json!(target.kind.to_string());
             body["metadata"]["name"] = json!(target.name);
             body["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": names::FIELD_MANAGER });
-            let params = PostParams { field_manager, ..PostParams::default() };
-            self.write(Failpoint::Output, requests.create(&params, body.to_string().into_bytes()))
+            self.write(Failpoint::Output, requests.create(&creating(), body.to_string().into_bytes()))
                 .await
                 .map_err(|fault| TargetError::Create(target.clone(), fault))?
         };

@@ -115,7 +115,8 @@ impl Desk {
         let limit = output::room(now.as_ref(), &keys).ok_or_else(|| self.full())?;
         let Some(pod) = self.pod(attempt, wish).await? else {
             settled.outputs.extend(keys.iter().map(|key| self.told(key, 0, 0, OutputResult::Lost)));
-            settled.trouble = Some(lost(format!("no pod of Job {} is left to read it of", attempt.job)));
+            settled.trouble =
+                Some(lost(format!("no pod of Job {} is left to read its output from", attempt.job)));
             return Ok(settled);
         };
         let mut writes = vec![];

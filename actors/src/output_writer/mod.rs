@@ -99,9 +99,9 @@ impl OutputWriter {
         }
         let (job, Desk { target, extended_job, .. }) = (place.1.clone(), &self.desk);
         match &settled.trouble {
-            None => info!(extended_job, %target, job, "output settled"),
-            Some(Trouble { reason, message }) => {
-                warn!(extended_job, %target, job, reason, message, "output not written");
+            None => info!(extended_job, output = %target, job, "output settled"),
+            Some(Trouble { reason, message: error }) => {
+                warn!(extended_job, output = %target, job, reason, error, "output not written");
             }
         }
         self.supervisor.do_send(OutputSettled { job, settled, done });

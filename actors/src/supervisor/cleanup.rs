@@ -1,4 +1,4 @@
-//! Cleans up the Jobs of runs that are over and on record: the oldest beyond the history limits are
+//! Cleans up the Jobs of runs that are over and on record: those that started first, beyond the history limits, are
 //! deleted, and a template's TTL is given to the others.
 //!
 //! Duty: no Job goes before its run is told in the status, its output is settled, the checkpoint has
@@ -63,12 +63,12 @@ impl Supervisor {
         }
         let over = runs.jobs.iter().filter_map(|(name, job)| {
             let state = runs.states.get(name)?;
-            let Stage::Ended { time, failure } = &state.stage else { return None };
+            let Stage::Ended { failure, .. } = &state.stage else { return None };
             let recorded = state.told && !runs.unsettled.contains(name);
             let succeeded = failure.is_none();
             Some(Candidate {
                 job: name,
-                ended: *time,
+                created: job.created,
                 succeeded,
                 recorded,
                 deleting: job.deleting,

@@ -9,7 +9,6 @@ use extendedjob_decide::{
     desk::Desk,
     fault::Class,
     ledger::{Ledger, Unreadable},
-    pod::Version,
     retry::Backoff,
     transition::Trigger,
     view::Trouble,
@@ -21,10 +20,10 @@ use tracing::{error, warn};
 use super::{Supervisor, turn::Turn};
 use crate::{
     cluster::{
-        kept::Kept,
+        kept::{Kept, pause_after},
         ledgers::{self, LedgerError},
     },
-    messages::{Breach, Rebase, Settled, Sight, Sighted, TermBroken},
+    messages::{Breach, Rebase, Sight, Sighted, TermBroken},
 };
 
 /// How the ledger stands to what is stored.
@@ -54,8 +53,6 @@ pub(super) struct Keeper {
 
 /// The least time between two writes of one ledger.
 const PAUSE: Duration = Duration::from_millis(250);
-/// What one ledger may cost.
-const BYTES_PER_SECOND: u64 = 100 * 1024;
 /// After so long others are not held back any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many failures in a row are no hiccup.
@@ -101,7 +98,7 @@ impl Supervisor {
             Ok(kept) => supervisor.ledger_read(kept, ctx),
             Err(error) => {
                 let delay = supervisor.keeper.backoff.after_failure(Timestamp::now());
-                supervisor.ledger_failed(&error);
+                supervisor.ledger_failed(&error, ctx);
                 ctx.notify_later(ReadAgain, delay);
             }
         }));
@@ -119,7 +116,7 @@ impl Supervisor {
             Some(Kept { bytes, object }) => {
                 self.keeper.object = Some(object);
                 self.keeper.stored.clone_from(&bytes);
-                match Ledger::decode(&bytes, &self.declared, Version::MAX) {
+                match Ledger::decode(&bytes, &self.declared) {
                     Ok(ledger) => self.restoring = Some(ledger),
                     Err(error) => self.unreadable(bytes, &error, ctx),
                 }
@@ -150,18 +147,12 @@ impl Supervisor {
         self.keeper.book_written = false;
         let mut again = false;
         if let Some(ledger) = self.restoring.take() {
-            if ledger.baseline.version > position {
-                let error = Unreadable::FromTheFuture(ledger.baseline.version, position);
+            if let Err(error) = ledger.is_of(position) {
                 self.rebuild(reasons::LEDGER_UNREADABLE, &error.to_string(), ctx);
                 again = sight == Sight::Again;
             }
             self.desk = Desk::restored(ledger, position);
-            // Its baseline is stored, whoever did that.
-            self.around.pods.do_send(Settled {
-                owner: self.declared.uid.clone(),
-                receipts: vec![],
-                based: true,
-            });
+            self.settle_all(vec![]);
         }
         if let Some(Trouble { reason, message }) = lost {
             self.rebuild(reason, &message, ctx);
@@ -234,17 +225,15 @@ impl Supervisor {
         keeper.refused = false;
         keeper.failing_since = None;
         keeper.trouble = None;
-        // Each version of it stays in etcd until that is compacted.
         keeper.turn = Turn::Pausing;
-        let pause = PAUSE.max(Duration::from_millis(1000 * keeper.stored.len() as u64 / BYTES_PER_SECOND));
-        ctx.notify_later(WriteAgain, pause);
+        ctx.notify_later(WriteAgain, pause_after(keeper.stored.len()).max(PAUSE));
         let receipts = self.desk.written();
-        self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based: true });
+        self.settle_all(receipts);
         self.advance(ctx);
     }
 
     fn ledger_not_written(&mut self, error: &LedgerError, ctx: &mut Context<Self>) {
-        self.ledger_failed(error);
+        self.ledger_failed(error, ctx);
         match error.fault().class() {
             // An operator before this one made it, and did not come to tell: it stands.
             Class::AlreadyExists => {
@@ -280,7 +269,7 @@ impl Supervisor {
     pub(super) fn hold_nobody_back(&mut self) {
         if self.keeper.refused {
             let receipts = self.desk.let_go();
-            self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based: true });
+            self.settle_all(receipts);
         }
     }
 
@@ -300,7 +289,7 @@ impl Supervisor {
                 }
                 (Ok(Some(_)), None) => {}
                 (Ok(None), _) => supervisor.keeper.object = None,
-                (Err(error), _) => supervisor.ledger_failed(&error),
+                (Err(error), _) => supervisor.ledger_failed(&error, ctx),
             }
             supervisor.write_later(ctx);
         }));
@@ -313,12 +302,15 @@ impl Supervisor {
         self.report(ctx);
     }
 
-    fn ledger_failed(&mut self, error: &LedgerError) {
+    fn ledger_failed(&mut self, error: &LedgerError, ctx: &mut Context<Self>) {
         let (namespace, name) = (&self.declared.namespace, &self.declared.name);
         warn!(%namespace, %name, %error, "ledger");
         self.keeper.failures += 1;
         if error.fault().class() != Class::Transient || self.keeper.failures >= LASTING {
-            let message = format!("{error}; runs wait for it, and are not on record should the operator end");
+            let message = format!("{error}; what waits may be lost if the operator restarts before it can");
+            if self.keeper.trouble.as_ref().is_none_or(|trouble| trouble.message != message) {
+                self.warn(reasons::LEDGER_NOT_WRITTEN, None, message.clone(), ctx);
+            }
             self.keeper.trouble = Some(Trouble { reason: reasons::LEDGER_NOT_WRITTEN, message });
         }
     }

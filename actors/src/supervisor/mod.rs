@@ -168,8 +168,17 @@ impl Supervisor {
     /// Tells the hub that deliveries need not be kept any more.
     fn settle(&self, receipts: Vec<Receipt>) {
         if !receipts.is_empty() {
-            self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based: false });
+            self.tell_settled(receipts, false);
         }
+    }
+
+    /// The same, and that the baseline is stored, whoever did that.
+    fn settle_all(&self, receipts: Vec<Receipt>) {
+        self.tell_settled(receipts, true);
+    }
+
+    fn tell_settled(&self, receipts: Vec<Receipt>, based: bool) {
+        self.around.pods.do_send(Settled { owner: self.declared.uid.clone(), receipts, based });
     }
 
     /// The ExtendedJob is being deleted: no run starts any more. Those under way go with it.

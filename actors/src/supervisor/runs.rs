@@ -12,7 +12,7 @@ use extendedjob_decide::{
     desk::Brake,
     job::{End, Job},
     run::{self, Run},
-    view::{Gone, RunState, Stage},
+    view::{Gone, RunState, Stage, Template},
 };
 
 use super::Supervisor;
@@ -101,8 +101,12 @@ impl Supervisor {
         runs.adopt(&self.declared, job);
         let receipts = self.desk.adopt(&job.name, 0);
         self.settle(receipts);
+        self.hindrances.passed(&job.name);
         self.no_longer_hindered(&job.name);
         self.clean_up_later(ctx);
+        if made_now && !self.check.is_in_flight() && self.template == Template::Unchecked {
+            self.template = Template::Valid;
+        }
         if let (true, Some(because)) = (made_now, because) {
             self.note("Started", &job.name, format!("Started Job {}: {because}", job.name), ctx);
         }

@@ -1,6 +1,9 @@
 //! Which runs start now: as many as the user, the brakes and the cluster let through, in their order.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use extendedjob_api::conditions::reasons;
@@ -16,6 +19,12 @@ use super::Supervisor;
 #[derive(Default)]
 pub(super) struct Hindrances {
     of_jobs: BTreeMap<String, Trouble>,
+    /// Those of them that others get past: what they have is no one else's.
+    own: BTreeSet<String>,
+    /// The probe was refused again: one other may be tried beside it, for it may be the probe's own trouble.
+    beside: bool,
+    /// Others that were tried so since a run got through, in vain.
+    in_vain: BTreeSet<String>,
     /// After a hindrance has passed, so many may be tried at a time: one by one it shows whether there
     /// is room for all.
     window: Option<usize>,
@@ -34,7 +43,16 @@ impl Hindrances {
 
     /// A run on which it is tried whether what hinders all of them has passed.
     fn probe(&self) -> Option<&String> {
-        self.of_jobs.iter().find(|(_, trouble)| hinders_all(trouble)).map(|(job, _)| job)
+        let of_all = |(job, trouble): &(&String, &Trouble)| hinders_all(trouble) && !self.own.contains(*job);
+        self.of_jobs.iter().find(of_all).map(|(job, _)| job)
+    }
+
+    /// A run has got through: what hinders the probe is not what hinders all.
+    pub(super) fn passed(&mut self, job: &str) {
+        if let Some(probe) = self.probe().filter(|probe| *probe != job).cloned() {
+            self.own.insert(probe);
+        }
+        self.in_vain.clear();
     }
 }
 
@@ -65,7 +83,8 @@ impl Supervisor {
         if self.declared.spec.triggers.is_some() && !self.keeper.book_written {
             return;
         }
-        let held = self.is_held() || self.declared.spec.suspend || self.hindrances.probe().is_some();
+        let probed = self.hindrances.probe().is_some();
+        let held = self.is_held() || self.declared.spec.suspend || probed && !self.hindrances.beside;
         if held || self.declared.deleting {
             return;
         }
@@ -80,8 +99,13 @@ impl Supervisor {
                 below(limit, runs.busy.len() + making).min(below(window, making))
             }
         };
+        let room = if probed { room.min(1) } else { room };
         let (brakes, now, mut held) = (&mut self.brakes, Timestamp::now(), None);
+        let in_vain = &self.hindrances.in_vain;
         let started = self.desk.start(room, |run| {
+            if probed && in_vain.contains(&run.job) {
+                return false;
+            }
             let passes = brakes.pass(run, now);
             if !passes && held.is_none() {
                 held = Some(run.clone());
@@ -89,6 +113,12 @@ impl Supervisor {
             passes
         });
         self.hindrances.braked = held;
+        if probed {
+            self.hindrances.beside = false;
+            if started.is_empty() {
+                self.hindrances.in_vain.clear();
+            }
+        }
         for run in started {
             let job = run.job.clone();
             self.start_runner(&job, Some(run), ctx);
@@ -123,15 +153,18 @@ impl Supervisor {
     }
 
     /// Something stands in the way of a run's Job. What stands in the way of all is tried again with
-    /// one of them.
+    /// one of them, and now and then with another.
     pub(super) fn run_hindered(&mut self, job: &str, trouble: Trouble, ctx: &mut Context<Self>) {
         if self.desk.waiting(job).is_none() {
             return;
         }
         if hinders_all(&trouble) && self.hindrances.probe().is_some_and(|probe| probe != job) {
             self.put_back(job);
+            self.hindrances.in_vain.insert(job.to_owned());
         } else {
-            if hinders_all(&trouble) {
+            if self.hindrances.probe().is_some_and(|probe| probe == job) {
+                self.hindrances.beside = true;
+            } else if hinders_all(&trouble) && !self.hindrances.own.contains(job) {
                 self.hindrances.window = Some(1);
             }
             self.desk.hinder(job);
@@ -150,6 +183,7 @@ impl Supervisor {
         }
         self.desk.put_back(job);
         self.hindrances.of_jobs.remove(job);
+        self.hindrances.own.remove(job);
     }
 
     /// After an edit no run may start: those that are tried again and again are not, either.
@@ -163,6 +197,7 @@ impl Supervisor {
     /// A run has its Job, or will never have one.
     pub(super) fn no_longer_hindered(&mut self, job: &str) {
         self.hindrances.of_jobs.remove(job);
+        self.hindrances.own.remove(job);
         let doubled = self.hindrances.window.map(|window| window * 2);
         self.hindrances.window = doubled.filter(|window| *window <= WINDOW_MAX);
     }

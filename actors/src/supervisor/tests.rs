@@ -269,6 +269,32 @@ fn a_runner_that_panics_is_started_anew_and_asks_for_the_same_job() {
 }
 
 #[test]
+fn a_run_that_is_refused_for_ever_holds_no_other_back() {
+    System::new().block_on(async {
+        let pod = |asked: &Asked| {
+            asked.body["metadata"]["annotations"]["fissile.cloudfoundry.org/affected-pod-name"].clone()
+        };
+        let mut api = StandIn::answering(move |asked| match pod(asked).as_str() {
+            Some("bad" | "worse") => {
+                let refusal = json!({ "kind": "Status", "status": "Failure", "code": 403,
+                    "reason": "Forbidden", "message": "admission webhook \"w\" denied the request" });
+                Reply::Now(403, refusal)
+            }
+            _ => granting(asked),
+        });
+        let mut stage = Stage::set(&mut api).await;
+        stage.pod_turns_ready("bad");
+        for _ in 0..2 {
+            api.next(Asked::creates_job).await;
+        }
+        for name in ["worse", "good"] {
+            stage.pod_turns_ready(name);
+        }
+        api.next(|asked| asked.creates_job() && pod(asked) == "good").await;
+    });
+}
+
+#[test]
 fn a_parent_is_told_of_a_panic_and_children_end_with_it() {
     System::new().block_on(async {
         let mut api = api_leaving_unanswered(0);

@@ -318,7 +318,7 @@ fn each_broken_rule_is_noticed() {
     breaks(
         Mutant::TimeOfWrite,
         "(3)",
-        gap(vec![life(&[(True, 1)]), life(&[(True, 1)]).created(1)], When::Created, 1),
+        gap(vec![life(&[(True, 1)]), life(&[(True, 1)]).created(100)], When::Created, 1),
     );
     breaks(
         Mutant::BarrierOfTerm,

@@ -7,7 +7,7 @@ use extendedjob_decide::{
     checkpoint::Checkpoint,
     declared::Declared,
     ledger::{Ledger, terms},
-    pod::{Status, Version},
+    pod::Status,
     transition::Trigger,
 };
 
@@ -300,10 +300,7 @@ impl Model {
                 // As it is read again.
                 let ledger = self.memos.ledgers.get(&ledger, || {
                     let bytes = ledger.encode().expect("memory takes it");
-                    Arc::new(
-                        Ledger::decode(&bytes, self.declared(spec), Version::MAX)
-                            .expect("it was just written"),
-                    )
+                    Arc::new(Ledger::decode(&bytes, self.declared(spec)).expect("it was just written"))
                 });
                 return Ok(self.send(world, operator, Write::Ledger { over, spec, ledger }));
             }

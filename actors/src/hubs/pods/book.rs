@@ -15,13 +15,10 @@ use tracing::{debug, warn};
 
 use super::{Keeping, PodHub};
 use crate::{
-    cluster::pages::PageError,
+    cluster::{kept::pause_after, pages::PageError},
     messages::{BookWritten, Breach, TermBroken},
 };
 
-/// Each page that is rewritten stays in etcd until it is compacted: 10,000 pods at half a mebibyte
-/// each second would be 150 MB.
-const BYTES_PER_SECOND: u64 = 100 * 1024;
 /// The least time between two pages.
 const LEAST: Duration = Duration::from_millis(50);
 /// Changes that come together are written together.
@@ -164,7 +161,7 @@ impl PodHub {
                 book.written(&page.id, object);
                 self.book_is_written(&page.id.0);
                 self.reach();
-                Duration::from_millis(1000 * page.bytes.len() as u64 / BYTES_PER_SECOND).max(LEAST)
+                pause_after(page.bytes.len()).max(LEAST)
             }
             (Piece::SetAside(_), Ok(_)) => {
                 writing.aside.pop();
