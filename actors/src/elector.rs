@@ -182,7 +182,7 @@ impl Handler<TermBroken> for Elector {
         let forgotten = self.memory.checkpoint().filter(|_| breach == Breach::CheckpointForgotten);
         let checkpoint = forgotten.map(|checkpoint| Checkpoint { forgotten: true, ..checkpoint });
         let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
-        let releasing = async move { cluster.release_lease(&candidacy, checkpoint).await };
+        let releasing = async move { cluster.release_lease(&candidacy, term, checkpoint).await };
         ctx.spawn(releasing.into_actor(self).map(|released, _, _| {
             if let Err(error) = released {
                 warn!(%error, "the Lease was not released; it is free when it ends");

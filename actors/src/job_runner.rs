@@ -45,8 +45,9 @@ pub(crate) struct JobRunner {
 
 enum Stage {
     /// The Job is to be made. Tries are counted, so that a refusal of an older one is ignored.
-    /// The watch may speak of the Job before the create is answered: `heard` is what it said.
-    Making { run: Run, attempt: u64, heard: Option<Heard> },
+    /// The watch may speak of the Job before the create is answered: `heard` is what it said. `idle`: none is
+    /// under way.
+    Making { run: Run, attempt: u64, idle: bool, heard: Option<Heard> },
     /// The Job is there.
     Following,
 }
@@ -88,14 +89,16 @@ impl JobRunner {
         supervisor: Recipient<RunNews>,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
-        let stage = run.map_or(Stage::Following, |run| Stage::Making { run, attempt: 0, heard: None });
+        let stage =
+            run.map_or(Stage::Following, |run| Stage::Making { run, attempt: 0, idle: true, heard: None });
         let backoff = Backoff::default();
         Self { cluster, supervisor, declared, creates, stage, failures: 0, backoff, _lifeline: lifeline }
     }
 
     fn make(&mut self, ctx: &mut Context<Self>) {
-        let Stage::Making { run, attempt, .. } = &mut self.stage else { return };
+        let Stage::Making { run, attempt, idle, .. } = &mut self.stage else { return };
         *attempt += 1;
+        *idle = false;
         let attempt = *attempt;
         let making =
             make(self.cluster.clone(), Arc::clone(&self.creates), Arc::clone(&self.declared), run.clone());
@@ -103,7 +106,7 @@ impl JobRunner {
     }
 
     fn made(&mut self, of: u64, made: Made, ctx: &mut Context<Self>) {
-        let Stage::Making { run, attempt, heard } = &mut self.stage else { return };
+        let Stage::Making { run, attempt, idle, heard } = &mut self.stage else { return };
         let (job, made_now) = match made {
             Made::Now(job) => (job, true),
             Made::Before(job) => (job, false),
@@ -114,15 +117,21 @@ impl JobRunner {
                     (Job::clone(job), true)
                 }
                 _ => {
+                    *idle = true;
                     let job = run.job.clone();
                     return self.hindered(of, job, &refusal, ctx);
                 }
             },
         };
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        info!(%namespace, %name, job = job.name, because = run.because(), made_now, "run started");
         let job = Arc::new(job);
         let heard = heard.take().unwrap_or_else(|| Heard::Seen(Arc::clone(&job)));
+        self.begin_to_follow(job, made_now, heard, ctx);
+    }
+
+    fn begin_to_follow(&mut self, job: Arc<Job>, made_now: bool, heard: Heard, ctx: &mut Context<Self>) {
+        let Stage::Making { run, .. } = &self.stage else { return };
+        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
+        info!(%namespace, %name, job = job.name, because = run.because(), made_now, "run started");
         self.stage = Stage::Following;
         self.supervisor.do_send(RunNews::Started { job, made_now });
         self.hear(heard, ctx);
@@ -152,14 +161,18 @@ impl JobRunner {
     }
 
     fn hear(&mut self, said: Heard, ctx: &mut Context<Self>) {
-        if let Stage::Making { heard, .. } = &mut self.stage {
+        let (job, gone) = match &said {
+            Heard::Seen(job) => (Arc::clone(job), false),
+            Heard::Gone(job) => (Arc::clone(job), true),
+        };
+        if let Stage::Making { run, idle, heard, .. } = &mut self.stage {
+            if *idle && run.is_job(&self.declared, &job) {
+                // An earlier try was done, and not answered.
+                return self.begin_to_follow(job, true, said, ctx);
+            }
             *heard = Some(said);
             return;
         }
-        let (job, gone) = match said {
-            Heard::Seen(job) => (job, false),
-            Heard::Gone(job) => (job, true),
-        };
         if job.end.is_some() || gone {
             self.supervisor.do_send(RunNews::Ended { end: job.end.clone(), job });
             ctx.stop();

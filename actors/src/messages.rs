@@ -116,7 +116,7 @@ pub(crate) enum Sight {
 pub(crate) struct PodSubscriber {
     pub(crate) at_first: Recipient<PodsAtFirst>,
     pub(crate) moved: Recipient<PodMoved>,
-    pub(crate) book: Recipient<BookWritten>,
+    pub(crate) book: Recipient<BookNews>,
 }
 
 /// PodHub → TriggerWatcher: where the hub is.
@@ -142,12 +142,15 @@ pub(crate) struct PodMoved {
     pub(crate) moved: Move,
 }
 
-/// PodHub → TriggerWatcher → Supervisor: what was there when it subscribed is in the book.
+/// PodHub → TriggerWatcher → Supervisor: what was there when it subscribed is in the book, or can't be written
+/// at present.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct BookWritten {
+pub(crate) struct BookNews {
     /// The subscription.
     pub(crate) number: u64,
+    /// Why it is not written; `None`: it is.
+    pub(crate) error: Option<String>,
 }
 
 /// Supervisor → TriggerWatcher: the trigger or the suspension was edited, or the ledger is to be made

@@ -1,5 +1,6 @@
 //! The root: watches ExtendedJobs, and owns the hubs, the Elector, and, while it leads, one
-//! Supervisor for each ExtendedJob. A standby keeps its hubs warm, and writes nothing.
+//! Supervisor for each ExtendedJob. A standby watches, too, so that it is known whether it could lead, and writes
+//! nothing.
 //!
 //! A Supervisor that falls is started anew and takes down no one else's. A hub that falls takes
 //! the whole operator with it: everything rests on it, and everything is rebuilt at a start.

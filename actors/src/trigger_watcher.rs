@@ -18,8 +18,7 @@ use crate::{
     hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
     messages::{
-        BookWritten, ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Rebase, Sight, Sighted,
-        SubscribePods,
+        BookNews, ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Rebase, Sight, Sighted, SubscribePods,
     },
 };
 
@@ -43,7 +42,7 @@ pub(crate) struct TriggerWatcher {
 pub(crate) struct Superior {
     pub(crate) sighted: Recipient<Sighted>,
     pub(crate) fire: Recipient<Fire>,
-    pub(crate) book: Recipient<BookWritten>,
+    pub(crate) book: Recipient<BookNews>,
 }
 
 impl TriggerWatcher {
@@ -116,12 +115,12 @@ impl Handler<PodMoved> for TriggerWatcher {
     }
 }
 
-impl Handler<BookWritten> for TriggerWatcher {
+impl Handler<BookNews> for TriggerWatcher {
     type Result = ();
 
-    fn handle(&mut self, written: BookWritten, _: &mut Self::Context) {
-        if written.number == self.subscriptions {
-            self.supervisor.book.do_send(written);
+    fn handle(&mut self, news: BookNews, _: &mut Self::Context) {
+        if news.number == self.subscriptions {
+            self.supervisor.book.do_send(news);
         }
     }
 }

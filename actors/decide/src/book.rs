@@ -67,6 +67,8 @@ pub struct Read {
     pub book: Book,
     /// Of each of them the newest creation of a pod that was known when its newest page was written.
     pub times: BTreeMap<String, Timestamp>,
+    /// Pages beyond the last one, with the resourceVersions of their objects.
+    pub unused: Vec<(PageId, String)>,
     /// Of which namespaces some page can't be used, and why.
     pub lost: BTreeMap<String, Loss>,
 }
@@ -122,6 +124,7 @@ impl Book {
     #[must_use]
     pub fn read(stored: Vec<Stored>) -> Read {
         let mut read = Read::default();
+        // The first page is the one that always says right how many there are.
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut pages: BTreeMap<String, BTreeMap<usize, Page>> = BTreeMap::new();
         for Stored { id: (namespace, index), object, bytes } in stored {
@@ -129,8 +132,9 @@ impl Book {
                 Ok((count, newest, page)) => {
                     let time = read.times.entry(namespace.clone()).or_insert(newest);
                     *time = newest.max(*time);
-                    let known = counts.entry(namespace.clone()).or_default();
-                    *known = (*known).max(count).max(index + 1);
+                    if index == 0 {
+                        counts.insert(namespace.clone(), count);
+                    }
                     let page = Page { object, ..page };
                     pages.entry(namespace).or_default().insert(index, page);
                 }
@@ -140,7 +144,10 @@ impl Book {
             }
         }
         for (namespace, mut pages) in pages {
-            let count = counts.get(&namespace).copied().unwrap_or_default();
+            let count = counts.get(&namespace).copied().unwrap_or(1);
+            for (index, page) in pages.split_off(&count) {
+                read.unused.extend(page.object.map(|object| ((namespace.clone(), index), object)));
+            }
             if let Some(missing) = (0..count).find(|index| !pages.contains_key(index)) {
                 read.lost.entry(namespace.clone()).or_insert(Loss::Missing(missing));
             }
@@ -186,13 +193,20 @@ impl Book {
         }
     }
 
-    /// Gives up the pages of a namespace; says which objects held them.
-    pub fn close(&mut self, namespace: &str) -> Vec<PageId> {
+    /// Gives up the pages of a namespace; says which objects held them, and their resourceVersions.
+    pub fn close(&mut self, namespace: &str) -> Vec<(PageId, String)> {
         let pages = self.namespaces.remove(namespace).unwrap_or_default();
         for uid in pages.iter().flat_map(|page| page.pods.keys()) {
             self.places.remove(uid);
         }
-        (0..pages.len()).map(|index| (namespace.to_owned(), index)).collect()
+        let held = pages.into_iter().enumerate();
+        held.filter_map(|(index, page)| Some(((namespace.to_owned(), index), page.object?))).collect()
+    }
+
+    /// Whether it has this page.
+    #[must_use]
+    pub fn has_page(&self, (namespace, index): &PageId) -> bool {
+        self.namespaces.get(namespace).is_some_and(|pages| *index < pages.len())
     }
 
     /// Takes in what happened to a pod; `gone`: that was its end. Its namespace has pages.
@@ -282,11 +296,12 @@ impl Book {
         }
     }
 
-    /// The object that held a page is not there any more: the page is due, as a new one.
-    pub fn lost(&mut self, id: &PageId) {
+    /// The object that holds a page has this resourceVersion by now, and what it holds is what was written, or it
+    /// is not there any more: the page is due.
+    pub fn moved(&mut self, id: &PageId, object: Option<String>) {
         self.not_written(id);
         if let Some(page) = self.namespaces.get_mut(&id.0).and_then(|pages| pages.get_mut(id.1)) {
-            page.object = None;
+            page.object = object;
         }
     }
 
@@ -425,6 +440,20 @@ mod tests {
         book.note(&numbered(1, 21), false, 21);
         let Read { book: again, .. } = Book::read(store(&mut book, 20));
         assert_eq!(again.lines().map(|line| line.pod.name.as_str()).collect::<Vec<_>>(), ["pod-1"]);
+    }
+
+    #[test]
+    fn pages_beyond_those_that_the_first_one_tells_of_are_of_no_use() {
+        let mut book = filled(2 * PAGE);
+        let mut old = store(&mut book, 0);
+        old[1].object = Some("1".into());
+        let unused = book.close("ns");
+        assert_eq!(unused.len(), 2);
+        book.open("ns", 9);
+        assert_eq!(unused.iter().map(|(id, _)| book.has_page(id)).collect::<Vec<_>>(), [true, false]);
+        let first = store(&mut book, 0).remove(0);
+        let read = Book::read(vec![first, old[1].clone()]);
+        assert_eq!((read.book.lines().count(), read.unused.len(), read.lost.len()), (0, 1, 0));
     }
 
     #[test]

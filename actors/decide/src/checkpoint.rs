@@ -48,7 +48,7 @@ impl fmt::Display for Checkpoint {
 
 /// What stands in the Lease is no checkpoint.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a checkpoint, which is `resourceVersion@time`: {0}")]
+#[error("not a checkpoint, which is `resourceVersion@time` or `resourceVersion@time forgotten`: {0}")]
 pub struct NoCheckpoint(String);
 
 impl FromStr for Checkpoint {

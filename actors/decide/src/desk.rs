@@ -61,10 +61,16 @@ struct Waiting {
 enum Stage {
     /// It has not been tried.
     Idle,
-    /// Its Job is being made.
-    Making,
+    /// Its Job is being made, through so many rounds of [`Desk::grow_old`].
+    Making(u8),
     /// Its Job could not be made, and is tried again.
     Hindered,
+}
+
+impl Stage {
+    fn is_making(self) -> bool {
+        matches!(self, Self::Making(_))
+    }
 }
 
 /// Whether a brake lets more runs start.
@@ -186,7 +192,7 @@ impl Desk {
                 break;
             }
             if passes(&waiting.run) {
-                waiting.stage = Stage::Making;
+                waiting.stage = Stage::Making(0);
                 started.push(waiting.run.clone());
             }
         }
@@ -216,7 +222,7 @@ impl Desk {
 
     /// Gives up the deliveries of the runs that wait for the ledger; the runs go on waiting.
     pub fn let_go(&mut self) -> Vec<Receipt> {
-        let waiting = self.waiting.values_mut().filter(|waiting| waiting.stage != Stage::Making);
+        let waiting = self.waiting.values_mut().filter(|waiting| !waiting.stage.is_making());
         let receipts = waiting.flat_map(|waiting| std::mem::take(&mut waiting.receipts)).collect();
         self.release(receipts)
     }
@@ -254,7 +260,17 @@ impl Desk {
     /// How many Jobs are being made.
     #[must_use]
     pub fn making(&self) -> usize {
-        self.waiting.values().filter(|waiting| waiting.stage == Stage::Making).count()
+        self.waiting.values().filter(|waiting| waiting.stage.is_making()).count()
+    }
+
+    /// Time has passed: what is being made for more than one round is not made in no time, and goes into the
+    /// ledger, so that the checkpoint need not wait for it.
+    pub fn grow_old(&mut self) {
+        for waiting in self.waiting.values_mut() {
+            if let Stage::Making(rounds) = &mut waiting.stage {
+                *rounds = rounds.saturating_add(1);
+            }
+        }
     }
 
     /// The runs that wait for their turn, in order.
@@ -300,8 +316,7 @@ impl Desk {
     /// Whether something waits for the ledger to be stored. What else is due can wait.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        // What is being made for the first time will have its Job in no time.
-        let lasting = |waiting: &&Waiting| waiting.stage != Stage::Making;
+        let lasting = |waiting: &&Waiting| !matches!(waiting.stage, Stage::Making(0 | 1));
         let unrecorded = |waiting: &Waiting| !self.recorded.contains(&waiting.run.job);
         !self.may_start() || self.waiting.values().filter(lasting).any(unrecorded)
     }
@@ -322,7 +337,8 @@ impl Desk {
         let Some(ledger) = self.writing.take() else { return vec![] };
         let recorded: Vec<String> = ledger.pending.iter().map(|run| run.job.clone()).collect();
         self.store(ledger);
-        self.tidy = false;
+        // A run that has got its Job meanwhile is named all the same.
+        self.tidy = recorded.iter().any(|job| !self.places.contains_key(job));
         self.fenced = true;
         recorded.iter().flat_map(|job| self.redeem(job)).collect()
     }
@@ -532,6 +548,29 @@ mod tests {
         assert!(desk.is_for("other terms") && desk.start(1, |_| true).is_empty());
         assert_eq!(store(&mut desk), [0]);
         assert_eq!(desk.start(1, |_| true), [run(0)]);
+    }
+
+    #[test]
+    fn a_run_that_gets_its_job_while_the_ledger_is_written_is_taken_out_of_it() {
+        let mut desk = based();
+        fire(&mut desk, 0);
+        let due = desk.due().unwrap();
+        desk.writing(due);
+        desk.start(1, |_| true);
+        desk.adopt(&run(0).job, 1);
+        desk.written();
+        assert_eq!(desk.due().map(|ledger| ledger.pending), Some(vec![]));
+    }
+
+    #[test]
+    fn a_run_whose_job_is_long_in_the_making_goes_into_the_ledger() {
+        let mut desk = based();
+        fire(&mut desk, 0);
+        desk.start(1, |_| true);
+        desk.grow_old();
+        assert_eq!(desk.due(), None);
+        desk.grow_old();
+        assert_eq!(store(&mut desk), [0]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! begin: nowhere ──(no checkpoint, no book)──► list: pods enter
 //!        at the checkpoint ──(list there)────► pods enter with the counts of the book
 //!        behind a gap ──(list of now)────────► pods are compared with the book
-//! then:  watch ──(its place is lost)─────────► list, compared with what is known
+//! then:  watch ──(its place is lost)─────────► list, compared with what is known; by a standby, for a leader's
+//!        term ends
 //! ```
 
 use std::{
@@ -23,7 +24,7 @@ use crate::{
 /// What a watch says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Observation<T> {
-    /// The API server no longer knows how things were at the checkpoint: a list of now follows.
+    /// The API server no longer knows how things were at the version that was asked for: a list of now follows.
     Lost,
     /// A whole list follows; what it does not name is gone.
     RelistBegun,
@@ -137,7 +138,7 @@ impl Tracker {
     /// Takes in an observation, and says what happened.
     pub fn observe(&mut self, observation: Observation<Pod>) -> Vec<Move> {
         match observation {
-            // A tracker that begins behind a gap takes the place of this one.
+            // The term ends, and the next one begins with another tracker.
             Observation::Lost => vec![],
             Observation::RelistBegun => {
                 self.listing = Some(BTreeSet::new());

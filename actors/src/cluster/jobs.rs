@@ -150,7 +150,8 @@ impl Cluster {
         let request = self.creation(namespace, job, false).map_err(error)?;
         let create = self.creates.begin(format!("{namespace}/{name}"));
         let created: Result<Box<RawValue>, Fault> = self.write(Failpoint::Job, Ok(request)).await;
-        if !created.as_ref().is_err_and(|fault| fault.class() == Class::Transient) {
+        let was_sent = !matches!(created, Err(Fault::NotLeading));
+        if !(was_sent && created.as_ref().is_err_and(|fault| fault.class() == Class::Transient)) {
             create.answered();
         }
         let created = created.map_err(error)?;

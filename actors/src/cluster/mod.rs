@@ -117,8 +117,9 @@ impl Cluster {
 
     /// Gives the Lease back, so that a standby need not wait for its end.
     pub async fn resign(&self, candidacy: &Candidacy, _: Quiet) {
+        let Some(term) = self.term.number() else { return };
         self.term.end();
-        if let Err(error) = self.release_lease(candidacy, self.progress.checkpoint()).await {
+        if let Err(error) = self.release_lease(candidacy, term, self.progress.checkpoint()).await {
             warn!(%error, "the Lease was not released; a standby takes over when it ends");
         }
     }

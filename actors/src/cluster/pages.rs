@@ -6,13 +6,13 @@ use extendedjob_decide::{
     book::{PageId, Stored},
     fault::Class,
 };
-use kube::api::{DeleteParams, ListParams, Patch};
+use kube::api::{DeleteParams, ListParams, Patch, Preconditions};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use super::{
     Cluster, Failpoint, Fault,
-    kept::{SET_ASIDE, Safe, Wire},
+    kept::{Kept, SET_ASIDE, Safe, Wire},
     patching, requests,
 };
 
@@ -97,10 +97,18 @@ impl Cluster {
         }
     }
 
-    /// Deletes a page; one that is gone already is deleted.
-    pub(crate) async fn delete_page(&self, home: &str, id: &PageId) -> Result<(), PageError> {
+    /// A page as it is stored; `None` if it is not there.
+    pub(crate) async fn page(&self, home: &str, id: &PageId) -> Result<Option<Kept>, PageError> {
+        let safe = safe(home, id);
+        self.kept(&safe).await.map_err(|fault| PageError::Read(home.to_owned(), fault))
+    }
+
+    /// Deletes a page, provided that its object is as it was left; one that is gone already is deleted.
+    pub(crate) async fn delete_page(&self, home: &str, id: &PageId, object: &str) -> Result<(), PageError> {
         let Safe { requests, name, .. } = safe(home, id);
-        let request = requests.delete(&name, &DeleteParams::default());
+        let as_left = Preconditions { uid: None, resource_version: Some(object.to_owned()) };
+        let params = DeleteParams { preconditions: Some(as_left), ..DeleteParams::default() };
+        let request = requests.delete(&name, &params);
         match self.write::<IgnoredAny>(Failpoint::Page, request).await {
             Err(fault) if fault.class() != Class::NotFound => Err(PageError::Delete(name, fault)),
             _ => Ok(()),

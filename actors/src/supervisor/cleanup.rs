@@ -5,9 +5,14 @@
 //! passed its transition, and no stored ledger names it; or it would be made anew after a crash. Nor
 //! while another create of it may still be done.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     cleanup::{Action, Candidate, plan, ttl},
     fault::Class,
@@ -28,6 +33,9 @@ pub(super) struct Cleanup {
     scheduled: bool,
     /// Jobs about which a request is under way.
     asked: HashSet<String>,
+    /// Jobs of earlier terms that came late, by their UIDs. Whether they are anyone's is known when all is told
+    /// that they can stand for.
+    pub(super) strays: HashMap<String, Arc<Job>>,
 }
 
 #[derive(actix::Message)]
@@ -48,6 +56,7 @@ impl Supervisor {
         if self.declared.spec.triggers.is_some() && self.desk.baseline().is_none() {
             return self.clean_up_later(ctx);
         }
+        self.judge_strays(ctx);
         let Some(runs) = &mut self.runs else { return };
         let checkpoint = self.around.cluster.progress().stored();
         // Runs whose Jobs are gone are only counted from now on.
@@ -93,13 +102,38 @@ impl Supervisor {
                 Action::SetTtl(seconds) => self.set_ttl(&job, seconds, ctx),
             }
         }
-        if open {
+        if open || !self.cleanup.strays.is_empty() {
             self.clean_up_later(ctx);
         }
         self.tidy_ledger(ctx);
     }
 
-    pub(super) fn delete_job(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+    /// Of what an earlier leader may have known all is settled when the checkpoint has passed the begin of this
+    /// term: a Job that nothing stands for by then is a second one of a run that is over, and whose Job is gone.
+    fn judge_strays(&mut self, ctx: &mut Context<Self>) {
+        let checkpoint = self.around.cluster.progress().stored();
+        if self.keeper.barrier.is_none_or(|barrier| checkpoint < barrier) {
+            return;
+        }
+        for (_, job) in std::mem::take(&mut self.cleanup.strays) {
+            let known = self.runs.as_ref().and_then(|runs| runs.jobs.get(&job.name));
+            if known.is_none_or(|known| known.uid != job.uid) {
+                self.delete_stray(&job, ctx);
+            }
+        }
+    }
+
+    /// Deletes a second Job of a run.
+    pub(super) fn delete_stray(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+        let name = &job.name;
+        let note = format!(
+            "Job {name} was made by an operator that no longer led, for a run that is over; it is deleted"
+        );
+        self.warn(reasons::STRAY_JOB, Some(name), note, ctx);
+        self.delete_job(job, ctx);
+    }
+
+    fn delete_job(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
         let (cluster, of) = (self.around.cluster.clone(), Arc::clone(job));
         let deleting = async move { cluster.delete_job(&of).await };
         self.ask(job, deleting, ctx);
@@ -123,8 +157,7 @@ impl Supervisor {
         ctx.spawn(request.into_actor(self).map(move |done, supervisor, ctx| {
             supervisor.cleanup.asked.remove(&name);
             match done {
-                // It is gone, or another one bears its name.
-                Err(error) if matches!(error.fault().class(), Class::NotFound | Class::Conflict) => {
+                Err(error) if error.fault().class() == Class::NotFound => {
                     debug!(%error, "gone already");
                     if let Some(runs) = &mut supervisor.runs {
                         runs.jobs.remove(&name);

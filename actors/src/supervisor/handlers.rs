@@ -14,7 +14,7 @@ use super::{Revive, Runs, Supervisor, problems};
 use crate::{
     lifeline::ChildEnded,
     messages::{
-        BookWritten, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
+        BookNews, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
         RunNews, Sighted, SubscribeJobs,
     },
 };
@@ -84,7 +84,7 @@ impl Handler<Edited> for Supervisor {
             if before.spec.output != self.declared.spec.output {
                 self.redirect_output(ctx);
             }
-            self.hold_hindered();
+            self.hold_back();
             for runner in self.runners.all() {
                 runner.do_send(Edited(Arc::clone(&self.declared)));
             }
@@ -121,11 +121,17 @@ impl Handler<Fire> for Supervisor {
     }
 }
 
-impl Handler<BookWritten> for Supervisor {
+impl Handler<BookNews> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, _: BookWritten, ctx: &mut Self::Context) {
-        self.keeper.book_written = true;
+    fn handle(&mut self, BookNews { error, .. }: BookNews, ctx: &mut Self::Context) {
+        match error {
+            None => {
+                self.keeper.book_written = true;
+                self.keeper.trouble = None;
+            }
+            Some(error) => self.nothing_on_record(&error, ctx),
+        }
         self.advance(ctx);
     }
 }
@@ -152,7 +158,12 @@ impl Handler<JobGone> for Supervisor {
     /// The run stays known, so that it is not made anew.
     fn handle(&mut self, JobGone(job): JobGone, ctx: &mut Self::Context) {
         self.clean_up_later(ctx);
+        self.cleanup.strays.remove(&job.uid);
         let Some(runs) = &mut self.runs else { return };
+        if runs.jobs.get(&job.name).is_some_and(|known| known.uid != job.uid) {
+            // Another one bears its name by now.
+            return;
+        }
         runs.jobs.remove(&job.name);
         if let Some(runner) = self.runners.get(&job.name) {
             runner.do_send(JobGone(job));

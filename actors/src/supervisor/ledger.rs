@@ -9,6 +9,7 @@ use extendedjob_decide::{
     desk::Desk,
     fault::Class,
     ledger::{Ledger, Unreadable},
+    pod::Version,
     retry::Backoff,
     transition::Trigger,
     view::Trouble,
@@ -49,6 +50,8 @@ pub(super) struct Keeper {
     /// What was there at its start, or at its newest baseline, is in the book. Neither ledger nor Job comes
     /// before that: after a gap the next operator would judge by an older book.
     pub(super) book_written: bool,
+    /// What was seen up to here may have been taken up by an operator before this one. `None` until it is known.
+    pub(super) barrier: Option<Version>,
 }
 
 /// The least time between two writes of one ledger.
@@ -145,6 +148,7 @@ impl Supervisor {
     pub(super) fn sighted(&mut self, sighted: Sighted, ctx: &mut Context<Self>) {
         let Sighted { sight, baseline, position, runs, lost } = sighted;
         self.keeper.book_written = false;
+        self.keeper.barrier.get_or_insert(position);
         let mut again = false;
         if let Some(ledger) = self.restoring.take() {
             if let Err(error) = ledger.is_of(position) {
@@ -307,12 +311,17 @@ impl Supervisor {
         warn!(%namespace, %name, %error, "ledger");
         self.keeper.failures += 1;
         if error.fault().class() != Class::Transient || self.keeper.failures >= LASTING {
-            let message = format!("{error}; what waits may be lost if the operator restarts before it can");
-            if self.keeper.trouble.as_ref().is_none_or(|trouble| trouble.message != message) {
-                self.warn(reasons::LEDGER_NOT_WRITTEN, None, message.clone(), ctx);
-            }
-            self.keeper.trouble = Some(Trouble { reason: reasons::LEDGER_NOT_WRITTEN, message });
+            self.nothing_on_record(&error.to_string(), ctx);
         }
+    }
+
+    /// The ledger, or the book that it waits for, can't be written.
+    pub(super) fn nothing_on_record(&mut self, error: &str, ctx: &mut Context<Self>) {
+        let message = format!("{error}; what waits may be lost if the operator restarts before it can");
+        if self.keeper.trouble.as_ref().is_none_or(|trouble| trouble.message != message) {
+            self.warn(reasons::LEDGER_NOT_WRITTEN, None, message.clone(), ctx);
+        }
+        self.keeper.trouble = Some(Trouble { reason: reasons::LEDGER_NOT_WRITTEN, message });
     }
 }
 

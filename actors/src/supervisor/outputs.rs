@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use extendedjob_api::Target;
-use extendedjob_decide::job::Job;
+use extendedjob_decide::{job::Job, view::Stage};
 
-use super::Supervisor;
+use super::{Supervisor, runs::Runs};
 use crate::{
     lifeline::Lifeline,
     messages::{ChildId, WriteOutput},
@@ -45,7 +45,16 @@ impl Supervisor {
 
     /// Sends all outputs on their way that have not settled.
     pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
-        let Some(runs) = &self.runs else { return };
+        let Some(runs) = &mut self.runs else { return };
+        // Nothing is to be written any more of those whose Jobs are gone.
+        let Runs { unsettled, busy, jobs, states, .. } = runs;
+        unsettled.retain(|job| {
+            let is_there = jobs.contains_key(job);
+            if !is_there && states.get(job).is_none_or(|run| run.stage != Stage::Active) {
+                busy.remove(job);
+            }
+            is_there
+        });
         let unsettled: Vec<_> = runs.unsettled.iter().filter_map(|job| runs.jobs.get(job).cloned()).collect();
         for job in &unsettled {
             // No output is wished any more: nothing of it is still to be written.

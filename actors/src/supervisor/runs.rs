@@ -110,6 +110,8 @@ impl Supervisor {
         if let (true, Some(because)) = (made_now, because) {
             self.note("Started", &job.name, format!("Started Job {}: {because}", job.name), ctx);
         }
+        // The runner that has made it may have been let go meanwhile.
+        self.start_runner(&job.name, None, ctx);
         self.advance(ctx);
     }
 
@@ -149,21 +151,26 @@ impl Supervisor {
         self.advance(ctx);
     }
 
-    /// A Job is there that this operator is not making: an earlier one sent it off before it was
-    /// succeeded, and the fence let it through because the API server learnt of the new term a moment
-    /// later. If its run does not wait for it, that may have had its Job, and be over.
+    /// A Job is there that this operator is not making: a create that was given up was done all the same, by
+    /// this operator or by an earlier one that the fence let through. It is the run's, unless that had one.
     pub(super) fn job_appeared(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
-        if self.desk.waiting(&job.name).is_none() && job.term < self.around.cluster.term().number() {
-            let name = &job.name;
-            let note =
-                format!("Job {name} was made by an operator that no longer led; it was deleted at once");
-            self.warn(reasons::STRAY_JOB, Some(name), note, ctx);
-            return self.delete_job(job, ctx);
+        let Some(runs) = &self.runs else { return };
+        if self.desk.waiting(&job.name).is_none() {
+            let is_over = runs.states.contains_key(&job.name) || self.declared.spec.triggers.is_none();
+            if is_over && !job.deleting {
+                return self.delete_stray(job, ctx);
+            }
+            if is_over || job.term < self.around.cluster.term().number() {
+                if !job.deleting {
+                    self.cleanup.strays.insert(job.uid.clone(), Arc::clone(job));
+                    self.clean_up_later(ctx);
+                }
+                return;
+            }
         }
         self.run_started(job, false, ctx);
-        match &job.end {
-            Some(end) => self.run_ended(job, Some(end), ctx),
-            None => self.start_runner(&job.name, None, ctx),
+        if let Some(end) = &job.end {
+            self.run_ended(job, Some(end), ctx);
         }
     }
 }

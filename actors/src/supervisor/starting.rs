@@ -16,14 +16,16 @@ use jiff::Timestamp;
 use super::Supervisor;
 
 /// What stands in the way of runs whose Jobs were tried to be made.
+///
+/// What hinders all runs, such as a quota, is found out on one of them, the probe: it is tried again and again, and
+/// the others wait. But what hinders it may be its own alone. So beside it another is tried now and then, each in
+/// its turn; if one gets through, the probe is none any more, and the others follow.
 #[derive(Default)]
 pub(super) struct Hindrances {
-    of_jobs: BTreeMap<String, Trouble>,
-    /// Those of them that others get past: what they have is no one else's.
-    own: BTreeSet<String>,
-    /// The probe was refused again: one other may be tried beside it, for it may be the probe's own trouble.
-    beside: bool,
-    /// Others that were tried so since a run got through, in vain.
+    of_jobs: BTreeMap<String, Hindrance>,
+    /// The probe was refused again: another run may be tried.
+    try_another: bool,
+    /// Those that were tried beside the probe, in vain.
     in_vain: BTreeSet<String>,
     /// After a hindrance has passed, so many may be tried at a time: one by one it shows whether there
     /// is room for all.
@@ -33,24 +35,34 @@ pub(super) struct Hindrances {
     /// What that brake has to say.
     brake: Option<Trouble>,
     look_again: Option<SpawnHandle>,
+    grows_old: bool,
+}
+
+/// What stands in the way of one run that is tried again and again.
+struct Hindrance {
+    trouble: Trouble,
+    /// It is no other run's.
+    own: bool,
 }
 
 impl Hindrances {
     /// What to tell the user.
     pub(super) fn first(&self) -> Option<&Trouble> {
-        self.of_jobs.values().next().or(self.brake.as_ref())
+        self.of_jobs.values().next().map(|hindrance| &hindrance.trouble).or(self.brake.as_ref())
     }
 
-    /// A run on which it is tried whether what hinders all of them has passed.
     fn probe(&self) -> Option<&String> {
-        let of_all = |(job, trouble): &(&String, &Trouble)| hinders_all(trouble) && !self.own.contains(*job);
-        self.of_jobs.iter().find(of_all).map(|(job, _)| job)
+        self.of_jobs.iter().find(|(_, hindrance)| !hindrance.own).map(|(job, _)| job)
     }
 
-    /// A run has got through: what hinders the probe is not what hinders all.
+    fn is_probe(&self, job: &str) -> bool {
+        self.probe().is_some_and(|probe| probe == job)
+    }
+
+    /// The Job of this run was made: others get past what hinders the probe.
     pub(super) fn passed(&mut self, job: &str) {
-        if let Some(probe) = self.probe().filter(|probe| *probe != job).cloned() {
-            self.own.insert(probe);
+        if !self.is_probe(job) {
+            self.of_jobs.values_mut().for_each(|hindrance| hindrance.own = true);
         }
         self.in_vain.clear();
     }
@@ -59,10 +71,13 @@ impl Hindrances {
 /// With so many tried at a time there is room for all.
 const WINDOW_MAX: usize = 64;
 
-/// Whether a trouble is not that of one run alone.
-fn hinders_all(trouble: &Trouble) -> bool {
-    trouble.reason != reasons::JOB_NAME_TAKEN
-}
+/// How long a round of [`Desk::grow_old`](extendedjob_decide::desk::Desk::grow_old) is.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// A Job has been in the making for a while.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct GrowOld;
 
 /// Time has passed: a brake may let more runs through.
 #[derive(actix::Message)]
@@ -83,23 +98,29 @@ impl Supervisor {
         if self.declared.spec.triggers.is_some() && !self.keeper.book_written {
             return;
         }
-        let probed = self.hindrances.probe().is_some();
-        let held = self.is_held() || self.declared.spec.suspend || probed && !self.hindrances.beside;
-        if held || self.declared.deleting {
+        if self.may_not_start() || self.declared.deleting {
             return;
         }
+        let busy = runs.busy.len();
         let limit = self.declared.spec.max_concurrent_runs.map(|limit| limit as usize);
-        let room = match (limit, self.hindrances.window) {
-            (None, None) => usize::MAX,
-            (limit, window) => {
-                let making = self.desk.making();
-                let below = |limit: Option<usize>, taken| {
-                    limit.map_or(usize::MAX, |limit| limit.saturating_sub(taken))
-                };
-                below(limit, runs.busy.len() + making).min(below(window, making))
-            }
-        };
-        let room = if probed { room.min(1) } else { room };
+        let below =
+            |limit: Option<usize>, taken| limit.map_or(usize::MAX, |limit| limit.saturating_sub(taken));
+        let mut room = below(limit, busy + self.desk.making());
+        if room == 0 {
+            // Those that are tried again and again would come on top.
+            self.put_hindered_back();
+        }
+        let probed = self.hindrances.probe().is_some();
+        if probed && !self.hindrances.try_another {
+            return;
+        }
+        if limit.is_some() || self.hindrances.window.is_some() {
+            let making = self.desk.making();
+            room = below(limit, busy + making).min(below(self.hindrances.window, making));
+        }
+        if probed {
+            room = room.min(1);
+        }
         let (brakes, now, mut held) = (&mut self.brakes, Timestamp::now(), None);
         let in_vain = &self.hindrances.in_vain;
         let started = self.desk.start(room, |run| {
@@ -114,10 +135,14 @@ impl Supervisor {
         });
         self.hindrances.braked = held;
         if probed {
-            self.hindrances.beside = false;
+            self.hindrances.try_another = false;
             if started.is_empty() {
                 self.hindrances.in_vain.clear();
             }
+        }
+        if !(started.is_empty() || self.hindrances.grows_old) {
+            self.hindrances.grows_old = true;
+            ctx.notify_later(GrowOld, ROUND);
         }
         for run in started {
             let job = run.job.clone();
@@ -130,6 +155,10 @@ impl Supervisor {
     fn is_held(&self) -> bool {
         let stalled = matches!(self.template, Template::Invalid(_)) || !self.problems.is_empty();
         stalled || self.check.is_in_flight()
+    }
+
+    fn may_not_start(&self) -> bool {
+        self.is_held() || self.declared.spec.suspend
     }
 
     fn look_at_brakes(&mut self, ctx: &mut Context<Self>) {
@@ -152,25 +181,33 @@ impl Supervisor {
         }
     }
 
-    /// Something stands in the way of a run's Job. What stands in the way of all is tried again with
-    /// one of them, and now and then with another.
+    /// Something stands in the way of a run's Job.
     pub(super) fn run_hindered(&mut self, job: &str, trouble: Trouble, ctx: &mut Context<Self>) {
-        if self.desk.waiting(job).is_none() {
+        // Word of a runner that was let go comes too late.
+        if self.desk.waiting(job).is_none() || self.runners.get(&job.to_owned()).is_none() {
             return;
         }
-        if hinders_all(&trouble) && self.hindrances.probe().is_some_and(|probe| probe != job) {
+        if self.may_not_start() {
+            self.put_back(job);
+            return self.advance(ctx);
+        }
+        // A name that is taken is one run's trouble.
+        let known = self.hindrances.of_jobs.get(job);
+        let own = trouble.reason == reasons::JOB_NAME_TAKEN || known.is_some_and(|known| known.own);
+        if !own && self.hindrances.is_probe(job) {
+            self.hindrances.try_another = true;
+        } else if !own && self.hindrances.probe().is_some() {
             self.put_back(job);
             self.hindrances.in_vain.insert(job.to_owned());
-        } else {
-            if self.hindrances.probe().is_some_and(|probe| probe == job) {
-                self.hindrances.beside = true;
-            } else if hinders_all(&trouble) && !self.hindrances.own.contains(job) {
-                self.hindrances.window = Some(1);
-            }
-            self.desk.hinder(job);
-            if self.hindrances.of_jobs.insert(job.to_owned(), trouble.clone()).as_ref() != Some(&trouble) {
-                self.warn(trouble.reason, None, trouble.message, ctx);
-            }
+            return self.advance(ctx);
+        } else if !own {
+            self.hindrances.window = Some(1);
+        }
+        self.desk.hinder(job);
+        let hindrance = Hindrance { trouble: trouble.clone(), own };
+        let before = self.hindrances.of_jobs.insert(job.to_owned(), hindrance);
+        if before.is_none_or(|before| before.trouble != trouble) {
+            self.warn(trouble.reason, None, trouble.message, ctx);
         }
         self.advance(ctx);
     }
@@ -183,23 +220,40 @@ impl Supervisor {
         }
         self.desk.put_back(job);
         self.hindrances.of_jobs.remove(job);
-        self.hindrances.own.remove(job);
     }
 
-    /// After an edit no run may start: those that are tried again and again are not, either.
-    pub(super) fn hold_hindered(&mut self) {
-        if self.is_held() || self.declared.spec.suspend {
-            let hindered: Vec<String> = self.hindrances.of_jobs.keys().cloned().collect();
-            hindered.iter().for_each(|job| self.put_back(job));
+    fn put_hindered_back(&mut self) {
+        let hindered: Vec<String> = self.hindrances.of_jobs.keys().cloned().collect();
+        hindered.iter().for_each(|job| self.put_back(job));
+    }
+
+    /// After an edit no run may start: those whose Jobs are not made yet do not, either. (One that is made all
+    /// the same, because the create was on its way, is taken up.)
+    pub(super) fn hold_back(&mut self) {
+        if self.may_not_start() {
+            let in_hand: Vec<String> = self.desk.in_hand().map(|run| run.job.clone()).collect();
+            in_hand.iter().for_each(|job| self.put_back(job));
         }
     }
 
     /// A run has its Job, or will never have one.
     pub(super) fn no_longer_hindered(&mut self, job: &str) {
         self.hindrances.of_jobs.remove(job);
-        self.hindrances.own.remove(job);
         let doubled = self.hindrances.window.map(|window| window * 2);
         self.hindrances.window = doubled.filter(|window| *window <= WINDOW_MAX);
+    }
+}
+
+impl Handler<GrowOld> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: GrowOld, ctx: &mut Self::Context) {
+        self.desk.grow_old();
+        self.hindrances.grows_old = self.desk.making() > 0;
+        if self.hindrances.grows_old {
+            ctx.notify_later(GrowOld, ROUND);
+        }
+        self.advance(ctx);
     }
 }
 

@@ -21,12 +21,13 @@ use tokio::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
-    time::{Instant, timeout},
+    time::{Instant, pause, sleep, timeout},
 };
 
 use super::{Limits, Supervisor, Surroundings};
 use crate::{
     Cluster, Readiness,
+    cluster::REQUEST_TIMEOUT,
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
@@ -157,6 +158,7 @@ async fn next_create(api: &mut StandIn) -> String {
 /// Hubs that know of no pod and no Job, and one Supervisor.
 struct Stage {
     pods: Addr<PodHub>,
+    jobs: Addr<JobHub>,
     supervisor: Addr<Supervisor>,
     fallen: UnboundedReceiver<ChildEnded<String>>,
     version: Version,
@@ -188,13 +190,30 @@ impl Stage {
         let limit = Limit { burst: 20, every: Duration::from_secs(30) };
         let limits = Limits { pod: limit, all: limit };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
-        let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs };
+        let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs: jobs.clone() };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
         let triggers = declared().spec.triggers.unwrap();
         let (owner, namespace, trigger) = ("uid".into(), "ns".into(), Trigger::new(&triggers));
         pods.do_send(Expect { owner, namespace, trigger, is_new: true });
         let supervisor = Supervisor::new(declared().into(), around, lifeline).start();
-        Self { pods, supervisor, fallen, version: 1 }
+        Self { pods, jobs, supervisor, fallen, version: 1 }
+    }
+
+    /// The watch shows what became of a Job that was asked for.
+    fn job_appears_and_is_deleted(&self, asked: &Asked) {
+        let annotation = |name| asked.body["metadata"]["annotations"][name].as_str().map(str::to_owned);
+        let job = Job {
+            uid: "uid-of-the-job".into(),
+            name: asked.body["metadata"]["name"].as_str().unwrap().to_owned(),
+            namespace: "ns".into(),
+            owner: Some("uid".into()),
+            key: annotation("fissile.cloudfoundry.org/transition"),
+            pod_uid: annotation("fissile.cloudfoundry.org/affected-pod-uid"),
+            term: Some(1),
+            ..Job::default()
+        };
+        self.jobs.do_send(Says(Observation::Seen(job.clone())));
+        self.jobs.do_send(Says(Observation::Gone(job)));
     }
 
     fn pod_turns_ready(&mut self, name: &str) {
@@ -265,6 +284,44 @@ fn a_runner_that_panics_is_started_anew_and_asks_for_the_same_job() {
         assert_eq!(later[0], job);
         assert_ne!(later[1], job);
         assert!(stage.fallen.try_recv().is_err(), "the Supervisor went on");
+    });
+}
+
+#[test]
+fn a_run_that_is_tried_again_and_again_is_not_tried_while_suspended() {
+    System::new().block_on(async {
+        pause();
+        let mut api = StandIn::answering(|asked| match asked.creates_job() {
+            true => Reply::refused(500, "InternalError"),
+            false => granting(asked),
+        });
+        let mut stage = Stage::set(&mut api).await;
+        stage.pod_turns_ready("pod1");
+        next_create(&mut api).await;
+        let mut suspended = Declared { generation: 2, ..declared() };
+        suspended.spec.suspend = true;
+        stage.supervisor.send(Edited(suspended.into())).await.unwrap();
+        // All that was on its way has been answered by then.
+        sleep(Duration::from_secs(60)).await;
+        api.count(Asked::creates_job);
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(api.count(Asked::creates_job), 0);
+    });
+}
+
+#[test]
+fn a_job_that_was_made_without_an_answer_and_deleted_is_not_made_again() {
+    System::new().block_on(async {
+        pause();
+        let mut api = api_leaving_unanswered(1);
+        let mut stage = Stage::set(&mut api).await;
+        stage.pod_turns_ready("pod1");
+        let asked = api.next(Asked::creates_job).await;
+        // The create has timed out, and is not tried again yet.
+        sleep(REQUEST_TIMEOUT + Duration::from_millis(1)).await;
+        stage.job_appears_and_is_deleted(&asked);
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(api.count(Asked::creates_job), 0);
     });
 }
 

@@ -1,7 +1,11 @@
 //! Writes the book of pods: one page at a time, the one that has waited longest first, within a
 //! budget for the whole operator.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_decide::{
@@ -16,7 +20,7 @@ use tracing::{debug, warn};
 use super::{Keeping, PodHub};
 use crate::{
     cluster::{kept::pause_after, pages::PageError},
-    messages::{BookWritten, Breach, TermBroken},
+    messages::{BookNews, Breach, TermBroken},
 };
 
 /// The least time between two pages.
@@ -32,8 +36,11 @@ pub(super) struct Writing {
     unanswered: Option<Stored>,
     /// Pages that can't be used.
     aside: Vec<Stored>,
-    /// Pages of namespaces in which no triggered ExtendedJob is left.
-    unused: Vec<PageId>,
+    /// Pages that nobody needs any more, with the resourceVersions of their objects.
+    unused: Vec<(PageId, String)>,
+    /// What each page holds, as far as this operator knows: its hash.
+    prints: HashMap<PageId, u64>,
+    failures: u32,
     backoff: Backoff,
 }
 
@@ -49,8 +56,19 @@ enum State {
 enum Piece {
     Store(Stored),
     SetAside(Stored),
-    Delete(PageId),
+    Delete(PageId, String),
 }
+
+/// What is stored is not what was left: see who wrote it.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct LookWhoWrote {
+    term: i64,
+    id: PageId,
+}
+
+/// So many failures in a row are no hiccup.
+const LASTING: u32 = 3;
 
 #[derive(actix::Message)]
 #[rtype(result = "()")]
@@ -59,9 +77,16 @@ struct GoOn {
 }
 
 impl Writing {
-    pub(super) fn new(aside: Vec<Stored>) -> Self {
-        Self { aside, ..Self::default() }
+    pub(super) fn new(stored: &[Stored], aside: Vec<Stored>, unused: Vec<(PageId, String)>) -> Self {
+        let prints = stored.iter().map(|page| (page.id.clone(), print(&page.bytes))).collect();
+        Self { aside, unused, prints, ..Self::default() }
     }
+}
+
+fn print(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl PodHub {
@@ -104,9 +129,9 @@ impl PodHub {
             return Some(Piece::SetAside(page.clone()));
         }
         // One that is wanted again is created over what is there.
-        writing.unused.retain(|(namespace, _)| !book.holds(namespace));
-        if let Some(id) = writing.unused.last() {
-            return Some(Piece::Delete(id.clone()));
+        writing.unused.retain(|(id, _)| !book.has_page(id));
+        if let Some((id, object)) = writing.unused.last() {
+            return Some(Piece::Delete(id.clone(), object.clone()));
         }
         if first {
             return None;
@@ -139,7 +164,9 @@ impl PodHub {
             let done = match &piece {
                 Piece::Store(page) => cluster.store_page(&home, page).await,
                 Piece::SetAside(page) => cluster.set_page_aside(&home, page).await.map(|()| String::new()),
-                Piece::Delete(id) => cluster.delete_page(&home, id).await.map(|()| String::new()),
+                Piece::Delete(id, object) => {
+                    cluster.delete_page(&home, id, object).await.map(|()| String::new())
+                }
             };
             (piece, done)
         };
@@ -157,30 +184,41 @@ impl PodHub {
             (Piece::Store(page), Ok(object)) => {
                 debug!(page = ?page.id, bytes = page.bytes.len(), "page of the book written");
                 writing.backoff.reset();
+                writing.failures = 0;
                 writing.unanswered = None;
+                writing.prints.insert(page.id.clone(), print(&page.bytes));
                 book.written(&page.id, object);
                 self.book_is_written(&page.id.0);
                 self.reach();
                 pause_after(page.bytes.len()).max(LEAST)
             }
-            (Piece::SetAside(_), Ok(_)) => {
-                writing.aside.pop();
+            (Piece::SetAside(page), Ok(_)) => {
+                writing.aside.retain(|aside| aside.id != page.id);
                 Duration::ZERO
             }
-            (Piece::Delete(_), Ok(_)) => {
-                writing.unused.pop();
+            (Piece::Delete(id, _), Ok(_)) => {
+                writing.unused.retain(|(unused, _)| *unused != id);
                 Duration::ZERO
             }
             (piece, Err(error)) => {
                 let delay = writing.backoff.after_failure(Timestamp::now());
                 warn!(%error, ?delay, "the book is not as it should be yet");
+                writing.failures += 1;
+                if writing.failures >= LASTING || error.fault().class() != Class::Transient {
+                    self.interests.tell_of_trouble(&error.to_string());
+                }
+                let Some(Keeping { book, writing, .. }) = &mut self.keeping else { return };
                 match (piece, error.fault().class()) {
+                    (Piece::Store(page), Class::Conflict) => {
+                        writing.unanswered = None;
+                        return ctx.notify(LookWhoWrote { term, id: page.id });
+                    }
                     (_, Class::Conflict) => {
                         return self.operator.do_send(TermBroken { term, breach: Breach::WrittenByOther });
                     }
                     (Piece::Store(page), Class::NotFound) => {
                         writing.unanswered = None;
-                        book.lost(&page.id);
+                        book.moved(&page.id, None);
                     }
                     (Piece::Store(page), Class::Transient) => writing.unanswered = Some(page),
                     (Piece::Store(page), _) => {
@@ -199,8 +237,38 @@ impl PodHub {
     pub(super) fn book_is_written(&mut self, namespace: &str) {
         let Some(Keeping { book, .. }) = &self.keeping else { return };
         for (subscriber, number) in self.interests.told_of_book(namespace, book.unwritten_in(namespace)) {
-            subscriber.book.do_send(BookWritten { number });
+            subscriber.book.do_send(BookNews { number, error: None });
         }
+    }
+}
+
+impl Handler<LookWhoWrote> for PodHub {
+    type Result = ();
+
+    /// If only its labels and the like are others, that is no one else's book.
+    fn handle(&mut self, LookWhoWrote { term, id }: LookWhoWrote, ctx: &mut Self::Context) {
+        let (cluster, home, page) = (self.cluster.clone(), self.home.clone(), id.clone());
+        let reading = async move { cluster.page(&home, &page).await };
+        ctx.spawn(reading.into_actor(self).map(move |read, hub, ctx| {
+            let Some(keeping) = hub.keeping.as_mut().filter(|keeping| keeping.term == term) else { return };
+            let Keeping { book, writing, .. } = keeping;
+            match read {
+                Ok(Some(kept)) if writing.prints.get(&id) == Some(&print(&kept.bytes)) => {
+                    book.moved(&id, Some(kept.object));
+                }
+                Ok(Some(_)) => {
+                    let breach = Breach::WrittenByOther;
+                    return hub.operator.do_send(TermBroken { term, breach });
+                }
+                Ok(None) => book.moved(&id, None),
+                Err(error) => {
+                    warn!(%error, "who wrote a page is not known yet");
+                    book.not_written(&id);
+                }
+            }
+            let delay = writing.backoff.after_failure(Timestamp::now());
+            ctx.notify_later(GoOn { term }, delay);
+        }));
     }
 }
 

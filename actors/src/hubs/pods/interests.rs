@@ -8,7 +8,7 @@ use extendedjob_decide::{
     transition::Trigger,
 };
 
-use crate::messages::PodSubscriber;
+use crate::messages::{BookNews, PodSubscriber};
 
 /// The triggers of all ExtendedJobs that have one, by the ExtendedJobs' UIDs.
 #[derive(Default)]
@@ -89,6 +89,15 @@ impl Interests {
             Some((subscriber, number))
         });
         told.collect()
+    }
+
+    /// Tells those who wait for the book why it is not written.
+    pub(super) fn tell_of_trouble(&self, error: &str) {
+        for interest in self.by_owner.values() {
+            if let (Some(subscriber), Some((_, number))) = (&interest.subscriber, interest.awaits_book) {
+                subscriber.book.do_send(BookNews { number, error: Some(error.to_owned()) });
+            }
+        }
     }
 }
 

@@ -139,8 +139,8 @@ impl PodHub {
             _ if hub.beginning != Some(begin.term) => {}
             Ok((pages, barrier)) => {
                 let is_first = begin.checkpoint.is_none() && pages.is_empty();
-                let Read { book, times, lost } = Book::read(pages.clone());
-                let aside = pages.into_iter().filter(|page| lost.contains_key(&page.id.0)).collect();
+                let Read { book, times, unused, lost } = Book::read(pages.clone());
+                let aside = pages.iter().filter(|page| lost.contains_key(&page.id.0)).cloned().collect();
                 let lost = lost.into_iter().map(|(namespace, loss)| (namespace, trouble(&loss)));
                 // After a restore of the cluster it may be about a time that has not come yet.
                 let checkpoint = begin.checkpoint.filter(|checkpoint| checkpoint.version <= barrier);
@@ -152,7 +152,7 @@ impl PodHub {
                     booked: times,
                     lost: lost.collect(),
                     book,
-                    writing: Writing::new(aside),
+                    writing: Writing::new(&pages, aside, unused),
                     barrier,
                     rebased: BTreeSet::new(),
                 };
