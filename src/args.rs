@@ -52,6 +52,16 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) period: u32,
 
+    /// How many requests for runs of one ExtendedJob are accepted at once
+    #[arg(long, env = "EXTENDEDJOB_REQUEST_BURST", value_name = "RUNS", default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) request_burst: u32,
+
+    /// After how many seconds one more request is accepted then
+    #[arg(long, env = "EXTENDEDJOB_REQUEST_PERIOD", value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) request_period: u32,
+
     /// How to write the log, to standard error
     #[arg(long, env = "EXTENDEDJOB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -65,7 +75,11 @@ impl Args {
     /// When the brakes open.
     pub(crate) fn limits(&self) -> Limits {
         let limit = |burst, seconds: u32| Limit { burst, every: Duration::from_secs(seconds.into()) };
-        Limits { pod: limit(self.pod_burst, self.pod_period), all: limit(self.burst, self.period) }
+        Limits {
+            pod: limit(self.pod_burst, self.pod_period),
+            all: limit(self.burst, self.period),
+            requests: limit(self.request_burst, self.request_period),
+        }
     }
 }
 

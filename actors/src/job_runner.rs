@@ -7,19 +7,19 @@
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
-use extendedjob_api::conditions::reasons;
+use extendedjob_api::{ContainerEnd, conditions::reasons};
 use extendedjob_decide::{
     build::{BuildError, build},
     declared::Declared,
     fault::Class,
-    job::Job,
+    job::{End, Job},
     retry::Backoff,
     run::Run,
     view::Trouble,
 };
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     cluster::{Cluster, jobs::JobError},
@@ -173,11 +173,43 @@ impl JobRunner {
             *heard = Some(said);
             return;
         }
-        if job.end.is_some() || gone {
-            self.supervisor.do_send(RunNews::Ended { end: job.end.clone(), job });
-            ctx.stop();
+        match &job.end {
+            Some(End { failure: Some(_), .. }) if !gone => self.ask_how_it_failed(job, ctx),
+            Some(End { failure: None, .. }) => {
+                let containers = job.containers.iter().map(|name| succeeded(name)).collect();
+                self.end(job, containers, ctx);
+            }
+            None if !gone => {}
+            _ => self.end(job, vec![], ctx),
         }
     }
+
+    /// A pod that failed tells which of its containers did, and how.
+    fn ask_how_it_failed(&mut self, job: Arc<Job>, ctx: &mut Context<Self>) {
+        let cluster = self.cluster.clone();
+        let asking = async move {
+            let pods = cluster.ended_pods(&job).await;
+            (job, pods)
+        };
+        ctx.spawn(asking.into_actor(self).map(|(job, pods), runner, ctx| {
+            let pods = pods.unwrap_or_else(|error| {
+                debug!(%error, "how the containers ended is not known");
+                vec![]
+            });
+            let last = pods.into_iter().last();
+            runner.end(job, last.map(|pod| pod.containers).unwrap_or_default(), ctx);
+        }));
+    }
+
+    fn end(&mut self, job: Arc<Job>, containers: Vec<ContainerEnd>, ctx: &mut Context<Self>) {
+        self.supervisor.do_send(RunNews::Ended { end: job.end.clone(), job, containers });
+        ctx.stop();
+    }
+}
+
+/// In a pod that succeeded all containers did.
+fn succeeded(name: &str) -> ContainerEnd {
+    ContainerEnd { name: name.to_owned(), exit_code: 0, reason: "Completed".to_owned() }
 }
 
 async fn make(cluster: Cluster, creates: Arc<Semaphore>, declared: Arc<Declared>, run: Run) -> Made {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
-use extendedjob_api::{StreamOutput, Target};
+use extendedjob_api::{ContainerEnd, StreamOutput, Target};
 use extendedjob_decide::{
     checkpoint::{Checkpoint, Receipt},
     declared::Declared,
@@ -117,6 +117,16 @@ pub(crate) struct PodSubscriber {
     pub(crate) at_first: Recipient<PodsAtFirst>,
     pub(crate) moved: Recipient<PodMoved>,
     pub(crate) book: Recipient<BookNews>,
+    pub(crate) watched: Recipient<PodsWatched>,
+}
+
+/// PodHub → TriggerWatcher → Supervisor: so many pods the trigger is about.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PodsWatched {
+    /// The subscription.
+    pub(crate) number: u64,
+    pub(crate) pods: usize,
 }
 
 /// PodHub → TriggerWatcher: where the hub is.
@@ -248,7 +258,12 @@ pub(crate) enum RunNews {
     /// The Job of this name never will be: its namespace is about to go.
     Forsaken { job: String },
     /// The run is over; the last word of a runner. Without an end someone deleted the Job.
-    Ended { job: Arc<Job>, end: Option<End> },
+    Ended {
+        job: Arc<Job>,
+        end: Option<End>,
+        /// How the containers of its last pod ended, as far as that is known.
+        containers: Vec<ContainerEnd>,
+    },
 }
 
 /// Supervisor → OutputWriter: store what this ended Job wrote.

@@ -18,7 +18,8 @@ use crate::{
     hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
     messages::{
-        BookNews, ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, Rebase, Sight, Sighted, SubscribePods,
+        BookNews, ChildId, Fire, PodMoved, PodSubscriber, PodsAtFirst, PodsWatched, Rebase, Sight, Sighted,
+        SubscribePods,
     },
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Superior {
     pub(crate) sighted: Recipient<Sighted>,
     pub(crate) fire: Recipient<Fire>,
     pub(crate) book: Recipient<BookNews>,
+    pub(crate) watched: Recipient<PodsWatched>,
 }
 
 impl TriggerWatcher {
@@ -58,6 +60,7 @@ impl TriggerWatcher {
                 at_first: ctx.address().recipient(),
                 moved: ctx.address().recipient(),
                 book: ctx.address().recipient(),
+                watched: ctx.address().recipient(),
             },
         });
     }
@@ -121,6 +124,16 @@ impl Handler<BookNews> for TriggerWatcher {
     fn handle(&mut self, news: BookNews, _: &mut Self::Context) {
         if news.number == self.subscriptions {
             self.supervisor.book.do_send(news);
+        }
+    }
+}
+
+impl Handler<PodsWatched> for TriggerWatcher {
+    type Result = ();
+
+    fn handle(&mut self, watched: PodsWatched, _: &mut Self::Context) {
+        if watched.number == self.subscriptions {
+            self.supervisor.watched.do_send(watched);
         }
     }
 }

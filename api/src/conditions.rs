@@ -20,6 +20,8 @@ pub const LEDGER_REBUILT: &str = "LedgerRebuilt";
 pub mod reasons {
     /// Ready: a triggered job waits for pods.
     pub const WATCHING: &str = "Watching";
+    /// Ready: an errand waits to be asked for.
+    pub const IDLE: &str = "Idle";
     /// Ready, Complete, Failed: a run is under way.
     pub const RUNNING: &str = "Running";
     /// Ready, Complete: the run has succeeded.
@@ -51,8 +53,13 @@ pub mod reasons {
     pub const SUSPENDED: &str = "Suspended";
     /// Ready: as many runs as `maxConcurrentRuns` allows are under way; the others wait. Nothing is wrong.
     pub const CONCURRENCY_LIMIT: &str = "ConcurrencyLimit";
-    /// Ready: a brake is open, because one pod, or all together, asked for too many runs; the others wait.
+    /// Ready: a brake is open, because one pod, or all together, or whoever asks for an errand, asked for too many
+    /// runs; the others wait.
     pub const TOO_MANY_RUNS: &str = "TooManyRuns";
+    /// Ready: an errand's run is over, and the operator can't set `run` back to `manually`; it is tried again.
+    pub const RESET_REFUSED: &str = "ResetRefused";
+    /// Event: a triggered ExtendedJob was asked for a run, which only one-offs and errands can be.
+    pub const REQUEST_IGNORED: &str = "RequestIgnored";
     /// Ready: the ledger can't be written, such as in an outage or for a quota; it is tried again, and runs that
     /// need it wait.
     pub const LEDGER_NOT_WRITTEN: &str = "LedgerNotWritten";

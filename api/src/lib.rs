@@ -21,8 +21,8 @@ pub use spec::{
     ExtendedJob, ExtendedJobSpec, Operator, Output, Requirement, Run, Selector, StreamOutput, Triggers, When,
 };
 pub use status::{
-    Cause, CauseType, ExtendedJobStatus, Mode, OutputResult, OutputStatus, RunResult, RunStatus, Stream,
-    Streams,
+    Cause, CauseType, ContainerEnd, ExtendedJobStatus, Mode, OutputResult, OutputStatus, RunResult,
+    RunStatus, Stream, Streams,
 };
 pub use target::{Target, TargetKind};
 pub use validate::{Problem, validate};

@@ -26,8 +26,15 @@ pub const AFFECTED_POD_NODE: &str = "fissile.cloudfoundry.org/affected-pod-node"
 /// Annotation: the affected pod's labels, as a JSON object.
 pub const AFFECTED_POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-labels";
 
-/// Annotation: the whole key of the transition that a Job stands for.
+/// Annotation: the whole key of what a Job stands for: the transition of its pod, or the number of the request.
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
+
+/// Annotation on an ExtendedJob: a new value asks for a run of a one-off or an errand, as `run: now` does, but
+/// leaves the spec alone. Answered in `status.lastHandledRunAt`.
+pub const RUN_REQUESTED_AT: &str = "fissile.cloudfoundry.org/run-requested-at";
+
+/// Annotation on an errand: the number of the request after whose run the operator has last set `run` back.
+pub const RESET: &str = "fissile.cloudfoundry.org/reset";
 
 /// Annotation on a Job: the `leaseTransitions` of the Lease under which it was created. An admission policy
 /// refuses the operator's create of a Job of an earlier term.

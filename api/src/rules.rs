@@ -24,10 +24,12 @@ pub(crate) const LABEL_KEY_FORM: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z
 pub(crate) const LABEL_VALUE_FORM: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 
 pub(crate) const NO_START: &str = "nothing says when to start the Job: set triggers (a Job for each pod that \
-    changes) or run: once (one Job, now)";
+    changes), run: once (one Job, now) or run: manually (one Job each time that it is set to now)";
 pub(crate) const TWO_STARTS: &str = "triggers and run exclude each other: keep triggers for a Job for each pod \
     that changes, or run for a Job that no pod triggers";
 const KIND_CHANGED: &str = "triggers can't be exchanged for run, nor run for triggers: delete the ExtendedJob \
+    and create it anew (output that was stored stays)";
+const ONCE_CHANGED: &str = "once can't be exchanged for manually or now, nor they for once: delete the ExtendedJob \
     and create it anew (output that was stored stays)";
 pub(crate) const NO_RUN_POSSIBLE: &str = "at least one run at a time must be possible: write 1 or more, leave it \
     out for any number of runs, or set suspend: true for none";
@@ -54,11 +56,15 @@ pub(crate) const VALUES_TOO_MANY: &str = "the operators Exists and DoesNotExist 
     the values, or use In or NotIn";
 
 /// For the spec: what starts the Job, and that it stays so.
-pub(crate) fn start() -> [Rule; 3] {
+pub(crate) fn start() -> [Rule; 4] {
     [
         missing("has(self.triggers) || has(self.run)", NO_START),
         forbidden("!has(self.triggers) || !has(self.run)", TWO_STARTS),
         forbidden("has(self.triggers) == has(oldSelf.triggers)", KIND_CHANGED),
+        forbidden(
+            "!has(self.run) || !has(oldSelf.run) || (self.run == 'once') == (oldSelf.run == 'once')",
+            ONCE_CHANGED,
+        ),
     ]
 }
 

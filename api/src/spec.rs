@@ -22,7 +22,7 @@ use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind, rules};
     shortname = "ejob",
     namespaced,
     status = "ExtendedJobStatus",
-    doc = "Runs a native Job when something interesting happens to a pod, or once, \
+    doc = "Runs a native Job when something interesting happens to a pod, once, or when asked to, \
         and keeps what it printed in a ConfigMap or Secret."
 )]
 #[serde(rename_all = "camelCase")]
@@ -32,13 +32,14 @@ pub struct ExtendedJobSpec {
     /// Can't be combined with `run`, and can't be added or removed by an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub triggers: Option<Triggers>,
-    /// Makes this a one-off (`once`): one Job is started when the ExtendedJob is created. Can't be combined
-    /// with `triggers`, and can't be added or removed by an edit.
+    /// Makes this a one-off (`once`: one Job is started when the ExtendedJob is created) or an errand
+    /// (`manually`: set it to `now`, and one Job is started; when it is over, the operator sets it back to
+    /// `manually`). Can't be combined with `triggers`, and an edit can't make one of these three kinds another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Run")]
     pub run: Option<Run>,
     /// If true, no new run is started; runs under way go on. Pod transitions seen meanwhile are not made up for
-    /// later. A one-off waits, and starts when this is false again. Default: false.
+    /// later. A one-off or a request for an errand waits, and starts when this is false again. Default: false.
     #[serde(default)]
     pub suspend: bool,
     /// How many runs may be under way at a time; without it, any number. Runs over it wait in order, also when
@@ -145,6 +146,10 @@ pub enum Operator {
 pub enum Run {
     /// Once, when the ExtendedJob is created.
     Once,
+    /// When someone asks for it.
+    Manually,
+    /// Someone has asked for it.
+    Now,
 }
 
 /// Where the output of the Job's containers is kept.

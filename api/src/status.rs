@@ -14,8 +14,8 @@ pub struct ExtendedJobStatus {
     /// The `metadata.generation` of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What starts a run: the transition of a triggered job (`ready`, `notready`, `created`, `deleted`), or
-    /// `once`.
+    /// What starts a run: the transition of a triggered job (`ready`, `notready`, `created`, `deleted`), `once`,
+    /// or `errand`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Mode")]
     pub mode: Option<Mode>,
@@ -27,6 +27,16 @@ pub struct ExtendedJobStatus {
     pub succeeded: i64,
     /// How many runs have failed so far, also those whose Jobs are gone.
     pub failed: i64,
+    /// How many requests for runs were accepted so far, of a one-off or an errand: its creation, each `now`, each
+    /// new value of the annotation `fissile.cloudfoundry.org/run-requested-at`.
+    pub run_number: i64,
+    /// Up to which request all runs are over, and `run` was set back to `manually` where it stood at `now`.
+    pub completed_run_number: i64,
+    /// The value of the annotation `fissile.cloudfoundry.org/run-requested-at` that was answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_run_at: Option<String>,
+    /// How many pods the selector of a triggered job matches; told up to a minute late.
+    pub watched_pods: i64,
     /// How many transitions were absorbed by a later one of the same pod, while that pod had too many runs.
     pub merged: i64,
     /// The Secret in which the operator keeps what must outlive it: runs that wait, and from when on pods count.
@@ -35,6 +45,9 @@ pub struct ExtendedJobStatus {
     /// The run that was started last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunStatus>,
+    /// The runs that were started last, at most 10, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunStatus>,
     /// `Ready`, `Reconciling` and `Stalled` say whether the ExtendedJob does what it was asked for;
     /// `Complete` and `Failed` are about the last run; `OutputWritten` about its output; `LedgerRebuilt` is there
     /// if the operator's memory was lost.
@@ -60,6 +73,8 @@ pub enum Mode {
     Deleted,
     /// The creation of the ExtendedJob.
     Once,
+    /// Someone who asks for it.
+    Errand,
 }
 
 /// One run: one Job, with all its attempts.
@@ -68,6 +83,9 @@ pub enum Mode {
 pub struct RunStatus {
     /// The name of the Job.
     pub job: String,
+    /// Which request it answers, of a one-off or an errand.
+    #[serde(default, skip_serializing_if = "is_no_number")]
+    pub number: i64,
     /// Why it was started.
     pub cause: Cause,
     /// When the Job was created.
@@ -80,6 +98,12 @@ pub struct RunStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RunResult")]
     pub result: Option<RunResult>,
+    /// How many pods the Job has used up, with success or without.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: i32,
+    /// How the containers of the pod that ended last have ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerEnd>,
     /// What became of its output, key by key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStatus>,
@@ -89,12 +113,33 @@ pub struct RunStatus {
     pub streams: Option<Streams>,
 }
 
+fn is_no_number(number: &i64) -> bool {
+    *number == 0
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+/// How a container has ended.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerEnd {
+    /// The container's name.
+    pub name: String,
+    /// The exit code of its program.
+    pub exit_code: i32,
+    /// The kubelet's word for it, such as `Completed`, `Error` or `OOMKilled`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
 /// Why a run was started.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// What happened to the pod (`Ready`, `NotReady`, `Created`, `Deleted`), or `Once`: the ExtendedJob was
-    /// created.
+    /// What happened to the pod (`Ready`, `NotReady`, `Created`, `Deleted`); `Once`: the ExtendedJob was
+    /// created; `Manual`: someone has asked for it.
     pub r#type: CauseType,
     /// The name of the pod, in triggered jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +162,8 @@ pub enum CauseType {
     Deleted,
     /// The ExtendedJob was created.
     Once,
+    /// Someone has asked for it.
+    Manual,
 }
 
 /// How far a run is.

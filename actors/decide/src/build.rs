@@ -150,7 +150,7 @@ mod tests {
             "spec": { "template": { "metadata": { "annotations": copied } } },
         }));
         declared.spec.output = serde_json::from_value(json!({ "stdout": { "configRef": "c" } })).unwrap();
-        let job = build(&declared, &Run::once(&declared)).unwrap();
+        let job = build(&declared, &Run::on_trial(&declared)).unwrap();
         for metadata in [&job["metadata"], &job["spec"]["template"]["metadata"]] {
             let annotations = metadata["annotations"].as_object().unwrap();
             assert_eq!(annotations.keys().collect::<Vec<_>>(), ["a", names::TRANSITION]);

@@ -20,7 +20,7 @@ pub(crate) fn derive(view: View<'_>, last_run: Option<&RunStatus>, now: Timestam
     let output = view.declared.spec.output.as_ref().and_then(|_| output_written(view, last_run, last));
     let mut all = vec![ready(view, hindrance.as_ref(), last_run, last).and_of(output.as_ref())];
     all.extend(progress(view, hindrance.as_ref()));
-    all.extend(outcome(last_run, last));
+    all.extend(outcome(view, last_run, last));
     all.extend(output);
     all.extend(rebuilt(view));
     all.into_iter().map(|word| word.since(&view.declared.status.conditions, view.declared, now)).collect()
@@ -96,7 +96,9 @@ fn ready(
     if let Some(trouble) = hindrance {
         return ready(false, trouble.reason, trouble.message.clone());
     }
-    if view.declared.spec.suspend {
+    let requests = &view.record.requests;
+    let is_over = view.declared.mode() == Some(Mode::Once) && requests.number > 0 && !requests.is_open();
+    if view.declared.spec.suspend && !is_over {
         return ready(false, reasons::SUSPENDED, suspended(view));
     }
     let pending = view.record.pending;
@@ -109,10 +111,20 @@ fn ready(
         Some(Mode::Ready) => Some("waits for pods that turn ready"),
         Some(Mode::NotReady) => Some("waits for pods that are no longer ready"),
         Some(Mode::Deleted) => Some("waits for pods that are deleted"),
-        Some(Mode::Once) | None => None,
+        Some(Mode::Once | Mode::Errand) | None => None,
     };
     if let Some(pods) = pods {
         return ready(true, reasons::WATCHING, pods.to_owned());
+    }
+    if view.record.requests.is_open() {
+        let message = match last_run.and_then(|run| run.result) {
+            Some(RunResult::Running) => "the Job is under way",
+            _ => "the Job is about to be made",
+        };
+        return ready(true, reasons::RUNNING, message.to_owned());
+    }
+    if view.declared.mode() == Some(Mode::Errand) {
+        return ready(true, reasons::IDLE, idle(last_run));
     }
     match last_run.and_then(|run| run.result) {
         None => ready(true, reasons::RUNNING, "the Job is about to be made".to_owned()),
@@ -121,6 +133,16 @@ fn ready(
         Some(RunResult::Failed) => ready(false, reasons::JOB_FAILED, failure_message(last)),
         Some(RunResult::Deleted) => ready(false, reasons::DELETED, DELETED.to_owned()),
     }
+}
+
+fn idle(last_run: Option<&RunStatus>) -> String {
+    let last = match last_run.and_then(|run| run.result) {
+        Some(RunResult::Succeeded) => "; the last run has succeeded",
+        Some(RunResult::Failed) => "; the last run has failed",
+        Some(RunResult::Deleted) => "; the Job of the last run was deleted",
+        Some(RunResult::Running) | None => "",
+    };
+    format!("set run to now, and a Job is started{last}")
 }
 
 fn suspended(view: View<'_>) -> String {
@@ -168,13 +190,16 @@ fn progress(view: View<'_>, hindrance: Option<&Trouble>) -> [Word; 2] {
 }
 
 /// Complete and Failed of the last run, both False while one is under way.
-fn outcome(last_run: Option<&RunStatus>, last: Option<&RunState>) -> [Word; 2] {
+fn outcome(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&RunState>) -> [Word; 2] {
     let both = |complete, failed, reason, message: &str| {
         [
             word(conditions::COMPLETE, complete, reason, message),
             word(conditions::FAILED, failed, reason, message),
         ]
     };
+    if view.record.requests.is_open() || last.is_some_and(|run| run.output_is_due) {
+        return both(false, false, reasons::RUNNING, "");
+    }
     let Some(run) = last_run else { return both(false, false, reasons::NO_RUN, "") };
     match run.result {
         None | Some(RunResult::Running) => both(false, false, reasons::RUNNING, ""),
@@ -219,7 +244,7 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
     }
     let Some(settled) = last.and_then(|run| run.output.as_ref()) else {
         let told = &view.declared.status;
-        let same_run = told.last_run.as_ref().is_some_and(|told| told.job == run.job);
+        let same_run = told.runs.first().is_some_and(|told| told.job == run.job);
         let told = told.conditions.iter().find(|told| same_run && told.type_ == conditions::OUTPUT_WRITTEN);
         return Some(match told {
             Some(told) => written(&told.status, &told.reason, &told.message),

@@ -3,6 +3,8 @@
 use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Mode, Run, When};
 use jiff::Timestamp;
 
+use crate::pod::Version;
+
 /// An ExtendedJob as the API server holds it.
 #[derive(Clone, Debug)]
 pub struct Declared {
@@ -20,6 +22,12 @@ pub struct Declared {
     pub created: Timestamp,
     /// It has a deletionTimestamp: no run starts any more.
     pub deleting: bool,
+    /// See [`extendedjob_api::names::RUN_REQUESTED_AT`].
+    pub requested_at: Option<String>,
+    /// See [`extendedjob_api::names::RESET`].
+    pub reset: Option<i64>,
+    /// Who has set `run`: the field manager.
+    pub run_manager: Option<String>,
     /// What the user asks for.
     pub spec: ExtendedJobSpec,
     /// What was last reported.
@@ -27,6 +35,13 @@ pub struct Declared {
 }
 
 impl Declared {
+    /// Whether another one was read later. Versions are numbers, as Kubernetes promises (KEP-5504).
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let number = |version: &str| version.parse::<Version>().ok();
+        number(&self.resource_version) < number(&other.resource_version)
+    }
+
     /// What starts its runs; `None` where the spec says neither, which the schema refuses.
     #[must_use]
     pub fn mode(&self) -> Option<Mode> {
@@ -38,6 +53,7 @@ impl Declared {
                 When::Deleted => Mode::Deleted,
             }),
             (None, Some(Run::Once)) => Some(Mode::Once),
+            (None, Some(Run::Manually | Run::Now)) => Some(Mode::Errand),
             _ => None,
         }
     }

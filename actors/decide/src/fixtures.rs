@@ -64,6 +64,9 @@ pub(crate) fn declared() -> Declared {
         generation: 1,
         created: at(0),
         deleting: false,
+        requested_at: None,
+        reset: None,
+        run_manager: None,
         spec: serde_json::from_str(&spec).unwrap(),
         status: ExtendedJobStatus::default(),
     }

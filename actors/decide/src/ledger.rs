@@ -98,7 +98,7 @@ impl Ledger {
                 let Pod { uid, name, labels, ip, node, .. } = Pod::clone(pod);
                 Some(Pending { pod: Facts { uid, name, labels, ip, node }, transition: transition.clone() })
             }
-            Reason::Once(_) => None,
+            Reason::Request { .. } => None,
         });
         packed::pack(&Wire {
             form: FORM,

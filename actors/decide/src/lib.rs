@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod output;
 mod packed;
 pub mod pod;
+pub mod requests;
 pub mod retry;
 pub mod run;
 pub mod selector;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use extendedjob_api::{Cause, CauseType, When, names};
-use jiff::Timestamp;
+use extendedjob_api::{Cause, CauseType, Mode, When, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{declared::Declared, identity::job_name, job::Job, pod::Pod, transition::Transition};
@@ -18,8 +17,26 @@ pub enum Reason {
         /// The transition.
         transition: Transition,
     },
-    /// The creation of a one-off, at this time.
-    Once(Timestamp),
+    /// A request.
+    Request {
+        /// Its number.
+        number: i64,
+        /// Who has asked.
+        by: By,
+    },
+}
+
+/// Who has asked for a run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    /// The creation of a one-off.
+    Creation,
+    /// A `now`, set by this field manager, if that is known.
+    Now(Option<String>),
+    /// This value of the annotation.
+    Annotation(String),
+    /// An operator before this one took the request up.
+    Someone,
 }
 
 /// One run of an ExtendedJob.
@@ -38,16 +55,22 @@ impl Run {
         Self::new(declared, Reason::Pod { pod, transition })
     }
 
-    /// The only run of a one-off.
+    /// The run for a request.
     #[must_use]
-    pub fn once(declared: &Declared) -> Self {
-        Self::new(declared, Reason::Once(declared.created))
+    pub fn for_request(declared: &Declared, number: i64, by: By) -> Self {
+        Self::new(declared, Reason::Request { number, by })
+    }
+
+    /// A run that is only tried.
+    #[must_use]
+    pub fn on_trial(declared: &Declared) -> Self {
+        Self::for_request(declared, 0, By::Someone)
     }
 
     fn new(declared: &Declared, reason: Reason) -> Self {
         let key = match &reason {
             Reason::Pod { pod, .. } => format!("{}/{}", pod.uid, reason.key()),
-            Reason::Once(_) => reason.key(),
+            Reason::Request { .. } => reason.key(),
         };
         Self { job: job_name(&declared.name, &declared.uid, &key, 0), reason }
     }
@@ -59,19 +82,6 @@ impl Run {
         job.owner.as_deref() == Some(declared.uid.as_str())
             && job.key.as_deref() == Some(self.reason.key().as_str())
             && job.pod_uid.as_deref() == self.reason.pod().map(|pod| pod.uid.as_str())
-    }
-
-    /// The run's cause as the status tells it.
-    #[must_use]
-    pub fn cause(&self) -> Cause {
-        match &self.reason {
-            Reason::Pod { pod, transition } => Cause {
-                r#type: cause_type(transition.when),
-                pod: Some(pod.name.clone()),
-                time: transition.time.map(Time),
-            },
-            Reason::Once(created) => Cause { r#type: CauseType::Once, pod: None, time: Some(Time(*created)) },
-        }
     }
 
     /// The cause in a few words, for Events and logs.
@@ -87,7 +97,13 @@ impl Run {
                 };
                 format!("pod {} {what}", pod.name)
             }
-            Reason::Once(_) => "the ExtendedJob was created".to_owned(),
+            Reason::Request { by, .. } => match by {
+                By::Creation => "the ExtendedJob was created".to_owned(),
+                By::Now(Some(manager)) => format!("run was set to now by {manager}"),
+                By::Now(None) => "run was set to now".to_owned(),
+                By::Annotation(value) => format!("a run was requested at {value}"),
+                By::Someone => "it was asked for".to_owned(),
+            },
         }
     }
 
@@ -115,7 +131,7 @@ impl Reason {
     pub fn key(&self) -> String {
         match self {
             Self::Pod { transition, .. } => transition.to_string(),
-            Self::Once(_) => "once/1".to_owned(),
+            Self::Request { number, .. } => format!("{REQUEST}{number}"),
         }
     }
 
@@ -135,21 +151,22 @@ impl Reason {
     pub fn pod(&self) -> Option<&Pod> {
         match self {
             Self::Pod { pod, .. } => Some(pod),
-            Self::Once(_) => None,
+            Self::Request { .. } => None,
         }
     }
 }
 
-fn cause_type(when: When) -> CauseType {
-    match when {
-        When::Created => CauseType::Created,
-        When::Ready => CauseType::Ready,
-        When::NotReady => CauseType::NotReady,
-        When::Deleted => CauseType::Deleted,
-    }
+/// The key of a request's run begins so.
+const REQUEST: &str = "run/";
+
+/// The number of the request that a Job is for; 0 for the Job of a pod.
+#[must_use]
+pub fn number_of(job: &Job) -> i64 {
+    let number = job.key.as_deref().and_then(|key| key.strip_prefix(REQUEST)?.parse().ok());
+    number.unwrap_or_default()
 }
 
-/// The cause of a run of which only the Job is left, as [`Run::cause`] told it.
+/// The cause of a run as the status tells it, from its Job alone.
 #[must_use]
 pub fn cause_of(declared: &Declared, job: &Job) -> Cause {
     match &job.pod_name {
@@ -164,7 +181,13 @@ pub fn cause_of(declared: &Declared, job: &Job) -> Cause {
             let time = key.split('/').nth(2).and_then(|time| time.parse().ok());
             Cause { r#type, pod: Some(pod.clone()), time: time.map(Time) }
         }
-        None => Cause { r#type: CauseType::Once, pod: None, time: Some(Time(declared.created)) },
+        None => {
+            let (r#type, time) = match declared.mode() {
+                Some(Mode::Once) if number_of(job) == 1 => (CauseType::Once, Some(declared.created)),
+                _ => (CauseType::Manual, job.created),
+            };
+            Cause { r#type, pod: None, time: time.map(Time) }
+        }
     }
 }
 
@@ -196,14 +219,31 @@ mod tests {
 
     #[test]
     fn the_cause_can_be_told_from_the_job_alone() {
-        for when in [When::Created, When::Ready, When::NotReady, When::Deleted] {
+        for (when, told) in [
+            (When::Created, CauseType::Created),
+            (When::Ready, CauseType::Ready),
+            (When::NotReady, CauseType::NotReady),
+            (When::Deleted, CauseType::Deleted),
+        ] {
             let run = run_of(pod(), Transition { when, ..transition() });
             let job = Job { key: Some(run.reason.key()), pod_name: Some("pod1".into()), ..Job::default() };
-            assert_eq!(cause_of(&declared(), &job), run.cause());
+            let cause = Cause { r#type: told, pod: Some("pod1".into()), time: Some(Time(at(1))) };
+            assert_eq!(cause_of(&declared(), &job), cause);
         }
-        let once = Run::once(&declared());
-        let job = Job { key: Some(once.reason.key()), ..Job::default() };
-        assert_eq!(cause_of(&declared(), &job), once.cause());
+    }
+
+    #[test]
+    fn the_first_run_of_a_one_off_is_for_its_creation_and_all_others_were_asked_for() {
+        for (run, number, told) in
+            [("once", 1, CauseType::Once), ("once", 2, CauseType::Manual), ("now", 1, CauseType::Manual)]
+        {
+            let spec = serde_json::json!({ "run": run, "template": {} }).to_string();
+            let declared = Declared { spec: serde_json::from_str(&spec).unwrap(), ..declared() };
+            let key = Run::for_request(&declared, number, By::Someone).reason.key();
+            let job = Job { key: Some(key), created: Some(at(9)), ..Job::default() };
+            let time = if told == CauseType::Once { declared.created } else { at(9) };
+            assert_eq!(cause_of(&declared, &job), Cause { r#type: told, pod: None, time: Some(Time(time)) });
+        }
     }
 
     #[test]

@@ -8,46 +8,54 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     conditions,
-    view::{Stage, View, count},
+    view::{RunState, Stage, View, count},
 };
+
+/// How many runs the status names.
+pub const RUNS: usize = 10;
 
 /// The status to show at `now`. Equal to `declared.status` when there is nothing new to say.
 #[must_use]
 pub fn derive(view: View<'_>, now: Timestamp) -> ExtendedJobStatus {
-    let counts = count(view.runs);
-    let last_run = last_run(view);
+    let (counts, record) = (count(view.runs), view.record);
+    let runs = newest(view);
     ExtendedJobStatus {
         observed_generation: Some(view.declared.generation),
         mode: view.declared.mode(),
         active: i32::try_from(counts.active).unwrap_or(i32::MAX),
-        pending: i32::try_from(view.record.pending).unwrap_or(i32::MAX),
+        pending: i32::try_from(record.pending).unwrap_or(i32::MAX),
         succeeded: view.gone.succeeded + counts.succeeded,
         failed: view.gone.failed + counts.failed,
-        merged: view.record.absorbed,
-        ledger: view.record.ledger.clone(),
-        conditions: conditions::derive(view, last_run.as_ref(), now),
-        last_run,
+        run_number: record.requests.number,
+        completed_run_number: record.requests.completed,
+        last_handled_run_at: record.requests.handled.clone(),
+        watched_pods: record.watched,
+        merged: record.absorbed,
+        ledger: record.ledger.clone(),
+        conditions: conditions::derive(view, runs.first(), now),
+        last_run: runs.first().cloned(),
+        runs,
     }
 }
 
-/// The run that was started last; of those of one second, the one whose name is last. One whose Job has
-/// gone since stays as it was told.
-fn last_run(view: View<'_>) -> Option<RunStatus> {
-    let known = view.runs.iter().max_by_key(|(job, run)| (run.created, *job));
-    let told = view.declared.status.last_run.as_ref();
-    let told_later = |told: &&RunStatus| {
-        let start = told.start_time.as_ref().map(|time| time.0);
-        known.is_none_or(|(job, run)| (start, &told.job) > (run.created, job))
-    };
-    if let Some(told) = told.filter(told_later).filter(|told| !view.runs.contains_key(&told.job)) {
-        let mut told = told.clone();
-        if told.result == Some(RunResult::Running) {
-            told.result = Some(RunResult::Deleted);
-        }
-        return Some(told);
-    }
-    let (job, run) = known?;
-    let told_outputs = || told.filter(|told| told.job == *job).map(|told| told.outputs.clone());
+/// The runs that were started last, the newest first; those of requests by their numbers, and of those of one second
+/// the one whose name is last. One whose Job has gone since stays as it was told.
+fn newest(view: View<'_>) -> Vec<RunStatus> {
+    let told = &view.declared.status.runs;
+    let known = view.runs.iter().map(|(job, run)| (run.number, run.created, job));
+    let gone = told.iter().filter(|told| !view.runs.contains_key(&told.job));
+    let gone = gone.map(|told| (told.number, told.start_time.as_ref().map(|time| time.0), &told.job));
+    let mut all: Vec<_> = known.chain(gone).collect();
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    let told = |job: &str| told.iter().find(|told| told.job == job);
+    let newest = all.into_iter().take(RUNS).filter_map(|(_, _, job)| match view.runs.get(job) {
+        Some(run) => Some(run_status(view, job, run, told(job))),
+        None => told(job).cloned(),
+    });
+    newest.collect()
+}
+
+fn run_status(view: View<'_>, job: &str, run: &RunState, told: Option<&RunStatus>) -> RunStatus {
     let (result, completion) = match &run.stage {
         Stage::Ended { time, failure } => {
             (if failure.is_none() { RunResult::Succeeded } else { RunResult::Failed }, *time)
@@ -55,18 +63,27 @@ fn last_run(view: View<'_>) -> Option<RunStatus> {
         Stage::Deleted => (RunResult::Deleted, None),
         Stage::Active => (RunResult::Running, None),
     };
-    Some(RunStatus {
-        job: job.clone(),
+    // What an earlier operator has told of it is not asked for again.
+    let containers = if run.containers.is_empty() {
+        told.map(|told| told.containers.clone()).unwrap_or_default()
+    } else {
+        run.containers.clone()
+    };
+    RunStatus {
+        job: job.to_owned(),
+        number: run.number,
         cause: run.cause.clone(),
         start_time: run.created.map(Time),
         completion_time: completion.map(Time),
         result: Some(result),
+        attempts: i32::try_from(run.attempts).unwrap_or(i32::MAX),
+        containers,
         outputs: match &run.output {
             Some(settled) => settled.outputs.clone(),
-            None => told_outputs().unwrap_or_default(),
+            None => told.map(|told| told.outputs.clone()).unwrap_or_default(),
         },
         streams: view.declared.spec.output.is_some().then_some(Streams::Merged),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -84,12 +101,23 @@ mod tests {
         declared::Declared,
         fixtures::{at, declared},
         job::Failure,
-        view::{Gone, Record, RunState, Settled, Template, Trouble},
+        view::{Gone, Record, Requests, Settled, Template, Trouble},
     };
 
     fn run(second: i64, stage: Stage) -> RunState {
         let cause = Cause { r#type: CauseType::Ready, pod: Some("pod1".into()), time: None };
-        RunState { cause, created: Some(at(second)), stage, told: false, output: None }
+        let (created, containers) = (Some(at(second)), vec![]);
+        RunState {
+            cause,
+            created,
+            stage,
+            number: 0,
+            attempts: 0,
+            containers,
+            told: false,
+            output: None,
+            output_is_due: false,
+        }
     }
 
     fn succeeded(second: i64) -> RunState {
@@ -198,6 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn the_outcome_is_told_when_the_output_was_tried() {
+        let due = RunState { output_is_due: true, ..succeeded(1) };
+        let status = derived(&with_output(), &Template::Valid, &runs(&[("a", due)]));
+        assert_eq!(condition(&status, conditions::COMPLETE).status, "False");
+    }
+
+    #[test]
+    fn a_one_off_that_is_over_is_ready_also_when_suspended() {
+        let mut declared = once();
+        declared.spec.suspend = true;
+        let known = runs(&[("a", succeeded(1))]);
+        for (completed, ready) in [(1, "Ready=True/Succeeded"), (0, "Ready=False/Suspended")] {
+            let requests = Requests { number: 1, completed, ..Requests::default() };
+            let record = Record { requests, ..Record::default() };
+            let words = words(&derive(view(&declared, &Template::Valid, &known, &record), at(100)));
+            assert_eq!(words[0], ready);
+        }
+    }
+
+    #[test]
     fn runs_are_counted_also_when_their_jobs_are_gone() {
         let mut declared = declared();
         declared.status.succeeded = 5;
@@ -210,16 +258,40 @@ mod tests {
     }
 
     #[test]
-    fn a_told_run_whose_job_is_gone_stays_and_one_under_way_was_deleted() {
+    fn a_told_run_whose_job_is_gone_stays() {
         let mut declared = once();
         declared.status = derived(&declared, &Template::Valid, &runs(&[("a", succeeded(1))]));
         let later = derived(&declared, &Template::Valid, &runs(&[]));
         assert_eq!(later.last_run.unwrap().result, Some(RunResult::Succeeded));
+    }
 
-        declared.status = derived(&once(), &Template::Valid, &runs(&[("a", run(1, Stage::Active))]));
-        let later = derived(&declared, &Template::Valid, &runs(&[]));
-        assert_eq!(later.last_run.as_ref().unwrap().result, Some(RunResult::Deleted));
-        assert_eq!(condition(&later, conditions::FAILED).reason, reasons::DELETED);
+    #[test]
+    fn the_newest_runs_are_told_the_newest_first() {
+        let mut declared = declared();
+        let names: Vec<String> = (0..25).map(|second| format!("job-{second:02}")).collect();
+        let some = |seconds: std::ops::Range<usize>| -> BTreeMap<String, RunState> {
+            seconds.map(|second| (names[second].clone(), succeeded(second as i64))).collect()
+        };
+        declared.status = derived(&declared, &Template::Valid, &some(0..20));
+        // The Jobs of the others are gone by now.
+        let told = derived(&declared, &Template::Valid, &some(18..25)).runs;
+        let told: Vec<&str> = told.iter().map(|run| run.job.as_str()).collect();
+        let expected: Vec<&str> = names[15..25].iter().rev().map(String::as_str).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn complete_and_failed_wait_until_a_request_is_completed() {
+        let known = runs(&[("a", succeeded(1))]);
+        let outcome = |requests: Requests| {
+            let record = Record { requests, ..Record::default() };
+            let status = derive(view(&once(), &Template::Valid, &known, &record), at(100));
+            condition(&status, conditions::COMPLETE).status.clone()
+        };
+        let requests = |number, completed, waits| Requests { number, completed, handled: None, waits };
+        assert_eq!(outcome(requests(1, 1, false)), "True");
+        assert_eq!(outcome(requests(1, 0, false)), "False", "`run` is not back yet");
+        assert_eq!(outcome(requests(1, 1, true)), "False", "another one is asked for");
     }
 
     #[test]
@@ -228,7 +300,7 @@ mod tests {
         let known = runs(&[("a", succeeded(1)), ("b", succeeded(1))]);
         declared.status = derived(&declared, &Template::Valid, &known);
         let later = derived(&declared, &Template::Valid, &runs(&[("a", succeeded(1))]));
-        assert_eq!(later.last_run, declared.status.last_run);
+        assert_eq!(later.runs, declared.status.runs);
     }
 
     #[test]

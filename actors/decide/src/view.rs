@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use extendedjob_api::{
-    Cause, ExtendedJobStatus, OutputStatus,
+    Cause, ContainerEnd, ExtendedJobStatus, OutputStatus,
     conditions::{RECONCILING, STALLED},
 };
 use jiff::Timestamp;
@@ -55,10 +55,18 @@ pub struct RunState {
     pub created: Option<Timestamp>,
     /// How far it is.
     pub stage: Stage,
+    /// The number of the request that it is for; 0 for a run that a pod has triggered.
+    pub number: i64,
+    /// How many pods it has used up; 0 while it is under way.
+    pub attempts: u32,
+    /// How the containers of its last pod ended.
+    pub containers: Vec<ContainerEnd>,
     /// The status has told of its end.
     pub told: bool,
     /// What became of its output; `None` while that is open.
     pub output: Option<Settled>,
+    /// Its output is about to be tried for the first time.
+    pub output_is_due: bool,
 }
 
 /// What became of a run's output.
@@ -151,6 +159,31 @@ pub struct Record {
     pub trouble: Option<Trouble>,
     /// Why the ledger was made anew from what is there.
     pub rebuilt: Option<Trouble>,
+    /// How many pods the trigger is about.
+    pub watched: i64,
+    /// The requests for runs that no pod triggers.
+    pub requests: Requests,
+}
+
+/// How the requests of a one-off or an errand stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// How many have been accepted.
+    pub number: i64,
+    /// Up to which all is done.
+    pub completed: i64,
+    /// The value of the annotation that was answered last.
+    pub handled: Option<String>,
+    /// One waits to be accepted.
+    pub waits: bool,
+}
+
+impl Requests {
+    /// Whether the outcome of the last run is not that of the last request.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.waits || self.completed < self.number
+    }
 }
 
 /// How many runs are how far.

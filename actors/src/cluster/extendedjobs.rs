@@ -1,10 +1,12 @@
-//! ExtendedJobs: watched, and their status patched. Nothing else of them is ever written.
+//! ExtendedJobs: watched, their status patched, and an errand's `run` set back. Nothing else of them is ever
+//! written.
 
-use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus};
+use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Run, names};
 use extendedjob_decide::declared::Declared;
-use kube::api::Patch;
+use jiff::Timestamp;
+use kube::{api::Patch, core::Request};
 use serde::{Deserialize, de::Error as _};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{Cluster, Failpoint, Fault, meta::Meta, patching, requests, watch::Source};
 
@@ -19,6 +21,14 @@ pub enum ExtendedJobError {
         /// Why.
         source: Fault,
     },
+    /// Setting `run` back.
+    #[error("can't set run of ExtendedJob {name} back to manually: {source}")]
+    Reset {
+        /// `namespace/name`.
+        name: String,
+        /// Why.
+        source: Fault,
+    },
 }
 
 impl ExtendedJobError {
@@ -26,7 +36,7 @@ impl ExtendedJobError {
     #[must_use]
     pub fn fault(&self) -> &Fault {
         match self {
-            Self::Status { source, .. } => source,
+            Self::Status { source, .. } | Self::Reset { source, .. } => source,
         }
     }
 }
@@ -49,8 +59,41 @@ struct Patched {
     metadata: Meta,
 }
 
+#[derive(Deserialize)]
+struct Managers {
+    metadata: ManagedFields,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ManagedFields {
+    #[serde(default)]
+    managed_fields: Vec<Managed>,
+}
+
+/// Slim `ManagedFieldsEntry`: which manager has set what.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Managed {
+    #[serde(default)]
+    manager: String,
+    #[serde(default)]
+    time: Option<Timestamp>,
+    #[serde(default)]
+    fields_v1: Value,
+}
+
+/// The field manager that has set `spec.run`; the last one, if several have
+/// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>).
+fn run_manager(json: &str) -> Result<Option<String>, serde_json::Error> {
+    let Managers { metadata: ManagedFields { managed_fields } } = serde_json::from_str(json)?;
+    let owns = |entry: &Managed| !entry.fields_v1["f:spec"]["f:run"].is_null();
+    let last = managed_fields.into_iter().filter(owns).max_by_key(|entry| entry.time);
+    Ok(last.map(|entry| entry.manager))
+}
+
 fn decode(json: &str) -> Result<Declared, serde_json::Error> {
-    let Wire { metadata, spec, status } = serde_json::from_str(json)?;
+    let Wire { mut metadata, spec, status } = serde_json::from_str(json)?;
     let created = metadata
         .creation_timestamp
         .ok_or_else(|| serde_json::Error::custom("metadata.creationTimestamp is missing"))?;
@@ -62,12 +105,36 @@ fn decode(json: &str) -> Result<Declared, serde_json::Error> {
         resource_version: metadata.resource_version,
         generation: metadata.generation,
         deleting: metadata.deletion_timestamp.is_some(),
+        requested_at: metadata.annotations.remove(names::RUN_REQUESTED_AT).filter(|at| !at.is_empty()),
+        reset: metadata.annotations.get(names::RESET).and_then(|number| number.parse().ok()),
+        run_manager: if spec.run == Some(Run::Now) { run_manager(json)? } else { None },
         spec,
         status,
     })
 }
 
 impl Cluster {
+    /// Sets `run` back to `manually` after the run for the request `number`, provided that nobody has changed the
+    /// object since; says what it is like then.
+    pub(crate) async fn reset_run(
+        &self,
+        declared: &Declared,
+        number: i64,
+    ) -> Result<Declared, ExtendedJobError> {
+        let error = |source| ExtendedJobError::Reset { name: full_name(declared), source };
+        let patch = json!({
+            "metadata": {
+                "resourceVersion": declared.resource_version,
+                "uid": declared.uid,
+                "annotations": { names::RESET: number.to_string() },
+            },
+            "spec": { "run": Run::Manually },
+        });
+        let request = declared_requests(declared).patch(&declared.name, &patching(), &Patch::Merge(&patch));
+        let reset: Box<RawValue> = self.write(Failpoint::Reset, request).await.map_err(error)?;
+        decode(reset.get()).map_err(|source| error(Fault::Undecodable(source)))
+    }
+
     /// Makes the status of `declared` the given one, provided that nobody has changed the object
     /// since; says its new version.
     pub async fn write_status(
@@ -79,13 +146,26 @@ impl Cluster {
             "metadata": { "resourceVersion": declared.resource_version, "uid": declared.uid },
             "status": merge_patch(&json!(declared.status), &json!(status)),
         });
-        let request = requests("apis/fissile.cloudfoundry.org/v1alpha1", &declared.namespace, "extendedjobs")
-            .patch_subresource("status", &declared.name, &patching(), &Patch::Merge(&patch));
-        let patched: Patched = self.write(Failpoint::Status, request).await.map_err(|source| {
-            ExtendedJobError::Status { name: format!("{}/{}", declared.namespace, declared.name), source }
-        })?;
+        let request = declared_requests(declared).patch_subresource(
+            "status",
+            &declared.name,
+            &patching(),
+            &Patch::Merge(&patch),
+        );
+        let patched: Patched = self
+            .write(Failpoint::Status, request)
+            .await
+            .map_err(|source| ExtendedJobError::Status { name: full_name(declared), source })?;
         Ok(patched.metadata.resource_version)
     }
+}
+
+fn declared_requests(declared: &Declared) -> Request {
+    requests("apis/fissile.cloudfoundry.org/v1alpha1", &declared.namespace, "extendedjobs")
+}
+
+fn full_name(declared: &Declared) -> String {
+    format!("{}/{}", declared.namespace, declared.name)
 }
 
 /// The JSON merge patch (RFC 7386) that turns `from` into `to`: what is gone becomes null.
@@ -102,6 +182,19 @@ fn merge_patch(from: &Value, to: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_set_now_is_known_from_the_managed_fields() {
+        let object = json!({
+            "metadata": { "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [
+                { "manager": "kubectl-create", "time": "2026-01-01T00:00:00Z", "fieldsV1": { "f:spec": { "f:run": {} } } },
+                { "manager": "flux", "time": "2026-01-02T00:00:00Z", "fieldsV1": { "f:spec": { "f:run": {} } } },
+                { "manager": "other", "time": "2026-01-03T00:00:00Z", "fieldsV1": { "f:spec": { "f:suspend": {} } } },
+            ] },
+            "spec": { "run": "now", "template": {} },
+        });
+        assert_eq!(decode(&object.to_string()).unwrap().run_manager.as_deref(), Some("flux"));
+    }
 
     #[test]
     fn a_merge_patch_holds_what_differs_and_nulls_what_is_gone() {

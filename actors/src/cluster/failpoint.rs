@@ -16,6 +16,8 @@ pub(super) enum Failpoint {
     Job,
     /// A status is patched.
     Status,
+    /// An errand's `run` is set back.
+    Reset,
     /// A Job is noted to be settled.
     Mark,
     /// Output is stored.

@@ -1,6 +1,6 @@
 //! Pods: watched slim, in all namespaces; listed whole only for one finished Job.
 
-use extendedjob_api::names;
+use extendedjob_api::{ContainerEnd, names};
 use extendedjob_decide::{
     edges::Edges,
     job::Job,
@@ -66,6 +66,7 @@ struct PodStatus {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ContainerStatus {
+    name: String,
     state: ContainerState,
 }
 
@@ -78,6 +79,8 @@ struct ContainerState {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Terminated {
+    exit_code: i32,
+    reason: String,
     finished_at: Option<Timestamp>,
 }
 
@@ -123,6 +126,8 @@ pub struct EndedPod {
     pub succeeded: bool,
     /// When its last container ended, or if that is not known when it was created.
     pub ended: Option<Timestamp>,
+    /// How its containers ended.
+    pub containers: Vec<ContainerEnd>,
 }
 
 #[derive(Deserialize)]
@@ -163,9 +168,14 @@ fn ended_pod(pod: Wire) -> Option<EndedPod> {
         "Failed" => false,
         _ => return None,
     };
-    let containers = pod.status.container_statuses.iter();
-    let ended = containers.filter_map(|container| container.state.terminated.as_ref()?.finished_at).max();
-    Some(EndedPod { name: pod.metadata.name, succeeded, ended: ended.or(pod.metadata.creation_timestamp) })
+    let containers = pod.status.container_statuses;
+    let finished = |container: &ContainerStatus| container.state.terminated.as_ref()?.finished_at;
+    let ended = containers.iter().filter_map(finished).max().or(pod.metadata.creation_timestamp);
+    let containers = containers.into_iter().filter_map(|ContainerStatus { name, state }| {
+        let Terminated { exit_code, reason, .. } = state.terminated?;
+        Some(ContainerEnd { name, exit_code, reason })
+    });
+    Some(EndedPod { name: pod.metadata.name, succeeded, ended, containers: containers.collect() })
 }
 
 #[cfg(test)]

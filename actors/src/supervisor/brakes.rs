@@ -18,6 +18,8 @@ pub struct Limits {
     pub pod: Limit,
     /// Of one ExtendedJob.
     pub all: Limit,
+    /// At the request of someone, of one ExtendedJob.
+    pub requests: Limit,
 }
 
 /// The buckets; those of pods that are full are forgotten.

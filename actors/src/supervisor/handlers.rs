@@ -10,12 +10,15 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 
-use super::{Revive, Runs, Supervisor, problems};
+use super::{
+    Revive, Supervisor, problems,
+    runs::{Runs, was_told},
+};
 use crate::{
     lifeline::ChildEnded,
     messages::{
         BookNews, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
-        RunNews, Sighted, SubscribeJobs,
+        PodsWatched, RunNews, Sighted, SubscribeJobs,
     },
 };
 
@@ -44,21 +47,26 @@ impl Handler<JobsAtFirst> for Supervisor {
     fn handle(&mut self, JobsAtFirst(jobs): JobsAtFirst, ctx: &mut Self::Context) {
         let mut runs = Runs::default();
         for job in &jobs {
-            runs.adopt(&self.declared, job);
+            // What nobody has told of ends now.
+            runs.adopt(
+                &self.declared,
+                job,
+                job.end.as_ref().filter(|_| was_told(&self.declared.status, job)),
+            );
         }
         runs.gone = Gone::beyond(&self.declared.status, &runs.states);
+        runs.adopt_deleted(&self.declared.status);
         self.runs = Some(runs);
         for job in &jobs {
-            if job.end.is_none() {
-                self.start_runner(&job.name, None, ctx);
-            } else if !job.settled {
+            self.start_runner(&job.name, None, ctx);
+            if self.runners.get(&job.name).is_none() && !job.settled {
                 self.write_output(job, ctx);
             }
             if self.declared.spec.triggers.is_none() {
                 self.desk.adopt(&job.name, 0);
             }
         }
-        self.take_up_once(ctx);
+        self.advance(ctx);
         self.start_watcher(ctx);
     }
 }
@@ -67,6 +75,9 @@ impl Handler<Edited> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, Edited(declared): Edited, ctx: &mut Self::Context) {
+        if declared.is_older_than(&self.declared) {
+            return;
+        }
         let before: Arc<Declared> = std::mem::replace(&mut self.declared, declared);
         if self.declared.deleting {
             self.wind_up();
@@ -136,6 +147,15 @@ impl Handler<BookNews> for Supervisor {
     }
 }
 
+impl Handler<PodsWatched> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, PodsWatched { pods, .. }: PodsWatched, ctx: &mut Self::Context) {
+        self.watched = i64::try_from(pods).unwrap_or(i64::MAX);
+        self.report_later(ctx);
+    }
+}
+
 impl Handler<JobSeen> for Supervisor {
     type Result = ();
 
@@ -168,7 +188,7 @@ impl Handler<JobGone> for Supervisor {
         if let Some(runner) = self.runners.get(&job.name) {
             runner.do_send(JobGone(job));
         } else if runs.states.get(&job.name).is_some_and(|run| run.stage == Stage::Active) {
-            self.run_ended(&job, job.end.as_ref(), ctx);
+            self.run_ended(&job, job.end.as_ref(), vec![], ctx);
         }
     }
 }
@@ -181,7 +201,9 @@ impl Handler<RunNews> for Supervisor {
             RunNews::Started { job, made_now } => self.run_started(&job, made_now, ctx),
             RunNews::Hindered { job, trouble } => self.run_hindered(&job, trouble, ctx),
             RunNews::Forsaken { job } => self.run_forsaken(&job, ctx),
-            RunNews::Ended { job, end } => self.run_ended(&job, end.as_ref(), ctx),
+            RunNews::Ended { job, end, containers } => {
+                self.run_ended(&job, end.as_ref(), containers, ctx);
+            }
         }
     }
 }
@@ -198,6 +220,7 @@ impl Handler<OutputSettled> for Supervisor {
             self.reporter.to_mark.extend(runs.jobs.get(&job).cloned());
         }
         let Some(state) = runs.states.get_mut(&job) else { return };
+        state.output_is_due = false;
         if state.output.as_ref() == Some(&settled) {
             return self.advance(ctx);
         }

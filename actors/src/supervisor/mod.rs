@@ -7,6 +7,7 @@ mod handlers;
 mod ledger;
 mod outputs;
 mod reporter;
+mod requests;
 mod runs;
 mod starting;
 mod template_check;
@@ -32,8 +33,8 @@ use tracing::error;
 
 pub use self::brakes::Limits;
 use self::{
-    brakes::Brakes, cleanup::Cleanup, ledger::Keeper, reporter::Reporter, runs::Runs, starting::Hindrances,
-    template_check::TemplateCheck,
+    brakes::Brakes, cleanup::Cleanup, ledger::Keeper, reporter::Reporter, requests::Requests, runs::Runs,
+    starting::Hindrances, template_check::TemplateCheck,
 };
 use crate::{
     children::Children,
@@ -75,8 +76,11 @@ pub(crate) struct Supervisor {
     keeper: Keeper,
     /// The ledger of the operator before this one, until it is known how far that got.
     restoring: Option<Ledger>,
+    /// How many pods the trigger is about.
+    watched: i64,
     brakes: Brakes,
     hindrances: Hindrances,
+    requests: Requests,
     watcher: Children<(), TriggerWatcher>,
     runners: Children<String, JobRunner>,
     writers: Children<Target, OutputWriter>,
@@ -106,8 +110,10 @@ impl Supervisor {
             desk: Desk::default(),
             keeper: Keeper::default(),
             restoring: None,
+            watched: declared.status.watched_pods,
             brakes: Brakes::new(around.limits),
             hindrances: Hindrances::default(),
+            requests: Requests::default(),
             watcher: Children::default(),
             runners: Children::default(),
             writers: Children::default(),
@@ -143,7 +149,8 @@ impl Supervisor {
             let supervisor = Superior {
                 sighted: me.clone().recipient(),
                 fire: me.clone().recipient(),
-                book: me.recipient(),
+                book: me.clone().recipient(),
+                watched: me.recipient(),
             };
             let watcher = TriggerWatcher {
                 declared,

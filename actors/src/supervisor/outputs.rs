@@ -52,6 +52,7 @@ impl Supervisor {
             let is_there = jobs.contains_key(job);
             if !is_there && states.get(job).is_none_or(|run| run.stage != Stage::Active) {
                 busy.remove(job);
+                states.entry(job.clone()).and_modify(|run| run.output_is_due = false);
             }
             is_there
         });
@@ -63,6 +64,7 @@ impl Supervisor {
             {
                 runs.busy.remove(&job.name);
                 runs.unsettled.remove(&job.name);
+                runs.states.entry(job.name.clone()).and_modify(|run| run.output_is_due = false);
                 self.reporter.to_mark.push(Arc::clone(job));
             }
         }

@@ -11,6 +11,7 @@ use extendedjob_decide::{
     declared::Declared,
     fault::Class,
     job::Job,
+    requests::Request,
     retry::Backoff,
     status,
     view::{Record, Stage, View},
@@ -24,9 +25,13 @@ use crate::cluster::{events::Severity, extendedjobs::ExtendedJobError, ledgers};
 /// The least time between two writes of one status.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// What is not worth a write of its own is told after so long, if nothing else is.
+const LAZY: Duration = Duration::from_secs(60);
+
 /// The write that is under way, if any.
 pub(super) struct Reporter {
     turn: Turn,
+    is_lazy: bool,
     backoff: Backoff,
     /// Transitions that were absorbed by a later one.
     absorbed: i64,
@@ -41,16 +46,22 @@ struct Told {
     ended: Vec<String>,
     /// What became of the output of these.
     settled: Vec<Arc<Job>>,
+    /// That this request is accepted.
+    accepted: Option<Request>,
 }
 
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct PauseOver;
 
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct LazyOver;
+
 impl Reporter {
     pub(super) fn new(declared: &Declared) -> Self {
         let absorbed = declared.status.merged;
-        Self { turn: Turn::Idle, backoff: Backoff::default(), absorbed, to_mark: vec![] }
+        Self { turn: Turn::Idle, is_lazy: false, backoff: Backoff::default(), absorbed, to_mark: vec![] }
     }
 }
 
@@ -62,11 +73,20 @@ impl Supervisor {
         }
     }
 
+    /// The same, but not at once.
+    pub(super) fn report_later(&mut self, ctx: &mut Context<Self>) {
+        if !self.reporter.is_lazy {
+            self.reporter.is_lazy = true;
+            ctx.notify_later(LazyOver, LAZY);
+        }
+    }
+
     fn write_status(&mut self, ctx: &mut Context<Self>) {
         // Before all Jobs, the template and the baseline are known, there is nothing true to say.
         let based = self.desk.is_for(&self.terms()) && self.desk.may_start();
         let known = self.declared.spec.triggers.is_none() || based || self.keeper.trouble.is_some();
-        if self.declared.deleting || self.check.is_in_flight() || !known {
+        let is_at_work = self.check.is_in_flight() || self.requests.is_at_work();
+        if self.declared.deleting || is_at_work || !known {
             return;
         }
         let record = self.record();
@@ -80,10 +100,15 @@ impl Supervisor {
             record: &record,
         };
         let status = status::derive(view, Timestamp::now());
-        let ended = runs.states.iter().filter(|(_, run)| !run.told && run.stage != Stage::Active);
+        let open = self.job_of_open_request(&record.requests);
+        let ended = runs
+            .states
+            .iter()
+            .filter(|(job, run)| !run.told && run.stage != Stage::Active && open.as_ref() != Some(*job));
         let told = Told {
             ended: ended.map(|(job, _)| job.clone()).collect(),
             settled: std::mem::take(&mut self.reporter.to_mark),
+            accepted: self.requests.accepting.clone(),
         };
         if status == self.declared.status {
             return self.has_told(told, ctx);
@@ -112,11 +137,11 @@ impl Supervisor {
         match version {
             Ok(resource_version) => {
                 self.reporter.backoff.reset();
-                self.has_told(told, ctx);
                 // What the watch has told since is newer than this answer.
                 if Arc::ptr_eq(sent, &self.declared) {
                     self.declared = Arc::new(Declared { resource_version, status, ..Declared::clone(sent) });
                 }
+                self.has_told(told, ctx);
             }
             Err(error) => {
                 self.reporter.to_mark.extend(told.settled);
@@ -141,12 +166,17 @@ impl Supervisor {
         let stored = self.keeper.book_written && self.desk.may_start() && self.desk.baseline().is_some();
         let name = || stored.then(|| ledgers::name(&self.declared));
         let trouble = self.keeper.trouble.as_ref().or_else(|| self.hindrances.first());
+        let trouble = trouble.or(self.requests.trouble.as_ref());
+        let requests = self.requests_told();
+        let pending = self.desk.len() + usize::from(requests.waits);
         Record {
             ledger: self.declared.status.ledger.clone().or_else(name),
-            pending: i64::try_from(self.desk.len()).unwrap_or(i64::MAX),
+            pending: i64::try_from(pending).unwrap_or(i64::MAX),
             absorbed: self.reporter.absorbed,
             trouble: trouble.cloned(),
             rebuilt: self.keeper.rebuilt.clone(),
+            watched: self.watched,
+            requests,
         }
     }
 
@@ -162,6 +192,9 @@ impl Supervisor {
             self.clean_up_later(ctx);
         }
         self.mark(told.settled, ctx);
+        if let Some(request) = told.accepted {
+            self.request_accepted(request, ctx);
+        }
     }
 
     /// Notes on Jobs that what became of their output has been told.
@@ -206,6 +239,15 @@ impl Supervisor {
         let job = job.map(str::to_owned);
         let publishing = async move { cluster.publish(&declared, severity, reason, job, note).await };
         ctx.spawn(publishing.into_actor(self));
+    }
+}
+
+impl Handler<LazyOver> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: LazyOver, ctx: &mut Self::Context) {
+        self.reporter.is_lazy = false;
+        self.report(ctx);
     }
 }
 

@@ -6,12 +6,12 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context};
-use extendedjob_api::{Mode, conditions::reasons};
+use extendedjob_api::{ContainerEnd, ExtendedJobStatus, RunResult, conditions::reasons};
 use extendedjob_decide::{
     declared::Declared,
-    desk::Brake,
     job::{End, Job},
     run::{self, Run},
+    status::RUNS,
     view::{Gone, RunState, Stage, Template},
 };
 
@@ -37,18 +37,45 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    /// Takes up runs that an earlier operator has told to be under way, and whose Jobs are gone.
+    pub(super) fn adopt_deleted(&mut self, status: &ExtendedJobStatus) {
+        let running = status.runs.iter().filter(|run| run.result == Some(RunResult::Running));
+        for run in running.filter(|run| !self.jobs.contains_key(&run.job)) {
+            let state = RunState {
+                cause: run.cause.clone(),
+                created: run.start_time.as_ref().map(|time| time.0),
+                stage: Stage::Deleted,
+                number: run.number,
+                attempts: 0,
+                containers: vec![],
+                told: false,
+                output: None,
+                output_is_due: false,
+            };
+            self.states.insert(run.job.clone(), state);
+        }
+    }
+
     /// Takes up a Job that is there, whoever made it.
-    pub(super) fn adopt(&mut self, declared: &Declared, job: &Arc<Job>) {
-        let stage = match &job.end {
-            Some(end) => Stage::of(end),
-            None => Stage::Active,
-        };
+    pub(super) fn adopt(&mut self, declared: &Declared, job: &Arc<Job>, end: Option<&End>) {
+        let stage = end.map_or(Stage::Active, Stage::of);
         if stage == Stage::Active {
             self.busy.insert(job.name.clone());
         }
         self.jobs.insert(job.name.clone(), Arc::clone(job));
         let cause = run::cause_of(declared, job);
-        let state = RunState { cause, created: job.created, stage, told: false, output: None };
+        let attempts = if stage == Stage::Active { 0 } else { job.attempts };
+        let state = RunState {
+            cause,
+            created: job.created,
+            stage,
+            number: run::number_of(job),
+            attempts,
+            containers: vec![],
+            told: false,
+            output: None,
+            output_is_due: false,
+        };
         self.states.insert(job.name.clone(), state);
     }
 
@@ -63,18 +90,20 @@ impl Runs {
     }
 }
 
-impl Supervisor {
-    /// A run that no pod triggers: the one of a one-off, unless an earlier operator told of it.
-    pub(super) fn take_up_once(&mut self, ctx: &mut Context<Self>) {
-        if self.declared.mode() == Some(Mode::Once) && self.declared.status.last_run.is_none() {
-            let run = Run::once(&self.declared);
-            if !self.desk.knows(&run.job) {
-                self.desk.fire(run, 0, None, Brake::Closed);
-            }
+/// Whether the status tells that the Job has ended. It names the newest runs only; of older ones that is taken for
+/// granted.
+pub(super) fn was_told(status: &ExtendedJobStatus, job: &Job) -> bool {
+    match status.runs.iter().find(|run| run.job == job.name) {
+        Some(run) => run.result != Some(RunResult::Running),
+        None => {
+            let oldest = status.runs.last();
+            let oldest = oldest.map(|run| (run.start_time.as_ref().map(|time| time.0), &run.job));
+            status.runs.len() >= RUNS && oldest > Some((job.created, &job.name))
         }
-        self.advance(ctx);
     }
+}
 
+impl Supervisor {
     /// Starts the runner that makes the Job of `run`, or follows the Job that is there.
     pub(super) fn start_runner(&mut self, job: &str, run: Option<Run>, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
@@ -98,7 +127,7 @@ impl Supervisor {
     pub(super) fn run_started(&mut self, job: &Arc<Job>, made_now: bool, ctx: &mut Context<Self>) {
         let Some(runs) = &mut self.runs else { return };
         let because = self.desk.waiting(&job.name).map(Run::because);
-        runs.adopt(&self.declared, job);
+        runs.adopt(&self.declared, job, None);
         let receipts = self.desk.adopt(&job.name, 0);
         self.settle(receipts);
         self.hindrances.passed(&job.name);
@@ -121,15 +150,24 @@ impl Supervisor {
         let receipts = self.desk.drop_run(job);
         self.settle(receipts);
         self.no_longer_hindered(job);
+        self.requests.is_forsaken = true;
         self.advance(ctx);
     }
 
     /// A run is over; without an `end` someone deleted its Job.
-    pub(super) fn run_ended(&mut self, job: &Arc<Job>, end: Option<&End>, ctx: &mut Context<Self>) {
+    pub(super) fn run_ended(
+        &mut self,
+        job: &Arc<Job>,
+        end: Option<&End>,
+        containers: Vec<ContainerEnd>,
+        ctx: &mut Context<Self>,
+    ) {
         self.runners.let_go(&job.name);
         let Some(runs) = &mut self.runs else { return };
         let Some(state) = runs.states.get_mut(&job.name) else { return };
         state.stage = end.map_or(Stage::Deleted, Stage::of);
+        state.attempts = job.attempts;
+        state.containers = containers;
         let about = job.pod_name.as_ref().map_or_else(String::new, |pod| format!(" for pod {pod}"));
         match &state.stage {
             Stage::Deleted => {
@@ -143,10 +181,14 @@ impl Supervisor {
             }
             _ => {}
         }
-        if !self.write_output(job, ctx)
-            && let Some(runs) = &mut self.runs
-        {
-            runs.busy.remove(&job.name);
+        let is_due = self.write_output(job, ctx);
+        if let Some(runs) = &mut self.runs {
+            if !is_due {
+                runs.busy.remove(&job.name);
+            }
+            if let Some(state) = runs.states.get_mut(&job.name) {
+                state.output_is_due = is_due;
+            }
         }
         self.advance(ctx);
     }
@@ -156,11 +198,13 @@ impl Supervisor {
     pub(super) fn job_appeared(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
         if self.desk.waiting(&job.name).is_none() {
-            let is_over = runs.states.contains_key(&job.name) || self.declared.spec.triggers.is_none();
+            let is_triggered = self.declared.spec.triggers.is_some();
+            let is_completed = run::number_of(job) <= self.declared.status.completed_run_number;
+            let is_over = runs.states.contains_key(&job.name) || !is_triggered && is_completed;
             if is_over && !job.deleting {
                 return self.delete_stray(job, ctx);
             }
-            if is_over || job.term < self.around.cluster.term().number() {
+            if is_over || is_triggered && job.term < self.around.cluster.term().number() {
                 if !job.deleting {
                     self.cleanup.strays.insert(job.uid.clone(), Arc::clone(job));
                     self.clean_up_later(ctx);
@@ -169,8 +213,5 @@ impl Supervisor {
             }
         }
         self.run_started(job, false, ctx);
-        if let Some(end) = &job.end {
-            self.run_ended(job, Some(end), ctx);
-        }
     }
 }

@@ -87,6 +87,7 @@ struct LookAgain;
 impl Supervisor {
     /// Starts the runs that may start, and has the others written down.
     pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
+        self.take_up_requests(ctx);
         self.start_runs(ctx);
         self.look_at_brakes(ctx);
         self.write_ledger(ctx);
@@ -157,7 +158,7 @@ impl Supervisor {
         stalled || self.check.is_in_flight()
     }
 
-    fn may_not_start(&self) -> bool {
+    pub(super) fn may_not_start(&self) -> bool {
         self.is_held() || self.declared.spec.suspend
     }
 

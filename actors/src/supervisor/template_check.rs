@@ -47,7 +47,7 @@ impl Supervisor {
     fn ask_about_template(&mut self, ctx: &mut Context<Self>) {
         self.check.asked += 1;
         let asked = self.check.asked;
-        let run = Run::once(&self.declared);
+        let run = Run::on_trial(&self.declared);
         let job = match build(&self.declared, &run) {
             Ok(job) => job,
             Err(error) => return self.template_checked(Template::Invalid(error.to_string()), ctx),

@@ -188,7 +188,7 @@ impl Stage {
             jobs.do_send(Says(observation));
         }
         let limit = Limit { burst: 20, every: Duration::from_secs(30) };
-        let limits = Limits { pod: limit, all: limit };
+        let limits = Limits { pod: limit, all: limit, requests: limit };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
         let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs: jobs.clone() };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
@@ -245,6 +245,9 @@ fn declared() -> Declared {
         generation: 1,
         created: created(),
         deleting: false,
+        requested_at: None,
+        reset: None,
+        run_manager: None,
         spec: serde_json::from_str(&spec.to_string()).unwrap(),
         status: Default::default(),
     }

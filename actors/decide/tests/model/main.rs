@@ -21,6 +21,7 @@ mod explorer;
 mod invariants;
 mod memo;
 mod operator;
+mod requests;
 mod steps;
 mod world;
 
@@ -30,6 +31,7 @@ use extendedjob_decide::pod::Status::{False, True};
 use self::{
     explorer::explore,
     operator::Mutant,
+    requests::Requests,
     steps::{Model, Prompt, Slow},
     world::{Life, Spent, declared, life},
 };
@@ -261,6 +263,35 @@ fn a_status_that_comes_late_and_an_answer_that_is_lost_with_a_crash() {
     let slow = Slow { status: true, job: true, ..Slow::default() };
     let faults = Spent { crashes: 1, losses: 1, ..Spent::default() };
     holds("slow status", &Model { lives: vec![life(&[(True, 1)])], slow, faults, ..model(When::Ready) });
+}
+
+#[test]
+fn requests_with_two_crashes_and_a_lost_answer() {
+    for run in ["once", "manually", "now"] {
+        let asked = Requests { run, nows: 2, manuallys: 1, values: 1, deletions: 1, ..Requests::default() };
+        let requests = Requests { crashes: 2, losses: 1, ..asked };
+        let found = explore(&requests, STATES_MAX);
+        println!("requests of {run}: {} states", found.states);
+        if let Some(wrong) = found.wrong {
+            panic!("{run}: {}\n{}", wrong.rule, wrong.way.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn each_broken_rule_of_requests_is_noticed() {
+    for (mutant, rule) in [
+        (requests::Mutant::NoPrecondition, "(3)"),
+        (requests::Mutant::StartsBeforeAccepted, "(1)"),
+        (requests::Mutant::ResetUnnoted, "(1)"),
+        (requests::Mutant::CleanIgnoresStatus, "(1)"),
+    ] {
+        let model = Requests { run: "manually", nows: 2, manuallys: 1, crashes: 1, ..Requests::default() };
+        let found = explore(&Requests { mutant: Some(mutant), ..model }, STATES_MAX);
+        let wrong = found.wrong.map_or("nothing".to_owned(), |wrong| wrong.rule);
+        println!("{mutant:?}: {} states: {wrong}", found.states);
+        assert!(wrong.starts_with(rule), "{mutant:?}: {wrong}");
+    }
 }
 
 /// That a mutant breaks this rule is found.

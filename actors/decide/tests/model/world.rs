@@ -212,6 +212,9 @@ pub(crate) fn declared(when: When, suspend: bool, created: i64) -> Declared {
         generation: 1,
         created: at(created),
         deleting: false,
+        requested_at: None,
+        reset: None,
+        run_manager: None,
         spec,
         status: ExtendedJobStatus::default(),
     }

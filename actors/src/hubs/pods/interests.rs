@@ -1,14 +1,17 @@
 //! Which watchers a pod can concern, found by namespace and label.
 
-use std::collections::{BTreeSet, HashMap, hash_map::Entry};
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use extendedjob_decide::{
     pod::{Pod, Version},
     selector::IndexTerms,
-    transition::Trigger,
+    transition::{Move, Trigger, What},
 };
 
-use crate::messages::{BookNews, PodSubscriber};
+use crate::messages::{BookNews, PodSubscriber, PodsWatched};
 
 /// The triggers of all ExtendedJobs that have one, by the ExtendedJobs' UIDs.
 #[derive(Default)]
@@ -26,6 +29,8 @@ pub(super) struct Interest {
     /// It waits for word that what was there at this version, when it made the subscription of this
     /// number, is in the book.
     pub(super) awaits_book: Option<(Version, u64)>,
+    /// How many pods there are that concern it, and the number of its subscription.
+    pub(super) watched: (usize, u64),
 }
 
 /// The owners of one namespace, by the labels that can concern them.
@@ -89,6 +94,28 @@ impl Interests {
             Some((subscriber, number))
         });
         told.collect()
+    }
+
+    /// Counts the pods that concern each owner, and tells them.
+    pub(super) fn count(&mut self, moved: &Move) {
+        let Move { before, after, what, .. } = moved;
+        let before = before.as_ref();
+        if *what != What::Vanished && before.is_some_and(|before| before.labels == after.labels) {
+            return;
+        }
+        let owners = |pod: Option<&Arc<Pod>>| -> BTreeSet<String> {
+            pod.map(|pod| self.in_pod(pod).into_iter().map(|(owner, _)| owner).collect()).unwrap_or_default()
+        };
+        let was = owners(before);
+        let is = owners(Some(after).filter(|_| *what != What::Vanished));
+        for owner in was.symmetric_difference(&is) {
+            let Some(interest) = self.by_owner.get_mut(owner) else { continue };
+            let (pods, number) = &mut interest.watched;
+            *pods = if is.contains(owner) { *pods + 1 } else { pods.saturating_sub(1) };
+            if let Some(subscriber) = &interest.subscriber {
+                subscriber.watched.do_send(PodsWatched { number: *number, pods: *pods });
+            }
+        }
     }
 
     /// Tells those who wait for the book why it is not written.

@@ -39,8 +39,8 @@ use crate::{
     cluster::{Cluster, pods},
     lifeline::{Lifeline, stops_when_told},
     messages::{
-        BeginPods, Breach, Expect, PodMoved, PodsAtFirst, Settled, Sight, StandBy, SubscribePods, TermBroken,
-        Unexpect,
+        BeginPods, Breach, Expect, PodMoved, PodsAtFirst, PodsWatched, Settled, Sight, StandBy,
+        SubscribePods, TermBroken, Unexpect,
     },
     operator::{List, Readiness},
 };
@@ -223,6 +223,10 @@ impl PodHub {
         {
             book.note(pod, moved.what == What::Vanished, moved.seen);
         }
+        if self.tracker.is_complete() && self.keeping.is_some() {
+            self.interests.count(moved);
+        }
+        let interested = self.interests.in_pod(pod);
         if moved.what != What::Altered && self.keeping.is_some() {
             for (owner, interest) in interested {
                 let receipt = self.deliveries.deliver(&owner, moved.clone());
@@ -294,13 +298,16 @@ impl PodHub {
         if sight != Sight::Again {
             self.note_present(&namespace, &trigger);
         }
+        let watched = self.tracker.pods().filter(|pod| pod.namespace == namespace && trigger.concerns(pod));
+        let watched = (watched.count(), number);
+        subscriber.watched.do_send(PodsWatched { number, pods: watched.0 });
         subscriber.at_first.do_send(PodsAtFirst { number, pods, position, lost });
         for (receipt, moved) in self.deliveries.of(&owner) {
             subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
         }
         let (subscriber, awaits_book) = (Some(subscriber), Some((since, number)));
         self.interests
-            .set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book });
+            .set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book, watched });
         self.book_is_written(&namespace);
     }
 }
@@ -405,7 +412,8 @@ impl Handler<Expect> for PodHub {
                 let position = self.keeping.as_ref().map_or(0, |_| self.tracker.position());
                 self.deliveries.hold(&owner, position);
             }
-            let interest = Interest { namespace, trigger, subscriber: None, awaits_book: None };
+            let (subscriber, awaits_book, watched) = (None, None, (0, 0));
+            let interest = Interest { namespace, trigger, subscriber, awaits_book, watched };
             self.interests.set(owner, interest);
         }
     }
