@@ -57,13 +57,18 @@ pub(crate) fn build_operator(profile: Profile) -> Result<PathBuf> {
     build(profile, [OPERATOR]).map(|[operator]| operator)
 }
 
-/// Builds programs, each named as its package, and says where their binaries are. Together, because what cargo
+/// Builds the plugin for kubectl, and says where its binary is.
+pub(crate) fn build_plugin() -> Result<PathBuf> {
+    build(Profile::Dev, [PLUGIN]).map(|[plugin]| plugin)
+}
+
+/// Builds programs, and says where their binaries are. Together, because what cargo
 /// tells dependencies apart by are also the features that all programs of one command want: on its own, a
 /// program that wants fewer than the operator would have them built once more.
 pub(crate) fn build<const N: usize>(profile: Profile, programs: [&str; N]) -> Result<[PathBuf; N]> {
     let mut command = compiling("build")?;
     command.args(["--profile", profile.name()]);
-    command.args(programs.iter().flat_map(|program| ["--package", program, "--bin", program]));
+    command.args(programs.iter().flat_map(|program| ["--package", package_of(program), "--bin", program]));
     // Cargo knows where it puts things, whatever the user's settings; so let it say.
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| process::cannot_start(&command))?;
@@ -87,6 +92,14 @@ pub(crate) fn build<const N: usize>(profile: Profile, programs: [&str; N]) -> Re
 
 /// The name of the operator's binary.
 pub(crate) const OPERATOR: &str = "extendedjob-operator";
+
+/// The name of the plugin's binary, by which kubectl finds it.
+const PLUGIN: &str = "kubectl-ejob";
+
+/// All programs but the plugin are named as their packages.
+fn package_of(program: &str) -> &str {
+    if program == PLUGIN { OPERATOR } else { program }
+}
 
 /// The path of a program, if this message of cargo tells of one.
 fn executable(message: &str) -> Option<PathBuf> {

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 use clap::Args;
 
-use crate::cargo::{Profile, cargo, compiling};
+use crate::cargo::{Profile, build_plugin, cargo, compiling};
 use crate::libtest::{self, Count};
 use crate::steps::Steps;
 use crate::target::{Target, Which};
@@ -113,6 +113,7 @@ fn end_to_end(target: &Target, filter: &[String]) -> Result<Command> {
     // More than there are cores: these tests mostly wait.
     command.args(["--package", "e2e", "--", "--test-threads=6"]).args(filter);
     command.env("EXTENDEDJOB_KUBECONFIG", target.kubeconfig()?).env("EXTENDEDJOB_CONTEXT", target.context());
+    command.env("EXTENDEDJOB_PLUGIN", build_plugin()?);
     if let Target::Local(_, name) = target {
         // Only here can tests kill containers and stop parts of the control plane.
         command.env("EXTENDEDJOB_CLUSTER", name);
