@@ -64,6 +64,12 @@ impl Kubectl {
         }
     }
 
+    /// What the plugin `kubectl ejob` prints, and how it ends.
+    pub fn ejob(&self, args: &[&str]) -> Result<Output> {
+        let mut command = target::plugin(args)?;
+        command.arg("--namespace").arg(&self.namespace).output().context("kubectl can't be started")
+    }
+
     fn output(&self, args: &[&str], input: &str) -> Result<Output> {
         let mut command = self.command(args)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,18 +1,40 @@
 //! Which cluster the tests may touch: the one that the environment names, never the current context.
 
 use std::env;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 /// A kubectl command that can reach no cluster but the one under test.
 pub(crate) fn kubectl() -> Result<Command> {
+    let mut command = program()?;
+    choose_cluster(&mut command)?;
+    Ok(command)
+}
+
+/// The same with the plugin `ejob`, before whose name no flag may stand.
+pub(crate) fn plugin(args: &[&str]) -> Result<Command> {
+    let plugin = PathBuf::from(required("EXTENDEDJOB_PLUGIN")?);
+    let folders = plugin.parent().map(Path::to_path_buf).into_iter();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(folders.chain(env::split_paths(&path)))?;
+    let mut command = program()?;
+    command.env("PATH", path).arg("ejob").args(args);
+    choose_cluster(&mut command)?;
+    Ok(command)
+}
+
+fn program() -> Result<Command> {
     // A machine that has only the local cluster has only the kubectl that was built with it.
     let of_cluster = local_cluster()?.map(|cluster| cluster.kubectl().get_program().to_owned());
-    let mut command = Command::new(of_cluster.unwrap_or_else(|| "kubectl".into()));
+    Ok(Command::new(of_cluster.unwrap_or_else(|| "kubectl".into())))
+}
+
+fn choose_cluster(command: &mut Command) -> Result<()> {
     command.arg("--kubeconfig").arg(required("EXTENDEDJOB_KUBECONFIG")?);
     command.arg("--context").arg(required("EXTENDEDJOB_CONTEXT")?);
-    Ok(command)
+    Ok(())
 }
 
 /// The local cluster that is under test, if it is one: its containers can be killed.

@@ -2,14 +2,17 @@
 
 mod brakes;
 mod concurrency;
+mod errand;
 mod faults;
 mod history;
+mod job_kinds;
 mod leaders;
 mod ledger;
 mod lifecycle;
 mod names;
 mod once;
 mod output;
+mod plugin;
 mod policy;
 mod refusals;
 mod restarts;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -20,6 +20,11 @@ pub(crate) fn triggered(when: &str) -> Value {
 /// The spec of one that runs once.
 pub(crate) fn once() -> Value {
     json!({"run": "once", "template": parked()})
+}
+
+/// The spec of one that someone has asked for, and that keeps no Job.
+pub(crate) fn errand() -> Value {
+    json!({"run": "now", "successfulRunsHistoryLimit": 0, "template": parked()})
 }
 
 fn parked() -> Value {
@@ -66,6 +71,21 @@ impl Namespace {
     /// Waits until none of its runs waits to be started.
     pub(crate) async fn until_nothing_is_pending(&self, name: &str) -> Result<()> {
         self.until(name, "no pending run", |seen| seen["status"]["pending"].as_u64().unwrap_or(0) == 0).await
+    }
+
+    /// Asks for a run of an errand.
+    pub(crate) async fn set_to_now(&self, name: &str) -> Result<()> {
+        let (extended_jobs, params) = (self.extended_jobs(), PatchParams::default());
+        let patch = Patch::Merge(json!({"spec": {"run": "now"}}));
+        answered("set run to now", || extended_jobs.patch(name, &params, &patch)).await.map(drop)
+    }
+
+    /// Waits until so many requests are completed, and `run` is back.
+    pub(crate) async fn until_completed(&self, name: &str, requests: u64) -> Result<()> {
+        self.until(name, "a completed request", |seen| {
+            seen["status"]["completedRunNumber"] == requests && seen["spec"]["run"] == "manually"
+        })
+        .await
     }
 
     async fn until(&self, name: &str, wanted: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {

@@ -30,7 +30,7 @@ const WRITES: [(&str, u32); 12] = [
 ];
 /// The write for which containers have to say something.
 const REALLY_RUN: &str = "output";
-const STAGES: [&str; 3] = ["before", "unanswered", "after"];
+pub(super) const STAGES: [&str; 3] = ["before", "unanswered", "after"];
 
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {

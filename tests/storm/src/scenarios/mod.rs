@@ -6,6 +6,7 @@ mod downtime;
 mod idle_restart;
 mod leaders;
 mod queue;
+mod request_crashes;
 mod stopped_leader;
 
 use std::fmt;
@@ -29,6 +30,8 @@ pub(crate) enum Scenario {
     Downtime410,
     /// The operator crashes before and after each kind of write, and before its answer
     CrashPoints,
+    /// The same at each step of an errand
+    RequestCrashes,
     /// Runs wait for each other, and the operator is killed while they do
     Queue,
     /// One leader after the other is killed
@@ -57,6 +60,7 @@ impl Scenario {
             Self::Downtime => downtime::with_a_resumed_watch(stage).await,
             Self::Downtime410 => downtime::with_a_gap(stage).await,
             Self::CrashPoints => crash_points::play(stage).await,
+            Self::RequestCrashes => request_crashes::play(stage).await,
             Self::Queue => queue::play(stage).await,
             Self::Leaders => leaders::play(stage).await,
             Self::StoppedLeader => stopped_leader::play(stage).await,

@@ -1,0 +1,135 @@
+//! The plugin, as kubectl runs it.
+
+use std::process::Output;
+
+use anyhow::Result;
+use e2e::{Namespace, extended_job, pod, scenario, template};
+use serde_json::{Value, json};
+
+/// An errand that runs this script.
+fn errand(ns: &Namespace, name: &str, template: Value) -> Result<()> {
+    ns.declare(extended_job(name).with("/run", json!("manually")).running(template))
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn run_waits_for_the_run_and_ends_with_its_exit_code() -> Result<()> {
+    scenario(|ns| {
+        errand(ns, "fine", template::script("true"))?;
+        errand(ns, "broken", template::script("exit 42"))?;
+        for (errand, code) in [("fine", 0), ("broken", 42)] {
+            let ended = ns.kubectl.ejob(&["run", errand, "--wait", "--timeout", "90s"])?;
+            assert_eq!(ended.status.code(), Some(code), "{errand}: {}", complaint(&ended));
+            let seen = ns.kubectl.get(&["extendedjob", errand])?;
+            assert_eq!((&seen["spec"]["run"], &seen["status"]["runNumber"]), (&json!("manually"), &json!(1)));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn run_prints_what_the_pod_writes_while_it_runs() -> Result<()> {
+    scenario(|ns| {
+        errand(ns, "speaker", template::script("echo one; sleep 5; echo two"))?;
+        let ended = ns.kubectl.ejob(&["run", "speaker", "--logs", "--timeout", "90s"])?;
+        assert!(ended.status.success(), "{}", complaint(&ended));
+        assert_eq!(printed(&ended), "one\ntwo\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn run_gives_up_after_its_time_and_the_run_goes_on() -> Result<()> {
+    scenario(|ns| {
+        errand(ns, "slow", template::parked())?;
+        let ended = ns.kubectl.ejob(&["run", "slow", "--wait", "--timeout", "3s"])?;
+        assert!(
+            !ended.status.success() && complaint(&ended).contains("not over after"),
+            "{}",
+            complaint(&ended)
+        );
+        ns.jobs_until("slow", 1).map(drop)
+    })
+}
+
+#[test]
+fn run_asks_a_one_off_again_and_refuses_a_triggered_one() -> Result<()> {
+    scenario(|ns| {
+        ns.create(extended_job("migrate").once().running(template::script("true")))?;
+        ns.condition_of("migrate", "Complete", "True")?;
+        let ended = ns.kubectl.ejob(&["run", "migrate", "--wait", "--timeout", "90s"])?;
+        assert!(ended.status.success(), "{}", complaint(&ended));
+        ns.status_until("migrate", &json!({"succeeded": 2, "runNumber": 2}))?;
+
+        ns.declare(extended_job("on-ready").on_ready())?;
+        let refused = ns.kubectl.ejob(&["run", "on-ready"])?;
+        assert!(
+            !refused.status.success() && complaint(&refused).contains("pods start"),
+            "{}",
+            complaint(&refused)
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn the_runs_are_listed_and_drawn() -> Result<()> {
+    scenario(|ns| {
+        ns.declare(extended_job("on-ready").on_ready().running(template::script("exit 3")))?;
+        ns.start(pod("redis-0").ready())?;
+        ns.condition_of("on-ready", "Failed", "True")?;
+        let listed = printed(&ns.kubectl.ejob(&["runs", "on-ready"])?);
+        assert!(listed.starts_with("JOB") && listed.contains("ready: redis-0"), "{listed}");
+        assert!(listed.contains("main 3 (Error)"), "{listed}");
+        let drawn = printed(&ns.kubectl.ejob(&["runs", "on-ready", "--timeline"])?);
+        assert!(drawn.contains('×') && drawn.contains("ready: redis-0"), "{drawn}");
+        Ok(())
+    })
+}
+
+#[test]
+fn status_and_why_tell_what_it_waits_for() -> Result<()> {
+    scenario(|ns| {
+        ns.declare(extended_job("on-ready").on_ready().of("app", "web"))?;
+        ns.start(pod("web-0").labelled("app", "web"))?;
+        let status = printed(&ns.kubectl.ejob(&["status", "on-ready"])?);
+        assert!(status.contains("waits for pods that turn ready"), "{status}");
+        let why = printed(&ns.kubectl.ejob(&["why", "on-ready"])?);
+        assert!(why.contains("each matching pod that becomes ready") && why.contains("web-0"), "{why}");
+        ns.suspend("on-ready")?;
+        let why = printed(&ns.kubectl.ejob(&["why", "on-ready"])?);
+        assert!(why.contains("suspended"), "{why}");
+        Ok(())
+    })
+}
+
+#[test]
+fn output_is_printed_from_where_it_is_kept() -> Result<()> {
+    scenario(|ns| {
+        let greet = extended_job("greet").once().running(template::script("printf 'a\\001b'"));
+        ns.create(greet.with("/output/stdout/secretRef", json!("kept")))?;
+        ns.condition_of("greet", "OutputWritten", "True")?;
+        let output = ns.kubectl.ejob(&["output", "greet"])?;
+        // No terminal: the very bytes.
+        assert_eq!(output.stdout, b"a\x01b", "{}", complaint(&output));
+        let none = ns.kubectl.ejob(&["output", "greet", "--stream", "stderr"])?;
+        assert!(!none.status.success(), "{}", printed(&none));
+        Ok(())
+    })
+}
+
+#[test]
+fn shells_can_complete_its_commands() -> Result<()> {
+    scenario(|ns| {
+        let script = ns.kubectl.ejob(&["completion", "bash"])?;
+        assert!(printed(&script).contains("timeline"), "{}", complaint(&script));
+        Ok(())
+    })
+}

@@ -1,0 +1,46 @@
+//! The operator crashes at each of the writes by which an errand is run, set back and told of. The next one repeats no
+//! run, and swallows no request.
+
+use anyhow::Result;
+
+use super::crash_points::STAGES;
+use crate::extended_jobs::errand;
+use crate::finish::finish_as_they_come;
+use crate::pods::Pod;
+use crate::stage::Stage;
+
+/// The first status accepts the request, the next ones tell of the run and of its completion.
+const WRITES: [(&str, u32); 5] = [("status", 1), ("status", 2), ("job", 1), ("reset", 1), ("cleanup", 1)];
+
+/// See the module.
+pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
+    let is_short = stage.load.is_short();
+    for (write, number) in WRITES {
+        for moment in STAGES.into_iter().filter(|moment| !is_short || *moment == "unanswered") {
+            crash_at(stage, write, moment, number).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn crash_at(stage: &mut Stage<'_>, write: &str, moment: &str, number: u32) -> Result<()> {
+    let name = format!("{write}-{moment}-{number}");
+    let failpoint = format!("{write}:{moment}:{number}");
+    stage.operators.start_to_crash(&failpoint)?;
+    let finishing = finish_as_they_come(stage.namespace.clone(), stage.jobs.receiver(), &name, |_| true);
+    let crashing = async {
+        stage.expected.times(2, &name, &[Pod { name: "no pod".to_owned(), uid: String::new() }]);
+        stage.namespace.create_extended_job(&name, errand()).await?;
+        stage.operators.crashed(&failpoint).await?;
+        stage.operators.start()?;
+        stage.namespace.until_completed(&name, 1).await?;
+        stage.namespace.set_to_now(&name).await?;
+        stage.namespace.until_completed(&name, 2).await?;
+        stage.operators.kill_all().await
+    };
+    tokio::select! {
+        broken = finishing => match broken? {},
+        crashed = crashing => crashed,
+    }?;
+    stage.jobs.catch_up_with(&stage.namespace, &format!("mark-{name}")).await
+}
