@@ -55,8 +55,11 @@ impl Handler<JobsAtFirst> for Supervisor {
             );
         }
         runs.gone = Gone::beyond(&self.declared.status, &runs.states);
-        runs.adopt_deleted(&self.declared.status);
+        let deleted = runs.adopt_deleted(&self.declared.status);
         self.runs = Some(runs);
+        for job in &deleted {
+            self.tell_deleted(job, " (while no operator ran)", ctx);
+        }
         for job in &jobs {
             self.start_runner(&job.name, None, ctx);
             if self.runners.get(&job.name).is_none() && !job.settled {

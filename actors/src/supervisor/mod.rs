@@ -3,6 +3,7 @@
 
 mod brakes;
 mod cleanup;
+mod events;
 mod handlers;
 mod ledger;
 mod outputs;
@@ -33,8 +34,8 @@ use tracing::error;
 
 pub use self::brakes::Limits;
 use self::{
-    brakes::Brakes, cleanup::Cleanup, ledger::Keeper, reporter::Reporter, requests::Requests, runs::Runs,
-    starting::Hindrances, template_check::TemplateCheck,
+    brakes::Brakes, cleanup::Cleanup, events::Events, ledger::Keeper, reporter::Reporter, requests::Requests,
+    runs::Runs, starting::Hindrances, template_check::TemplateCheck,
 };
 use crate::{
     children::Children,
@@ -87,6 +88,7 @@ pub(crate) struct Supervisor {
     check: TemplateCheck,
     cleanup: Cleanup,
     reporter: Reporter,
+    events: Events,
     _lifeline: Lifeline<String>,
 }
 
@@ -120,6 +122,7 @@ impl Supervisor {
             check: TemplateCheck::default(),
             cleanup: Cleanup::default(),
             reporter: Reporter::new(&declared),
+            events: Events::default(),
             around,
             declared,
             _lifeline: lifeline,

@@ -1,4 +1,4 @@
-//! Tells the user: the status, written in this one place, and Events.
+//! Tells the user: the status, written in this one place.
 //!
 //! One write is in flight at a time; what changes meanwhile goes with the next one, so that a
 //! burst of a thousand runs costs a few writes.
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::{Supervisor, turn::Turn};
-use crate::cluster::{events::Severity, extendedjobs::ExtendedJobError, ledgers};
+use crate::cluster::{extendedjobs::ExtendedJobError, ledgers};
 
 /// The least time between two writes of one status.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -209,36 +209,6 @@ impl Supervisor {
             };
             ctx.spawn(marking.into_actor(self));
         }
-    }
-
-    /// Publishes an Event that all is well with a Job.
-    pub(super) fn note(&self, reason: &'static str, job: &str, note: String, ctx: &mut Context<Self>) {
-        self.publish(Severity::Normal, reason, Some(job), note, ctx);
-    }
-
-    /// Publishes an Event that something, with a Job or all in all, is not as the user asked.
-    pub(super) fn warn(
-        &self,
-        reason: &'static str,
-        job: Option<&str>,
-        note: String,
-        ctx: &mut Context<Self>,
-    ) {
-        self.publish(Severity::Warning, reason, job, note, ctx);
-    }
-
-    fn publish(
-        &self,
-        severity: Severity,
-        reason: &'static str,
-        job: Option<&str>,
-        note: String,
-        ctx: &mut Context<Self>,
-    ) {
-        let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
-        let job = job.map(str::to_owned);
-        let publishing = async move { cluster.publish(&declared, severity, reason, job, note).await };
-        ctx.spawn(publishing.into_actor(self));
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context};
-use extendedjob_api::{ContainerEnd, ExtendedJobStatus, RunResult, conditions::reasons};
+use extendedjob_api::{ContainerEnd, ExtendedJobStatus, RunResult, RunStatus, conditions::reasons};
 use extendedjob_decide::{
     declared::Declared,
     job::{End, Job},
@@ -37,10 +37,11 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Takes up runs that an earlier operator has told to be under way, and whose Jobs are gone.
-    pub(super) fn adopt_deleted(&mut self, status: &ExtendedJobStatus) {
+    /// Takes up runs that an earlier operator has told to be under way, and whose Jobs are gone; says which.
+    pub(super) fn adopt_deleted(&mut self, status: &ExtendedJobStatus) -> Vec<String> {
         let running = status.runs.iter().filter(|run| run.result == Some(RunResult::Running));
-        for run in running.filter(|run| !self.jobs.contains_key(&run.job)) {
+        let deleted: Vec<&RunStatus> = running.filter(|run| !self.jobs.contains_key(&run.job)).collect();
+        for run in &deleted {
             let state = RunState {
                 cause: run.cause.clone(),
                 created: run.start_time.as_ref().map(|time| time.0),
@@ -54,6 +55,7 @@ impl Runs {
             };
             self.states.insert(run.job.clone(), state);
         }
+        deleted.into_iter().map(|run| run.job.clone()).collect()
     }
 
     /// Takes up a Job that is there, whoever made it.
@@ -170,11 +172,7 @@ impl Supervisor {
         state.containers = containers;
         let about = job.pod_name.as_ref().map_or_else(String::new, |pod| format!(" for pod {pod}"));
         match &state.stage {
-            Stage::Deleted => {
-                let note =
-                    format!("Job {}{about} was deleted before it ended, and its output with it", job.name);
-                self.warn(reasons::DELETED, Some(&job.name), note, ctx);
-            }
+            Stage::Deleted => self.tell_deleted(&job.name, &about, ctx),
             Stage::Ended { failure: Some(failure), .. } => {
                 let note = format!("Job {}{about} failed: {}: {}", job.name, failure.reason, failure.message);
                 self.warn(reasons::JOB_FAILED, Some(&job.name), note, ctx);
@@ -191,6 +189,11 @@ impl Supervisor {
             }
         }
         self.advance(ctx);
+    }
+
+    pub(super) fn tell_deleted(&mut self, job: &str, about: &str, ctx: &mut Context<Self>) {
+        let note = format!("Job {job}{about} was deleted before it ended, and its output with it");
+        self.warn(reasons::DELETED, Some(job), note, ctx);
     }
 
     /// A Job is there that this operator is not making: a create that was given up was done all the same, by

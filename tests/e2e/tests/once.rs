@@ -68,3 +68,24 @@ fn a_job_deleted_while_it_runs_ends_its_run_for_good() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_job_deleted_while_no_operator_runs_ends_its_run_too() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        ns.create(extended_job("migrate").once())?;
+        let jobs = ns.jobs_until("migrate", 1)?;
+        ns.status_until("migrate", &json!({"active": 1}))?;
+        let stopped = operator.stop()?;
+        ns.delete(&format!("job/{}", name(&jobs[0])))?;
+        drop(stopped);
+        ns.reason_of("migrate", "Failed", "Deleted")?;
+        ns.event_of("migrate", "what became of the Job", |event| {
+            (event["reason"] == "Deleted").then_some(())
+        })?;
+        ns.create(extended_job("sentinel").once())?;
+        ns.jobs_until("sentinel", 1)?;
+        assert!(ns.jobs_of("migrate")?.is_empty());
+        Ok(())
+    })
+}

@@ -149,3 +149,19 @@ fn an_event_names_the_pod_that_started_a_job() -> Result<()> {
         })
     })
 }
+
+#[test]
+fn the_events_of_a_storm_are_told_in_few() -> Result<()> {
+    scenario(|ns| {
+        ns.declare(extended_job("on-created").on("created"))?;
+        ns.create_all((0..60).map(|number| pod(&format!("p{number}")).into()))?;
+        ns.jobs_until("on-created", 60)?;
+        ns.event_of("on-created", "what was held back", |event| {
+            text(&event["message"]).contains("times in a short time").then_some(())
+        })?;
+        let about = "--field-selector=involvedObject.kind=ExtendedJob,involvedObject.name=on-created";
+        let events = ns.kubectl.list(&["events", about])?.len();
+        assert!(events < 60, "{events}");
+        Ok(())
+    })
+}
