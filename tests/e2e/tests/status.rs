@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use e2e::{Namespace, TRANSITIONS, at, condition, extended_job, name, pod, scenario, template, text};
+use e2e::{
+    Namespace, Operator, TRANSITIONS, at, condition, extended_job, name, pod, scenario, template, text,
+};
 use serde_json::json;
 
 /// The row of `kubectl get ejob` by the headings of its columns.
@@ -153,6 +155,8 @@ fn an_event_names_the_pod_that_started_a_job() -> Result<()> {
 #[test]
 fn the_events_of_a_storm_are_told_in_few() -> Result<()> {
     scenario(|ns| {
+        // What was held back goes with the operator.
+        let _undisturbed = Operator::hold();
         ns.declare(extended_job("on-created").on("created"))?;
         ns.create_all((0..60).map(|number| pod(&format!("p{number}")).into()))?;
         ns.jobs_until("on-created", 60)?;
