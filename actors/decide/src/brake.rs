@@ -74,6 +74,12 @@ impl Bucket {
     }
 }
 
+/// How long to wait for a token that comes back at `next`. Never nothing: a bucket counts in whole milliseconds.
+#[must_use]
+pub fn delay_until(next: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(next.duration_since(now)).unwrap_or_default().max(Duration::from_millis(10))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

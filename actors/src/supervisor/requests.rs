@@ -4,12 +4,12 @@
 //! `manually`. Each step is done again until it is known to be done, see
 //! [`decide::requests`](extendedjob_decide::requests).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use extendedjob_api::{Mode, Run as Asked, conditions::reasons};
 use extendedjob_decide::{
-    brake::Bucket,
+    brake::{Bucket, delay_until},
     desk::Brake,
     fault::Class,
     requests::{self, Next, Request},
@@ -121,12 +121,10 @@ impl Supervisor {
         let (limit, now) = (self.around.limits.requests, Timestamp::now());
         if request.number > 1 && !self.requests.bucket.take(limit, now) {
             self.requests.waits = true;
-            let next = Duration::try_from(self.requests.bucket.next(limit).duration_since(now));
             if let Some(handle) = self.requests.look_again.take() {
                 ctx.cancel_future(handle);
             }
-            // Never at once: a bucket counts in whole milliseconds.
-            let delay = next.unwrap_or_default() + Duration::from_millis(10);
+            let delay = delay_until(self.requests.bucket.next(limit), now);
             self.requests.look_again = Some(ctx.notify_later(LookAgain, delay));
             let who = match (self.declared.spec.run, &self.declared.run_manager) {
                 (Some(Asked::Now), Some(manager)) => format!("{manager} has set run to now"),

@@ -8,6 +8,7 @@ use std::{
 use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
+    brake::delay_until,
     run::Run,
     view::{Template, Trouble},
 };
@@ -102,11 +103,13 @@ impl Supervisor {
         if self.may_not_start() || self.declared.deleting {
             return;
         }
-        let busy = runs.busy.len();
         let limit = self.declared.spec.max_concurrent_runs.map(|limit| limit as usize);
+        let window = self.hindrances.window;
         let below =
             |limit: Option<usize>, taken| limit.map_or(usize::MAX, |limit| limit.saturating_sub(taken));
-        let mut room = below(limit, busy + self.desk.making());
+        // Counted only where it matters: in a burst this is asked with each run.
+        let making = if limit.or(window).is_some() { self.desk.making() } else { 0 };
+        let room = below(limit, runs.busy.len() + making);
         if room == 0 {
             // Those that are tried again and again would come on top.
             self.put_hindered_back();
@@ -115,13 +118,7 @@ impl Supervisor {
         if probed && !self.hindrances.try_another {
             return;
         }
-        if limit.is_some() || self.hindrances.window.is_some() {
-            let making = self.desk.making();
-            room = below(limit, busy + making).min(below(self.hindrances.window, making));
-        }
-        if probed {
-            room = room.min(1);
-        }
+        let room = room.min(below(window, making)).min(if probed { 1 } else { usize::MAX });
         let (brakes, now, mut held) = (&mut self.brakes, Timestamp::now(), None);
         let in_vain = &self.hindrances.in_vain;
         let started = self.desk.start(room, |run| {
@@ -172,10 +169,7 @@ impl Supervisor {
             self.hindrances.brake = None;
             return self.brakes.forget_full(now);
         };
-        let delay = Duration::try_from(next.duration_since(now)).unwrap_or_default();
-        // Never at once: a bucket counts in whole milliseconds.
-        let delay = delay.max(Duration::from_millis(10));
-        self.hindrances.look_again = Some(ctx.notify_later(LookAgain, delay));
+        self.hindrances.look_again = Some(ctx.notify_later(LookAgain, delay_until(next, now)));
         if self.hindrances.brake.as_ref() != Some(&trouble) {
             self.warn(trouble.reason, None, trouble.message.clone(), ctx);
             self.hindrances.brake = Some(trouble);

@@ -236,7 +236,7 @@ impl PodHub {
     /// Tells those who wait for it that all pods that concern them are in the book.
     pub(super) fn book_is_written(&mut self, namespace: &str) {
         let Some(Keeping { book, .. }) = &self.keeping else { return };
-        for (subscriber, number) in self.interests.told_of_book(namespace, book.unwritten_in(namespace)) {
+        for (number, subscriber) in self.interests.told_of_book(namespace, book.unwritten_in(namespace)) {
             subscriber.book.do_send(BookNews { number, error: None });
         }
     }

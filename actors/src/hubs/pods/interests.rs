@@ -24,13 +24,13 @@ pub(super) struct Interests {
 pub(super) struct Interest {
     pub(super) namespace: String,
     pub(super) trigger: Trigger,
-    /// Where it wants to be told; `None` as long as it has not said.
-    pub(super) subscriber: Option<PodSubscriber>,
-    /// It waits for word that what was there at this version, when it made the subscription of this
-    /// number, is in the book.
-    pub(super) awaits_book: Option<(Version, u64)>,
-    /// How many pods there are that concern it, and the number of its subscription.
-    pub(super) watched: (usize, u64),
+    /// Where it wants to be told, and the number of the subscription that says so; `None` as long as it has
+    /// not said.
+    pub(super) subscriber: Option<(u64, PodSubscriber)>,
+    /// It waits for word that what was there at this version is in the book.
+    pub(super) awaits_book: Option<Version>,
+    /// How many pods there are that concern it.
+    pub(super) watched: usize,
 }
 
 /// The owners of one namespace, by the labels that can concern them.
@@ -85,13 +85,13 @@ impl Interests {
         &mut self,
         namespace: &str,
         unwritten: Option<Version>,
-    ) -> Vec<(PodSubscriber, u64)> {
+    ) -> Vec<(u64, PodSubscriber)> {
         let written = |since: Version| unwritten.is_none_or(|unwritten| since < unwritten);
         let of_namespace = self.by_owner.values_mut().filter(|interest| interest.namespace == namespace);
         let told = of_namespace.filter_map(|interest| {
             let subscriber = interest.subscriber.clone()?;
-            let (_, number) = interest.awaits_book.take_if(|(since, _)| written(*since))?;
-            Some((subscriber, number))
+            interest.awaits_book.take_if(|since| written(*since))?;
+            Some(subscriber)
         });
         told.collect()
     }
@@ -110,10 +110,10 @@ impl Interests {
         let is = owners(Some(after).filter(|_| *what != What::Vanished));
         for owner in was.symmetric_difference(&is) {
             let Some(interest) = self.by_owner.get_mut(owner) else { continue };
-            let (pods, number) = &mut interest.watched;
-            *pods = if is.contains(owner) { *pods + 1 } else { pods.saturating_sub(1) };
-            if let Some(subscriber) = &interest.subscriber {
-                subscriber.watched.do_send(PodsWatched { number: *number, pods: *pods });
+            let pods = interest.watched;
+            interest.watched = if is.contains(owner) { pods + 1 } else { pods.saturating_sub(1) };
+            if let Some((number, subscriber)) = &interest.subscriber {
+                subscriber.watched.do_send(PodsWatched { number: *number, pods: interest.watched });
             }
         }
     }
@@ -121,8 +121,8 @@ impl Interests {
     /// Tells those who wait for the book why it is not written.
     pub(super) fn tell_of_trouble(&self, error: &str) {
         for interest in self.by_owner.values() {
-            if let (Some(subscriber), Some((_, number))) = (&interest.subscriber, interest.awaits_book) {
-                subscriber.book.do_send(BookNews { number, error: Some(error.to_owned()) });
+            if let (Some((number, subscriber)), Some(_)) = (&interest.subscriber, interest.awaits_book) {
+                subscriber.book.do_send(BookNews { number: *number, error: Some(error.to_owned()) });
             }
         }
     }

@@ -217,20 +217,19 @@ impl PodHub {
 
     fn happened(&mut self, moved: &Move) {
         let pod = &moved.after;
+        if self.tracker.is_complete() && self.keeping.is_some() {
+            self.interests.count(moved);
+        }
         let interested = self.interests.in_pod(pod);
         if let Some(Keeping { book, .. }) = &mut self.keeping
             && (!interested.is_empty() || book.names(pod))
         {
             book.note(pod, moved.what == What::Vanished, moved.seen);
         }
-        if self.tracker.is_complete() && self.keeping.is_some() {
-            self.interests.count(moved);
-        }
-        let interested = self.interests.in_pod(pod);
         if moved.what != What::Altered && self.keeping.is_some() {
             for (owner, interest) in interested {
                 let receipt = self.deliveries.deliver(&owner, moved.clone());
-                if let Some(subscriber) = &interest.subscriber {
+                if let Some((_, subscriber)) = &interest.subscriber {
                     subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
                 }
             }
@@ -299,13 +298,13 @@ impl PodHub {
             self.note_present(&namespace, &trigger);
         }
         let watched = self.tracker.pods().filter(|pod| pod.namespace == namespace && trigger.concerns(pod));
-        let watched = (watched.count(), number);
-        subscriber.watched.do_send(PodsWatched { number, pods: watched.0 });
+        let watched = watched.count();
+        subscriber.watched.do_send(PodsWatched { number, pods: watched });
         subscriber.at_first.do_send(PodsAtFirst { number, pods, position, lost });
         for (receipt, moved) in self.deliveries.of(&owner) {
             subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
         }
-        let (subscriber, awaits_book) = (Some(subscriber), Some((since, number)));
+        let (subscriber, awaits_book) = (Some((number, subscriber)), Some(since));
         self.interests
             .set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book, watched });
         self.book_is_written(&namespace);
@@ -412,8 +411,7 @@ impl Handler<Expect> for PodHub {
                 let position = self.keeping.as_ref().map_or(0, |_| self.tracker.position());
                 self.deliveries.hold(&owner, position);
             }
-            let (subscriber, awaits_book, watched) = (None, None, (0, 0));
-            let interest = Interest { namespace, trigger, subscriber, awaits_book, watched };
+            let interest = Interest { namespace, trigger, subscriber: None, awaits_book: None, watched: 0 };
             self.interests.set(owner, interest);
         }
     }
