@@ -106,18 +106,7 @@ mod tests {
 
     fn run(second: i64, stage: Stage) -> RunState {
         let cause = Cause { r#type: CauseType::Ready, pod: Some("pod1".into()), time: None };
-        let (created, containers) = (Some(at(second)), vec![]);
-        RunState {
-            cause,
-            created,
-            stage,
-            number: 0,
-            attempts: 0,
-            containers,
-            told: false,
-            output: None,
-            output_is_due: false,
-        }
+        RunState::new(cause, Some(at(second)), stage)
     }
 
     fn succeeded(second: i64) -> RunState {

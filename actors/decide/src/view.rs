@@ -69,6 +69,16 @@ pub struct RunState {
     pub output_is_due: bool,
 }
 
+impl RunState {
+    /// What is known from the first; of nothing else has been heard yet.
+    #[must_use]
+    pub fn new(cause: Cause, created: Option<Timestamp>, stage: Stage) -> Self {
+        let (number, attempts, containers) = (0, 0, vec![]);
+        let (told, output, output_is_due) = (false, None, false);
+        Self { cause, created, stage, number, attempts, containers, told, output, output_is_due }
+    }
+}
+
 /// What became of a run's output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {

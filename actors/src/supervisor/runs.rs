@@ -42,18 +42,9 @@ impl Runs {
         let running = status.runs.iter().filter(|run| run.result == Some(RunResult::Running));
         let deleted: Vec<&RunStatus> = running.filter(|run| !self.jobs.contains_key(&run.job)).collect();
         for run in &deleted {
-            let state = RunState {
-                cause: run.cause.clone(),
-                created: run.start_time.as_ref().map(|time| time.0),
-                stage: Stage::Deleted,
-                number: run.number,
-                attempts: 0,
-                containers: vec![],
-                told: false,
-                output: None,
-                output_is_due: false,
-            };
-            self.states.insert(run.job.clone(), state);
+            let created = run.start_time.as_ref().map(|time| time.0);
+            let state = RunState::new(run.cause.clone(), created, Stage::Deleted);
+            self.states.insert(run.job.clone(), RunState { number: run.number, ..state });
         }
         deleted.into_iter().map(|run| run.job.clone()).collect()
     }
@@ -67,17 +58,8 @@ impl Runs {
         self.jobs.insert(job.name.clone(), Arc::clone(job));
         let cause = run::cause_of(declared, job);
         let attempts = if stage == Stage::Active { 0 } else { job.attempts };
-        let state = RunState {
-            cause,
-            created: job.created,
-            stage,
-            number: run::number_of(job),
-            attempts,
-            containers: vec![],
-            told: false,
-            output: None,
-            output_is_due: false,
-        };
+        let number = run::number_of(job);
+        let state = RunState { number, attempts, ..RunState::new(cause, job.created, stage) };
         self.states.insert(job.name.clone(), state);
     }
 
@@ -204,15 +186,15 @@ impl Supervisor {
             let is_triggered = self.declared.spec.triggers.is_some();
             let is_completed = run::number_of(job) <= self.declared.status.completed_run_number;
             let is_over = runs.states.contains_key(&job.name) || !is_triggered && is_completed;
-            if is_over && !job.deleting {
-                return self.delete_stray(job, ctx);
-            }
-            if is_over || is_triggered && job.term < self.around.cluster.term().number() {
-                if !job.deleting {
+            let is_late = is_triggered && job.term < self.around.cluster.term().number();
+            match (is_over, is_late) {
+                (true, _) | (_, true) if job.deleting => return,
+                (true, _) => return self.delete_stray(job, ctx),
+                (false, true) => {
                     self.cleanup.strays.insert(job.uid.clone(), Arc::clone(job));
-                    self.clean_up_later(ctx);
+                    return self.clean_up_later(ctx);
                 }
-                return;
+                (false, false) => {}
             }
         }
         self.run_started(job, false, ctx);
