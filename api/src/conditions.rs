@@ -67,7 +67,7 @@ pub mod reasons {
     pub const LEDGER_LOST: &str = "LedgerLost";
     /// LedgerRebuilt: the ledger or the book could not be read: corrupt, or of a newer version.
     pub const LEDGER_UNREADABLE: &str = "LedgerUnreadable";
-    /// Event: the operator was succeeded while it created a Job; that Job was deleted at once.
+    /// Event: a Job came late, for a run that is over and has had its Job; it is deleted.
     pub const STRAY_JOB: &str = "StrayJob";
     /// OutputWritten: all of it is in its target.
     pub const WRITTEN: &str = "Written";

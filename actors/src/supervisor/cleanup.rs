@@ -126,9 +126,7 @@ impl Supervisor {
     /// Deletes a second Job of a run.
     pub(super) fn delete_stray(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
         let name = &job.name;
-        let note = format!(
-            "Job {name} was made by an operator that no longer led, for a run that is over; it is deleted"
-        );
+        let note = format!("Job {name} came late, for a run that is over and has had its Job; it is deleted");
         self.warn(reasons::STRAY_JOB, Some(name), note, ctx);
         self.delete_job(job, ctx);
     }

@@ -201,17 +201,7 @@ impl Stage {
 
     /// The watch shows what became of a Job that was asked for.
     fn job_appears_and_is_deleted(&self, asked: &Asked) {
-        let annotation = |name| asked.body["metadata"]["annotations"][name].as_str().map(str::to_owned);
-        let job = Job {
-            uid: "uid-of-the-job".into(),
-            name: asked.body["metadata"]["name"].as_str().unwrap().to_owned(),
-            namespace: "ns".into(),
-            owner: Some("uid".into()),
-            key: annotation("fissile.cloudfoundry.org/transition"),
-            pod_uid: annotation("fissile.cloudfoundry.org/affected-pod-uid"),
-            term: Some(1),
-            ..Job::default()
-        };
+        let job = job(asked, "uid-of-the-new");
         self.jobs.do_send(Says(Observation::Seen(job.clone())));
         self.jobs.do_send(Says(Observation::Gone(job)));
     }
@@ -227,6 +217,21 @@ impl Stage {
             ..Pod::default()
         };
         self.pods.do_send(Says(Observation::Seen(pod)));
+    }
+}
+
+/// The Job that was asked for, as the watch shows it.
+fn job(asked: &Asked, uid: &str) -> Job {
+    let annotation = |name| asked.body["metadata"]["annotations"][name].as_str().map(str::to_owned);
+    Job {
+        uid: uid.into(),
+        name: asked.body["metadata"]["name"].as_str().unwrap().to_owned(),
+        namespace: "ns".into(),
+        owner: Some("uid".into()),
+        key: annotation("fissile.cloudfoundry.org/transition"),
+        pod_uid: annotation("fissile.cloudfoundry.org/affected-pod-uid"),
+        term: Some(1),
+        ..Job::default()
     }
 }
 
@@ -325,6 +330,22 @@ fn a_job_that_was_made_without_an_answer_and_deleted_is_not_made_again() {
         stage.job_appears_and_is_deleted(&asked);
         sleep(Duration::from_secs(600)).await;
         assert_eq!(api.count(Asked::creates_job), 0);
+    });
+}
+
+#[test]
+fn a_job_that_comes_when_its_run_is_over_is_deleted() {
+    System::new().block_on(async {
+        let mut api = api_leaving_unanswered(0);
+        let mut stage = Stage::set(&mut api).await;
+        stage.pod_turns_ready("pod1");
+        let asked = api.next(Asked::creates_job).await;
+        stage.job_appears_and_is_deleted(&asked);
+        // Once it is known to be over.
+        api.next(|asked| asked.body["reason"] == "Deleted").await;
+        stage.jobs.do_send(Says(Observation::Seen(job(&asked, "uid-of-another"))));
+        let deletion = api.next(|asked| asked.method == Method::DELETE).await;
+        assert_eq!(deletion.body["preconditions"]["uid"], "uid-of-another");
     });
 }
 
