@@ -13,103 +13,72 @@ fn job(script: &str, more: Value) -> Value {
     template
 }
 
-/// What the Job controller made of it, and what the ExtendedJob tells.
-struct Outcome {
-    name: &'static str,
-    template: Value,
-    /// The reason of the Job's last condition.
-    reason: &'static str,
-    /// How many of its pods succeeded.
-    succeeded: u64,
-    result: &'static str,
+/// Several pods, each with an index.
+fn indexed(script: &str, mut more: Value) -> Value {
+    for (field, value) in
+        [("completions", json!(2)), ("parallelism", json!(2)), ("completionMode", json!("Indexed"))]
+    {
+        more[field] = value;
+    }
+    job(script, more)
 }
 
 #[test]
 fn jobs_of_each_kind_end_as_native_ones_do() -> Result<()> {
-    let index = "exit $((JOB_COMPLETION_INDEX == 1))";
-    let exits = |action: &str| json!({"rules": [{"action": action, "onExitCodes": {"operator": "In", "values": [42]}}]});
-    let outcomes = [
-        Outcome {
-            name: "parallel",
-            template: job("true", json!({"completions": 3, "parallelism": 3})),
-            reason: "CompletionsReached",
-            succeeded: 3,
-            result: "Succeeded",
-        },
-        Outcome {
-            name: "indexed",
-            template: job(
-                "test -n \"$JOB_COMPLETION_INDEX\"",
-                json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed"}),
-            ),
-            reason: "CompletionsReached",
-            succeeded: 2,
-            result: "Succeeded",
-        },
-        Outcome {
-            name: "limit-per-index",
-            template: job(
-                index,
-                json!({
-                    "completions": 2, "parallelism": 2, "completionMode": "Indexed",
-                    "backoffLimit": null, "backoffLimitPerIndex": 0,
-                }),
-            ),
-            reason: "FailedIndexes",
-            succeeded: 1,
-            result: "Failed",
-        },
-        Outcome {
-            name: "success-policy",
-            template: job(
-                index,
-                json!({
-                    "completions": 2, "parallelism": 2, "completionMode": "Indexed",
-                    "backoffLimit": null, "backoffLimitPerIndex": 1,
-                    "successPolicy": {"rules": [{"succeededIndexes": "0"}]},
-                }),
-            ),
-            reason: "SuccessPolicy",
-            succeeded: 1,
-            result: "Succeeded",
-        },
-        Outcome {
-            name: "failure-policy",
-            template: job("exit 42", json!({"backoffLimit": 5, "podFailurePolicy": exits("FailJob")})),
-            reason: "PodFailurePolicy",
-            succeeded: 0,
-            result: "Failed",
-        },
-        Outcome {
-            name: "deadline",
-            template: job(
-                "sleep 1000",
-                json!({"activeDeadlineSeconds": 2, "podReplacementPolicy": "Failed"}),
-            ),
-            reason: "DeadlineExceeded",
-            succeeded: 0,
-            result: "Failed",
-        },
+    let second_fails = "exit $((JOB_COMPLETION_INDEX == 1))";
+    let per_index = |limit: u32| json!({"backoffLimit": null, "backoffLimitPerIndex": limit});
+    let mut first_is_enough = per_index(1);
+    first_is_enough["successPolicy"] = json!({"rules": [{"succeededIndexes": "0"}]});
+    let fails_at_once =
+        json!({"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}}]});
+    // With the reason of the Job's last condition, how many of its pods succeeded, and what the ExtendedJob tells.
+    let kinds = [
+        (
+            "parallel",
+            job("true", json!({"completions": 3, "parallelism": 3})),
+            "CompletionsReached",
+            3,
+            "Succeeded",
+        ),
+        (
+            "indexed",
+            indexed("test -n \"$JOB_COMPLETION_INDEX\"", json!({})),
+            "CompletionsReached",
+            2,
+            "Succeeded",
+        ),
+        ("limit-per-index", indexed(second_fails, per_index(0)), "FailedIndexes", 1, "Failed"),
+        ("success-policy", indexed(second_fails, first_is_enough), "SuccessPolicy", 1, "Succeeded"),
+        (
+            "failure-policy",
+            job("exit 42", json!({"backoffLimit": 5, "podFailurePolicy": fails_at_once})),
+            "PodFailurePolicy",
+            0,
+            "Failed",
+        ),
+        (
+            "deadline",
+            job("sleep 1000", json!({"activeDeadlineSeconds": 2, "podReplacementPolicy": "Failed"})),
+            "DeadlineExceeded",
+            0,
+            "Failed",
+        ),
     ];
     scenario(|ns| {
-        ns.create_all(outcomes.iter().map(|outcome| {
-            Value::from(extended_job(outcome.name).once().running(outcome.template.clone()))
-        }))?;
-        for Outcome { name, reason, succeeded, result, .. } in &outcomes {
+        ns.create_all(
+            kinds
+                .iter()
+                .map(|(name, template, ..)| Value::from(extended_job(name).once().running(template.clone()))),
+        )?;
+        for (name, _, reason, succeeded, result) in kinds {
             ns.extended_job_until(name, "an end", |seen| {
-                (seen["status"]["lastRun"]["result"] == *result).then_some(())
+                (seen["status"]["lastRun"]["result"] == result).then_some(())
             })?;
             let job = ns.jobs_of(name)?.remove(0);
-            let last = job["status"]["conditions"]
-                .as_array()
-                .and_then(|all| all.last())
-                .cloned()
-                .unwrap_or_default();
-            assert_eq!(
-                (text(&last["reason"]), job["status"]["succeeded"].as_u64().unwrap_or(0)),
-                (*reason, *succeeded),
-                "{name}"
-            );
+            let conditions = job["status"]["conditions"].as_array();
+            let last = conditions.and_then(|all| all.last()).cloned().unwrap_or_default();
+            let found = (text(&last["reason"]), job["status"]["succeeded"].as_u64().unwrap_or(0));
+            assert_eq!(found, (reason, succeeded), "{name}");
         }
         Ok(())
     })

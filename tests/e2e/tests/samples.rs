@@ -17,6 +17,10 @@ fn the_samples_do_what_they_say() -> Result<()> {
         let decoded = "--output=go-template={{index .data \"pi.stdout\" | base64decode}}";
         let pi = ns.kubectl.run(&["get", "secret", "foosecret", decoded])?;
         assert!(pi.starts_with("3.14159265358979") && pi.len() > 2000, "{pi}");
+
+        ns.reason_of("tidy-up", "Ready", "Idle")?;
+        ns.edit("tidy-up", &serde_json::json!({"run": "now"}))?;
+        ns.condition_of("tidy-up", "Complete", "True").map(drop)?;
         Ok(())
     })
 }
