@@ -24,6 +24,8 @@ pub mod reasons {
     pub const IDLE: &str = "Idle";
     /// Ready, Complete, Failed: a run is under way.
     pub const RUNNING: &str = "Running";
+    /// Complete, Failed: a run was asked for, and waits to be started.
+    pub const REQUESTED: &str = "Requested";
     /// Ready, Complete: the run has succeeded.
     pub const SUCCEEDED: &str = "Succeeded";
     /// Ready, Failed: the Job has failed for good. The message holds the Job's own reason.

@@ -197,7 +197,11 @@ fn outcome(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&RunState>
             word(conditions::FAILED, failed, reason, message),
         ]
     };
-    if view.record.requests.is_open() || last.is_some_and(|run| run.output_is_due) {
+    let is_active = last.is_some_and(|run| run.stage == Stage::Active || run.output_is_due);
+    if view.record.requests.waits && !is_active {
+        return both(false, false, reasons::REQUESTED, "a run was asked for, and has not started yet");
+    }
+    if view.record.requests.is_open() || is_active {
         return both(false, false, reasons::RUNNING, "");
     }
     let Some(run) = last_run else { return both(false, false, reasons::NO_RUN, "") };

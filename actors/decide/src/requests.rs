@@ -40,7 +40,7 @@ pub struct Request {
 pub fn next(declared: &Declared, is_over: bool) -> Next {
     let status = &declared.status;
     let number = status.run_number;
-    let handles = declared.requested_at.clone().filter(|at| Some(at) != status.last_handled_run_at.as_ref());
+    let handles = unanswered(declared).cloned();
     let (is_new, is_now) = match declared.mode() {
         Some(Mode::Once) => (number == 0, false),
         Some(Mode::Errand) => (false, declared.spec.run == Some(Asked::Now)),
@@ -59,6 +59,18 @@ pub fn next(declared: &Declared, is_over: bool) -> Next {
         return Next::Accept(Request { number: used + 1, handles });
     }
     Next::Rest
+}
+
+/// The value of the annotation, if no run has answered it yet.
+fn unanswered(declared: &Declared) -> Option<&String> {
+    declared.requested_at.as_ref().filter(|at| Some(*at) != declared.status.last_handled_run_at.as_ref())
+}
+
+/// Whether a run is asked for that comes after the one under way.
+#[must_use]
+pub fn is_queued(declared: &Declared) -> bool {
+    let is_triggered = !matches!(declared.mode(), Some(Mode::Once | Mode::Errand));
+    !is_triggered && unanswered(declared).is_some()
 }
 
 /// Up to which request all runs are over, and the field that asked was set back.
@@ -137,7 +149,9 @@ mod tests {
         };
         assert_eq!(next(&asked("manually", 0, Some("a"), None), false), accept(1, Some("a")));
         assert_eq!(next(&asked("once", 1, Some("a"), None), true), accept(2, Some("a")));
-        assert_eq!(next(&asked("once", 1, Some("b"), Some("a")), false), Next::Rest);
+        let queued = asked("once", 1, Some("b"), Some("a"));
+        assert_eq!((next(&queued, false), is_queued(&queued)), (Next::Rest, true));
+        assert!(!is_queued(&asked("once", 1, Some("a"), Some("a"))));
         assert_eq!(next(&asked("manually", 1, Some("a"), Some("a")), true), Next::Rest);
         assert_eq!(next(&asked("manually", 1, None, Some("a")), true), Next::Rest);
         for run in ["once", "now"] {

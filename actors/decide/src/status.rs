@@ -275,12 +275,13 @@ mod tests {
         let outcome = |requests: Requests| {
             let record = Record { requests, ..Record::default() };
             let status = derive(view(&once(), &Template::Valid, &known, &record), at(100));
-            condition(&status, conditions::COMPLETE).status.clone()
+            let complete = condition(&status, conditions::COMPLETE);
+            format!("{} {}", complete.status, complete.reason)
         };
         let requests = |number, completed, waits| Requests { number, completed, handled: None, waits };
-        assert_eq!(outcome(requests(1, 1, false)), "True");
-        assert_eq!(outcome(requests(1, 0, false)), "False", "`run` is not back yet");
-        assert_eq!(outcome(requests(1, 1, true)), "False", "another one is asked for");
+        assert_eq!(outcome(requests(1, 1, false)), "True Succeeded");
+        assert_eq!(outcome(requests(1, 0, false)), "False Running", "`run` is not back yet");
+        assert_eq!(outcome(requests(1, 1, true)), "False Requested", "another one is asked for");
     }
 
     #[test]

@@ -241,7 +241,7 @@ impl Supervisor {
             handled: accepting
                 .and_then(|request| request.handles.clone())
                 .or_else(|| status.last_handled_run_at.clone()),
-            waits: self.requests.waits,
+            waits: self.requests.waits || accepting.is_none() && requests::is_queued(&self.declared),
         }
     }
 
