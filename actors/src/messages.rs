@@ -8,6 +8,7 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use extendedjob_api::{ContainerEnd, StreamOutput, Target};
 use extendedjob_decide::{
+    attempts::{AttemptEnd, JobPod},
     checkpoint::{Checkpoint, Receipt},
     declared::Declared,
     job::{End, Job},
@@ -209,6 +210,23 @@ pub(crate) struct Settled {
     pub(crate) based: bool,
 }
 
+/// JobRunner → PodHub: tell me of the pods of this Job, as they are and as they change.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SubscribeJobPods {
+    /// UID of the Job.
+    pub(crate) job: String,
+    pub(crate) subscriber: Recipient<JobPodNews>,
+}
+
+/// PodHub → JobRunner: a pod of its Job as it is now, or in its last state.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum JobPodNews {
+    Seen(Arc<JobPod>),
+    Gone(Arc<JobPod>),
+}
+
 /// Supervisor → JobHub: tell me of the Jobs that the ExtendedJob `owner` controls. Answered by
 /// [`JobsAtFirst`] as soon as the hub knows all Jobs, then by [`JobSeen`] and [`JobGone`].
 #[derive(Message)]
@@ -257,6 +275,8 @@ pub(crate) enum RunNews {
     Hindered { job: String, trouble: Trouble },
     /// The Job of this name never will be: its namespace is about to go.
     Forsaken { job: String },
+    /// An attempt of the Job is over.
+    AttemptEnded { job: Arc<Job>, attempt: AttemptEnd },
     /// The run is over; the last word of a runner. Without an end someone deleted the Job.
     Ended {
         job: Arc<Job>,
@@ -266,20 +286,22 @@ pub(crate) enum RunNews {
     },
 }
 
-/// Supervisor → OutputWriter: store what this ended Job wrote.
+/// Supervisor → OutputWriter: store what this attempt of a Job wrote.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct WriteOutput {
     pub(crate) job: Arc<Job>,
-    pub(crate) end: End,
+    pub(crate) attempt: Arc<AttemptEnd>,
     pub(crate) wish: StreamOutput,
 }
 
-/// OutputWriter → Supervisor: what became of a run's output.
+/// OutputWriter → Supervisor: what became of an attempt's output.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct OutputSettled {
     pub(crate) job: String,
+    /// The attempt, by its id.
+    pub(crate) attempt: String,
     pub(crate) settled: view::Settled,
     /// Whether that is the last word; else the write is tried again.
     pub(crate) done: bool,

@@ -246,7 +246,7 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
             "the Job was deleted before its output was read",
         ));
     }
-    let Some(settled) = last.and_then(|run| run.output.as_ref()) else {
+    let Some(outcome) = last.and_then(|run| run.output.as_ref()) else {
         let told = &view.declared.status;
         let same_run = told.runs.first().is_some_and(|told| told.job == run.job);
         let told = told.conditions.iter().find(|told| same_run && told.type_ == conditions::OUTPUT_WRITTEN);
@@ -255,10 +255,15 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
             None => written("Unknown", reasons::OUTPUT_PENDING, "the output has not been written yet"),
         });
     };
-    Some(match &settled.trouble {
+    // What earlier attempts have left unwritten is no trouble while another may come.
+    let is_open = last.is_some_and(|run| run.stage == Stage::Active || run.output_is_due);
+    if outcome.trouble().is_none() && is_open {
+        return Some(written("Unknown", reasons::OUTPUT_PENDING, "not all output has been written yet"));
+    }
+    Some(match outcome.trouble() {
         Some(trouble) => written("False", trouble.reason, &trouble.message),
-        None if settled.outputs.iter().any(|output| output.result == OutputResult::Written) => {
-            let cut = settled.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen);
+        None if outcome.outputs.iter().any(|output| output.result == OutputResult::Written) => {
+            let cut = outcome.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen);
             let cut: Vec<String> = cut
                 .map(|OutputStatus { key, bytes_kept, bytes_seen, .. }| {
                     format!("of {key} only the newest {bytes_kept} of {bytes_seen} bytes are kept")

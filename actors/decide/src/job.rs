@@ -31,6 +31,8 @@ pub struct Job {
     pub containers: Vec<String>,
     /// How often it was tried so far, at least 1.
     pub attempts: u32,
+    /// How many of its pods have ended, as far as the Job controller has counted them.
+    pub pods_ended: usize,
     /// How it ended, if it has.
     pub end: Option<End>,
     /// Nothing of its output is still to be written, see [`extendedjob_api::names::OUTPUT_SETTLED`].

@@ -8,6 +8,7 @@
 //! pod → transition → run → Job → outcome → output → status
 //! ```
 
+pub mod attempts;
 pub mod book;
 pub mod brake;
 pub mod build;

@@ -31,8 +31,8 @@ pub struct Attempt {
     pub job: String,
     /// The key of the run.
     pub run: String,
-    /// Which try of the Job it was, from 1.
-    pub attempt: u32,
+    /// Which try of the Job it was: its pod, and for a run of a container that too.
+    pub attempt: String,
     /// Whether it did its work.
     pub succeeded: bool,
     /// When it ended.
@@ -49,8 +49,8 @@ pub struct Record {
     pub job: String,
     /// The key of the run.
     pub run: String,
-    /// Which try of the Job it was, from 1.
-    pub attempt: u32,
+    /// Which try of the Job it was: its pod, and for a run of a container that too.
+    pub attempt: String,
     /// `Succeeded` or `Failed`.
     pub result: AttemptResult,
     /// When the attempt ended.
@@ -80,7 +80,7 @@ impl Attempt {
             extended_job: self.extended_job.clone(),
             job: self.job.clone(),
             run: self.run.clone(),
-            attempt: self.attempt,
+            attempt: self.attempt.clone(),
             result: if self.succeeded { AttemptResult::Succeeded } else { AttemptResult::Failed },
             ended: self.ended,
             bytes_seen: kept.seen,
@@ -90,16 +90,16 @@ impl Attempt {
     }
 
     /// All attempts have one order, in which a later one replaces an earlier one; the Job's name
-    /// decides between two that ended in one second.
+    /// and then the attempt's decides between two that ended in one second.
     #[must_use]
-    pub fn order(&self) -> (Timestamp, &str, u32) {
-        (self.ended, &self.job, self.attempt)
+    pub fn order(&self) -> (Timestamp, &str, &str) {
+        (self.ended, &self.job, &self.attempt)
     }
 }
 
 impl Record {
-    fn order(&self) -> (Timestamp, &str, u32) {
-        (self.ended, &self.job, self.attempt)
+    fn order(&self) -> (Timestamp, &str, &str) {
+        (self.ended, &self.job, &self.attempt)
     }
 }
 
@@ -151,7 +151,11 @@ pub fn judge(present: Option<&Present>, key: &str, attempt: &Attempt, overwrite:
         if record.order() == attempt.order() {
             return Verdict::Done(record.clone());
         }
-        if overwrite && record.order() > attempt.order() {
+        // What an attempt that nobody saw has left is that of some attempt of its Job.
+        if attempt.attempt.is_empty() && record.job == attempt.job {
+            return Verdict::Done(record.clone());
+        }
+        if (overwrite || record.job == attempt.job) && record.order() > attempt.order() {
             return Verdict::Superseded;
         }
     }
@@ -250,7 +254,7 @@ mod tests {
             extended_job: "ns/ejob1".into(),
             job: job.into(),
             run: "once/1".into(),
-            attempt: 1,
+            attempt: "pod".into(),
             succeeded: true,
             ended: at(second),
         }
@@ -304,7 +308,7 @@ mod tests {
     #[test]
     fn a_success_replaces_what_a_failed_attempt_of_the_same_job_wrote() {
         let failed = Attempt { succeeded: false, ..attempt("a", 1) };
-        let success = Attempt { attempt: 2, ..attempt("a", 2) };
+        let success = Attempt { attempt: "pod2".into(), ..attempt("a", 2) };
         assert_eq!(judge(Some(&written_by(&failed)), "k", &success, false), Verdict::Write);
         let others = judge(Some(&written_by(&failed)), "k", &attempt("b", 2), false);
         assert!(matches!(others, Verdict::KeyExists(Some(_))));

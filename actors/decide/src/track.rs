@@ -40,6 +40,21 @@ pub enum Observation<T> {
     Undecodable(Undecodable),
 }
 
+impl<T> Observation<T> {
+    /// The same of another form of the object.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Observation<U> {
+        match self {
+            Self::Lost => Observation::Lost,
+            Self::RelistBegun => Observation::RelistBegun,
+            Self::Seen(object) => Observation::Seen(change(object)),
+            Self::Gone(object) => Observation::Gone(change(object)),
+            Self::RelistEnded(version) => Observation::RelistEnded(version),
+            Self::Bookmark(version) => Observation::Bookmark(version),
+            Self::Undecodable(undecodable) => Observation::Undecodable(undecodable),
+        }
+    }
+}
+
 /// An object that does not fit our types.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Undecodable {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use extendedjob_api::{
-    Cause, ContainerEnd, ExtendedJobStatus, OutputStatus,
+    Cause, ContainerEnd, ExtendedJobStatus, OutputResult, OutputStatus,
     conditions::{RECONCILING, STALLED},
 };
 use jiff::Timestamp;
@@ -64,7 +64,7 @@ pub struct RunState {
     /// The status has told of its end.
     pub told: bool,
     /// What became of its output; `None` while that is open.
-    pub output: Option<Settled>,
+    pub output: Option<Outcome>,
     /// Its output is about to be tried for the first time.
     pub output_is_due: bool,
 }
@@ -79,13 +79,46 @@ impl RunState {
     }
 }
 
-/// What became of a run's output.
+/// What became of an attempt's output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Key by key.
     pub outputs: Vec<OutputStatus>,
     /// Why not all of it is where it should be.
     pub trouble: Option<Trouble>,
+}
+
+/// What became of the output of all attempts of a run so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Key by key, of the attempt that was told last of each.
+    pub outputs: Vec<OutputStatus>,
+    /// What stands in the way: by the key that it is about, or by the attempt if it is about none.
+    troubles: BTreeMap<String, Trouble>,
+}
+
+impl Outcome {
+    /// Takes in what became of an attempt's output.
+    pub fn take_in(&mut self, attempt: &str, settled: Settled) {
+        self.troubles.remove(attempt);
+        let bad = |output: &&OutputStatus| output.result != OutputResult::Written;
+        let about = settled.outputs.iter().find(bad).map_or(attempt, |output| &output.key).to_owned();
+        for output in settled.outputs {
+            self.troubles.remove(&output.key);
+            let same = |told: &OutputStatus| told.target == output.target && told.key == output.key;
+            match self.outputs.iter_mut().find(|told| same(told)) {
+                Some(told) => *told = output,
+                None => self.outputs.push(output),
+            }
+        }
+        self.troubles.extend(settled.trouble.map(|trouble| (about, trouble)));
+    }
+
+    /// Why not all of it is where it should be.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.troubles.values().next()
+    }
 }
 
 /// What the API server says of the template.
@@ -213,4 +246,43 @@ pub(crate) fn count(runs: &BTreeMap<String, RunState>) -> Counts {
         }
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use extendedjob_api::Stream;
+
+    use super::*;
+
+    fn settled(key: &str, result: OutputResult) -> Settled {
+        let (target, key) = ("ConfigMap ns/out".to_owned(), key.to_owned());
+        let bad = result != OutputResult::Written;
+        let trouble = bad.then(|| Trouble { reason: "Reason", message: key.clone() });
+        let (stream, bytes_seen, bytes_kept) = (Stream::Stdout, 0, 0);
+        Settled {
+            outputs: vec![OutputStatus { stream, target, key, bytes_seen, bytes_kept, result }],
+            trouble,
+        }
+    }
+
+    #[test]
+    fn a_later_attempt_that_was_written_ends_the_trouble_of_its_key_and_of_no_other() {
+        let mut outcome = Outcome::default();
+        outcome.take_in("p1", settled("a", OutputResult::KeyExists));
+        outcome.take_in("p2", settled("b", OutputResult::Lost));
+        outcome.take_in("p3", settled("a", OutputResult::Written));
+        assert_eq!(outcome.trouble().map(|trouble| trouble.message.as_str()), Some("b"));
+        assert_eq!(outcome.outputs.len(), 2);
+    }
+
+    #[test]
+    fn trouble_with_the_target_ends_when_that_attempt_is_written() {
+        let mut outcome = Outcome::default();
+        let trouble = Trouble { reason: "Reason", message: "no namespace".into() };
+        outcome.take_in("p1", Settled { outputs: vec![], trouble: Some(trouble) });
+        outcome.take_in("p2", settled("b", OutputResult::Written));
+        assert!(outcome.trouble().is_some());
+        outcome.take_in("p1", settled("a", OutputResult::Written));
+        assert_eq!(outcome.trouble(), None);
+    }
 }

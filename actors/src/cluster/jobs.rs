@@ -118,6 +118,7 @@ fn decode(json: &str) -> Result<Job, serde_json::Error> {
         ttl: spec.ttl_seconds_after_finished,
         deleting: metadata.deletion_timestamp.is_some(),
         containers: spec.template.spec.containers.into_iter().map(|container| container.name).collect(),
+        pods_ended: usize::try_from(status.succeeded + status.failed).unwrap_or_default(),
         attempts: (status.succeeded + status.failed).max(1),
         end: status.conditions.iter().find_map(end),
         settled: metadata.annotations.contains_key(names::OUTPUT_SETTLED),

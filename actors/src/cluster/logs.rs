@@ -37,12 +37,13 @@ impl LogError {
 }
 
 impl Cluster {
-    /// The newest `limit` bytes of what an ended container wrote.
+    /// The newest `limit` bytes of what an ended container wrote; `previous`: in the run before its present one.
     pub async fn log(
         &self,
         namespace: &str,
         pod: &str,
         container: &str,
+        previous: bool,
         limit: usize,
     ) -> Result<Kept, LogError> {
         let name = || (format!("{namespace}/{pod}"), container.to_owned());
@@ -55,7 +56,7 @@ impl Cluster {
             LogError::Read(pod, container, error)
         };
         let _turn = self.logs.acquire().await.map_err(|_| open_error(Fault::NotLeading))?;
-        let params = LogParams { container: Some(container.to_owned()), ..LogParams::default() };
+        let params = LogParams { container: Some(container.to_owned()), previous, ..LogParams::default() };
         let request = Request::new(format!("/api/v1/namespaces/{namespace}/pods"))
             .logs(pod, &params)
             .map_err(|source| open_error(Fault::request(source)))?;

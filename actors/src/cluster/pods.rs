@@ -1,14 +1,21 @@
 //! Pods: watched slim, in all namespaces; listed whole only for one finished Job.
 
-use extendedjob_api::{ContainerEnd, names};
+use std::sync::Arc;
+
+use extendedjob_api::names;
 use extendedjob_decide::{
+    attempts::{Container, Ended, JobPod, Phase},
     edges::Edges,
     job::Job,
     pod::{Pod, Readiness, Status, Version},
 };
 use jiff::Timestamp;
 use kube::{api::ListParams, core::Request};
-use serde::{Deserialize, de::Error as _};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, Error as _, IgnoredAny},
+};
+use serde_json::value::RawValue;
 
 use super::{
     Cluster, Fault,
@@ -16,6 +23,10 @@ use super::{
     requests,
     watch::Source,
 };
+
+/// The annotation by which a pod of an Indexed Job says which completion it is for
+/// (<https://kubernetes.io/docs/concepts/workloads/controllers/job/#completion-mode>).
+const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
 /// Why pods could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -37,42 +48,63 @@ pub enum PodError {
 }
 
 /// The watch on all pods.
-pub(crate) const SOURCE: Source<Pod> = Source { path: "/api/v1/pods", label: None, decode };
+pub(crate) const SOURCE: Source<WatchedPod> = Source { path: "/api/v1/pods", label: None, decode };
+
+/// A pod, and if a Job of ours made it, what it tells of that Job's attempts.
+pub(crate) struct WatchedPod {
+    pub(crate) pod: Pod,
+    pub(crate) own: Option<Arc<JobPod>>,
+}
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Wire {
+struct Wire<'a> {
     metadata: Meta,
-    spec: Spec,
-    status: PodStatus,
+    #[serde(borrow)]
+    spec: Spec<'a>,
+    #[serde(borrow)]
+    status: PodStatus<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Spec {
+struct Spec<'a> {
     node_name: Option<String>,
+    restart_policy: String,
+    /// Raw, as the statuses below: they matter only in pods of Jobs of ours.
+    #[serde(borrow)]
+    containers: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct PodStatus {
+struct PodStatus<'a> {
     phase: String,
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
     conditions: Vec<Condition>,
-    container_statuses: Vec<ContainerStatus>,
+    #[serde(borrow)]
+    container_statuses: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ContainerStatus {
     name: String,
+    restart_count: u32,
     state: ContainerState,
+    last_state: ContainerState,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ContainerState {
+    running: Option<IgnoredAny>,
     terminated: Option<Terminated>,
 }
 
@@ -81,20 +113,22 @@ struct ContainerState {
 struct Terminated {
     exit_code: i32,
     reason: String,
+    started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
 }
 
-fn decode(json: &str) -> Result<Pod, serde_json::Error> {
-    let Wire { metadata, spec, status } = serde_json::from_str(json)?;
+fn decode(json: &str) -> Result<WatchedPod, serde_json::Error> {
+    let wire: Wire<'_> = serde_json::from_str(json)?;
+    let own = own(&wire)?;
+    let Wire { metadata, spec, status } = wire;
     let ready = status.conditions.iter().find(|condition| condition.r#type == "Ready");
-    Ok(Pod {
+    let pod = Pod {
         ready: ready.map_or_else(Readiness::default, readiness),
         deleting: metadata.deletion_timestamp.is_some(),
         version: metadata.resource_version.parse().map_err(|_| {
             serde_json::Error::custom("metadata.resourceVersion is no number, as Kubernetes promises it is")
         })?,
-        ours: metadata.labels.contains_key(names::EXTENDEDJOB_LABEL)
-            && metadata.controller().is_some_and(|owner| owner.kind == "Job"),
+        ours: own.is_some(),
         created: metadata.creation_timestamp,
         uid: metadata.uid,
         name: metadata.name,
@@ -105,7 +139,52 @@ fn decode(json: &str) -> Result<Pod, serde_json::Error> {
         appeared: None,
         edges: Edges::default(),
         earlier: Vec::new(),
-    })
+    };
+    Ok(WatchedPod { pod, own: own.map(Arc::new) })
+}
+
+/// What a pod tells of the attempts of the Job that made it; `None` unless that is one of ours.
+fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, serde_json::Error> {
+    let ours = metadata.labels.contains_key(names::EXTENDEDJOB_LABEL);
+    let Some(job) = metadata.controller().filter(|owner| ours && owner.kind == "Job") else {
+        return Ok(None);
+    };
+    let declared: Vec<Named> = parse(spec.containers)?;
+    let mut statuses: Vec<ContainerStatus> = parse(status.container_statuses)?;
+    let containers = declared.into_iter().map(|Named { name }| {
+        let status = statuses.iter_mut().find(|status| status.name == name);
+        let ContainerStatus { restart_count, state, last_state, .. } =
+            status.map(std::mem::take).unwrap_or_default();
+        Container {
+            name,
+            restarts: restart_count,
+            runs: state.running.is_some(),
+            ended: state.terminated.map(ended),
+            before: last_state.terminated.map(ended),
+        }
+    });
+    Ok(Some(JobPod {
+        uid: metadata.uid.clone(),
+        name: metadata.name.clone(),
+        job: job.uid.clone(),
+        index: metadata.annotations.get(COMPLETION_INDEX).and_then(|index| index.parse().ok()),
+        created: metadata.creation_timestamp,
+        phase: match status.phase.as_str() {
+            "Succeeded" => Phase::Succeeded,
+            "Failed" => Phase::Failed,
+            _ => Phase::Open,
+        },
+        restarts: spec.restart_policy == "OnFailure",
+        containers: containers.collect(),
+    }))
+}
+
+fn parse<T: DeserializeOwned>(list: Option<&RawValue>) -> Result<Vec<T>, serde_json::Error> {
+    list.map_or(Ok(vec![]), |list| serde_json::from_str(list.get()))
+}
+
+fn ended(Terminated { exit_code, reason, started_at, finished_at }: Terminated) -> Ended {
+    Ended { exit_code, reason, began: started_at, at: finished_at }
 }
 
 fn readiness(condition: &Condition) -> Readiness {
@@ -117,22 +196,9 @@ fn readiness(condition: &Condition) -> Readiness {
     Readiness { status, since: condition.last_transition_time }
 }
 
-/// A pod of a Job of ours that has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndedPod {
-    /// The pod's name.
-    pub name: String,
-    /// Whether all its containers did their work.
-    pub succeeded: bool,
-    /// When its last container ended, or if that is not known when it was created.
-    pub ended: Option<Timestamp>,
-    /// How its containers ended.
-    pub containers: Vec<ContainerEnd>,
-}
-
 #[derive(Deserialize)]
 struct List {
-    items: Vec<Wire>,
+    items: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -148,34 +214,20 @@ impl Cluster {
         head.metadata.resource_version.parse().map_err(|_| PodError::NoNumber(head.metadata.resource_version))
     }
 
-    /// The pods of `job` that have ended, the last one last.
-    pub async fn ended_pods(&self, job: &Job) -> Result<Vec<EndedPod>, PodError> {
+    /// The pods of `job` that are there now.
+    pub async fn job_pods(&self, job: &Job) -> Result<Vec<Arc<JobPod>>, PodError> {
         let selector = format!("batch.kubernetes.io/controller-uid={}", job.uid);
         let params = ListParams::default().labels(&selector);
+        let name = || format!("{}/{}", job.namespace, job.name);
         let list: List = self
             .call(requests("api/v1", &job.namespace, "pods").list(&params))
             .await
-            .map_err(|source| PodError::List { job: format!("{}/{}", job.namespace, job.name), source })?;
-        let mut pods: Vec<EndedPod> = list.items.into_iter().filter_map(ended_pod).collect();
-        pods.sort_by_key(|pod| pod.ended);
-        Ok(pods)
+            .map_err(|source| PodError::List { job: name(), source })?;
+        let decoded = list.items.iter().map(|item| decode(item.get()));
+        let pods: Result<Vec<WatchedPod>, _> = decoded.collect();
+        let pods = pods.map_err(|error| PodError::List { job: name(), source: Fault::Undecodable(error) })?;
+        Ok(pods.into_iter().filter_map(|pod| pod.own).collect())
     }
-}
-
-fn ended_pod(pod: Wire) -> Option<EndedPod> {
-    let succeeded = match pod.status.phase.as_str() {
-        "Succeeded" => true,
-        "Failed" => false,
-        _ => return None,
-    };
-    let containers = pod.status.container_statuses;
-    let finished = |container: &ContainerStatus| container.state.terminated.as_ref()?.finished_at;
-    let ended = containers.iter().filter_map(finished).max().or(pod.metadata.creation_timestamp);
-    let containers = containers.into_iter().filter_map(|ContainerStatus { name, state }| {
-        let Terminated { exit_code, reason, .. } = state.terminated?;
-        Some(ContainerEnd { name, exit_code, reason })
-    });
-    Some(EndedPod { name: pod.metadata.name, succeeded, ended, containers: containers.collect() })
 }
 
 #[cfg(test)]
@@ -189,7 +241,7 @@ mod tests {
                 r#"{{"metadata": {{"name": "p", "resourceVersion": "1", "labels": {{"{label}": "x"}},
                    "ownerReferences": [{{"kind": "{kind}", "uid": "u", "controller": true}}]}}}}"#
             );
-            decode(&json).unwrap().ours
+            decode(&json).unwrap().pod.ours
         };
         assert!(pod(names::EXTENDEDJOB_LABEL, "Job"));
         assert!(!pod(names::EXTENDEDJOB_LABEL, "ReplicaSet"));
@@ -200,7 +252,27 @@ mod tests {
     fn a_new_pod_has_no_readiness() {
         let pod =
             decode(r#"{"metadata": {"name": "p", "resourceVersion": "7"}, "spec": {"containers": []}}"#)
-                .unwrap();
+                .unwrap()
+                .pod;
         assert_eq!((pod.ready.status, pod.version), (Status::Absent, 7));
+    }
+    #[test]
+    fn a_pod_tells_of_each_container_how_it_is_doing() {
+        let json = r#"{"metadata": {"name": "p", "uid": "u", "resourceVersion": "7",
+            "labels": {"fissile.cloudfoundry.org/extendedjob": "x"},
+            "annotations": {"batch.kubernetes.io/job-completion-index": "3"},
+            "ownerReferences": [{"kind": "Job", "uid": "job", "controller": true}]},
+            "spec": {"restartPolicy": "OnFailure", "containers": [{"name": "a"}, {"name": "b"}]},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "b", "restartCount": 2,
+                "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+                "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}}"#;
+        let pod = decode(json).unwrap().own.unwrap();
+        assert_eq!(
+            (pod.job.as_str(), pod.index, pod.restarts, pod.phase),
+            ("job", Some(3), true, Phase::Open)
+        );
+        let [a, b] = &pod.containers[..] else { panic!("{pod:?}") };
+        assert_eq!((a.name.as_str(), a.runs, &a.ended), ("a", false, &None));
+        assert_eq!((b.restarts, b.runs, b.before.as_ref().unwrap().exit_code), (2, true, 3));
     }
 }

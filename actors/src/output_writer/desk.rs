@@ -2,18 +2,23 @@
 
 use extendedjob_api::{OutputResult, OutputStatus, Stream, Target, conditions::reasons};
 use extendedjob_decide::{
+    attempts,
     fault::Class,
     output::{self, Attempt, Present, Record, Verdict},
+    tail::Kept,
     view::{Settled, Trouble},
 };
 
 use crate::{
-    cluster::{Cluster, pods::EndedPod, targets::TargetError},
+    cluster::{Cluster, targets::TargetError},
     messages::WriteOutput,
 };
 
 /// How often a write that others got ahead of is decided anew at once.
 const CONFLICTS: usize = 10;
+
+/// How often a container may be started again while its log is read.
+const RESTARTS: usize = 3;
 
 /// What is needed to try a wish.
 #[derive(Clone)]
@@ -70,9 +75,9 @@ impl Desk {
             extended_job: self.extended_job.clone(),
             job: wish.job.name.clone(),
             run: wish.job.key.clone().unwrap_or_default(),
-            attempt: wish.job.attempts,
-            succeeded: wish.end.failure.is_none(),
-            ended: wish.end.time.or(wish.job.created).unwrap_or_default(),
+            attempt: wish.attempt.id.clone(),
+            succeeded: wish.attempt.succeeded,
+            ended: wish.attempt.at.or(wish.job.created).unwrap_or_default(),
         }
     }
 
@@ -92,7 +97,10 @@ impl Desk {
             None => present.insert(self.cluster.target(&self.target).await.map_err(obstacle)?),
         };
         let mut to_write = vec![];
-        for container in &wish.job.containers {
+        // Of an attempt that nobody saw all containers are asked for.
+        let unseen = wish.attempt.logs.is_empty();
+        let all = wish.job.containers.iter().filter(|_| unseen);
+        for container in all.chain(wish.attempt.logs.iter().map(|log| &log.container)) {
             let key = output::key(container);
             match output::judge(now.as_ref(), &key, attempt, wish.wish.overwrite) {
                 Verdict::Write => to_write.push((container.as_str(), key)),
@@ -103,7 +111,7 @@ impl Desk {
                 Verdict::Superseded => {}
                 Verdict::KeyExists(record) => {
                     settled.outputs.push(self.told(&key, 0, 0, OutputResult::KeyExists));
-                    settled.trouble.get_or_insert_with(|| self.key_exists(&key, record.as_ref()));
+                    settled.trouble.get_or_insert_with(|| self.key_exists(&key, attempt, record.as_ref()));
                 }
                 Verdict::Immutable => return Err(self.immutable()),
             }
@@ -113,28 +121,27 @@ impl Desk {
         }
         let keys: Vec<String> = to_write.iter().map(|(_, key)| key.clone()).collect();
         let limit = output::room(now.as_ref(), &keys).ok_or_else(|| self.full())?;
-        let Some(pod) = self.pod(attempt, wish).await? else {
+        if unseen {
             settled.outputs.extend(keys.iter().map(|key| self.told(key, 0, 0, OutputResult::Lost)));
             settled.trouble =
                 Some(lost(format!("no pod of Job {} is left to read its output from", attempt.job)));
             return Ok(settled);
-        };
+        }
         let mut writes = vec![];
         for (container, key) in to_write {
-            match self.cluster.log(&wish.job.namespace, &pod.name, container, limit).await {
-                Ok(kept) => {
+            // The others' output is written also if one is lost.
+            match self.log(wish, container, limit).await? {
+                Some(kept) => {
                     let length = kept.bytes.len() as u64;
                     settled.outputs.push(self.told(&key, kept.seen, length, OutputResult::Written));
                     let record = attempt.record(&kept);
                     writes.push((key, kept, record));
                 }
-                // The pod is gone, or the container never started. The others' output is written.
-                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => {
+                None => {
                     settled.outputs.push(self.told(&key, 0, 0, OutputResult::Lost));
-                    settled.trouble.get_or_insert_with(|| lost(error.to_string()));
-                }
-                Err(error) => {
-                    return Err(Obstacle::Trouble { trouble: failed(error.to_string()), retry: true });
+                    let gone =
+                        format!("the log of container {container} of pod {} is gone", wish.attempt.pod);
+                    settled.trouble.get_or_insert_with(|| lost(gone));
                 }
             }
         }
@@ -146,12 +153,36 @@ impl Desk {
         Ok(settled)
     }
 
-    /// The pod of the Job's last attempt; `None` if it is gone.
-    async fn pod(&self, attempt: &Attempt, wish: &WriteOutput) -> Result<Option<EndedPod>, Obstacle> {
-        match self.cluster.ended_pods(&wish.job).await {
-            Ok(pods) => Ok(pods.into_iter().rfind(|pod| pod.succeeded == attempt.succeeded)),
-            Err(error) => Err(Obstacle::Trouble { trouble: failed(error.to_string()), retry: true }),
+    /// The log of a container, if it is still there to be read.
+    async fn log(&self, wish: &WriteOutput, container: &str, limit: usize) -> Result<Option<Kept>, Obstacle> {
+        let WriteOutput { job, attempt, .. } = wish;
+        let failed = |error: String| Obstacle::Trouble { trouble: failed(error), retry: true };
+        let log = attempt.logs.iter().find(|log| log.container == container).filter(|_| attempt.in_place);
+        let mut restarts = log.map(|log| log.restart);
+        for _ in 0..RESTARTS {
+            let previous = match (log, restarts) {
+                (Some(log), Some(restarts)) if restarts == log.restart + 1 => true,
+                (Some(log), Some(restarts)) if restarts != log.restart => return Ok(None),
+                _ => false,
+            };
+            let read = self.cluster.log(&job.namespace, &attempt.pod, container, previous, limit).await;
+            // A container that failed is started again at any time, and its log then is another one.
+            if let (Some(log), false) = (log, attempt.succeeded) {
+                let pods = self.cluster.job_pods(job).await.map_err(|error| failed(error.to_string()))?;
+                let now = attempts::restarts(&pods, log);
+                if now != restarts {
+                    restarts = now;
+                    continue;
+                }
+            }
+            return match read {
+                Ok(kept) => Ok(Some(kept)),
+                // The pod is gone, or the container never started.
+                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
+                Err(error) => Err(failed(error.to_string())),
+            };
         }
+        Ok(None)
     }
 
     fn told(&self, key: &str, seen: u64, kept: u64, result: OutputResult) -> OutputStatus {
@@ -165,8 +196,11 @@ impl Desk {
         }
     }
 
-    fn key_exists(&self, key: &str, record: Option<&Record>) -> Trouble {
+    fn key_exists(&self, key: &str, attempt: &Attempt, record: Option<&Record>) -> Trouble {
         let writer = match record {
+            Some(record) if record.job == attempt.job => {
+                format!("an earlier attempt of the same Job ({})", record.attempt)
+            }
             Some(record) => format!("ExtendedJob {} with Job {}", record.extended_job, record.job),
             None => "someone else".to_owned(),
         };

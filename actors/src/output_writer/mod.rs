@@ -34,7 +34,10 @@ pub(crate) struct OutputWriter {
 }
 
 /// Open wishes by the order of their attempts, so that a later output is written last.
-type Queue = BTreeMap<(Timestamp, String), WriteOutput>;
+type Queue = BTreeMap<Place, WriteOutput>;
+
+/// When the attempt ended, its Job, and which one it is.
+type Place = (Timestamp, String, String);
 
 enum State {
     /// Nothing to do.
@@ -49,7 +52,7 @@ enum State {
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct Work {
-    behind: Option<(Timestamp, String)>,
+    behind: Option<Place>,
     /// The target as last read in this round; one read serves all wishes that need no write.
     present: Option<Option<Present>>,
     failed: bool,
@@ -92,19 +95,20 @@ impl OutputWriter {
     }
 
     /// Tells what became of a wish.
-    fn tried(&mut self, place: &(Timestamp, String), tried: Tried) -> Option<Option<Present>> {
+    fn tried(&mut self, place: &Place, tried: Tried) -> Option<Option<Present>> {
         let Tried { settled, done, present } = tried;
         if done {
             self.queue.remove(place);
         }
-        let (job, Desk { target, extended_job, .. }) = (place.1.clone(), &self.desk);
+        let (_, job, attempt) = place.clone();
+        let Desk { target, extended_job, .. } = &self.desk;
         match &settled.trouble {
-            None => info!(extended_job, output = %target, job, "output settled"),
+            None => info!(extended_job, output = %target, job, attempt, "output settled"),
             Some(Trouble { reason, message: error }) => {
-                warn!(extended_job, output = %target, job, reason, error, "output not written");
+                warn!(extended_job, output = %target, job, attempt, reason, error, "output not written");
             }
         }
-        self.supervisor.do_send(OutputSettled { job, settled, done });
+        self.supervisor.do_send(OutputSettled { job, attempt, settled, done });
         present
     }
 
@@ -144,7 +148,7 @@ impl Handler<WriteOutput> for OutputWriter {
     fn handle(&mut self, wish: WriteOutput, ctx: &mut Self::Context) {
         let attempt = self.desk.attempt(&wish);
         let idle = matches!(self.state, State::Idle);
-        self.queue.insert((attempt.ended, attempt.job), wish);
+        self.queue.insert((attempt.ended, attempt.job, attempt.attempt), wish);
         // Else the round under way, or the next one, comes to it.
         if idle {
             self.work(Work { behind: None, present: None, failed: false }, ctx);

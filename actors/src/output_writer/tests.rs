@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, System};
 use extendedjob_api::{Output, Target, TargetKind};
-use extendedjob_decide::job::{End, Job};
+use extendedjob_decide::{
+    attempts::{AttemptEnd, LogId},
+    job::Job,
+};
 use http::Method;
 use jiff::Timestamp;
 use serde_json::json;
@@ -56,26 +59,26 @@ fn writer(api: &StandIn, parent: &Addr<Parent>) -> Addr<OutputWriter> {
 fn wish(job: &str, second: i64) -> WriteOutput {
     let output = json!({ "stdout": { "configRef": "elsewhere/out", "overwrite": true } });
     let output: Output = serde_json::from_value(output).unwrap();
-    let job = Job {
-        uid: format!("uid-{job}"),
-        name: job.into(),
-        namespace: "ns".into(),
-        containers: vec!["main".into()],
-        attempts: 1,
-        ..Job::default()
+    let log = LogId { pod: "uid".into(), container: "main".into(), restart: 0 };
+    let attempt = AttemptEnd {
+        id: format!("pod-of-{job}"),
+        pod: format!("pod-of-{job}"),
+        index: None,
+        in_place: false,
+        succeeded: true,
+        at: Timestamp::from_second(second).ok(),
+        logs: vec![log],
+        containers: vec![],
     };
-    let end = End { time: Timestamp::from_second(second).ok(), failure: None };
-    WriteOutput { job: job.into(), end, wish: output.stdout.unwrap() }
+    let job = Job { name: job.into(), namespace: "ns".into(), ..Job::default() };
+    WriteOutput { job: job.into(), attempt: attempt.into(), wish: output.stdout.unwrap() }
 }
 
-/// A pod and its log for every Job, and a target whose create is answered by `create`.
+/// A log for every pod, and a target whose create is answered by `create`.
 fn api(create: impl Fn(&Asked) -> Reply + Send + 'static) -> StandIn {
     StandIn::answering(move |asked| {
         if asked.path.ends_with("/log") {
             Reply::Now(200, json!("printed"))
-        } else if asked.path.ends_with("/pods") {
-            let pod = json!({ "metadata": { "name": "p" }, "status": { "phase": "Succeeded" } });
-            Reply::Now(200, json!({ "items": [pod] }))
         } else if asked.method == Method::GET {
             Reply::refused(404, "NotFound")
         } else {

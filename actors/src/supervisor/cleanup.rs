@@ -73,7 +73,7 @@ impl Supervisor {
         let over = runs.jobs.iter().filter_map(|(name, job)| {
             let state = runs.states.get(name)?;
             let Stage::Ended { failure, .. } = &state.stage else { return None };
-            let recorded = state.told && !runs.unsettled.contains(name);
+            let recorded = state.told && !runs.unsettled.contains_key(name);
             let succeeded = failure.is_none();
             Some(Candidate {
                 job: name,

@@ -61,10 +61,8 @@ impl Handler<JobsAtFirst> for Supervisor {
             self.tell_deleted(job, " (while no operator ran)", ctx);
         }
         for job in &jobs {
+            self.expect_output(job);
             self.start_runner(&job.name, None, ctx);
-            if self.runners.get(&job.name).is_none() && !job.settled {
-                self.write_output(job, ctx);
-            }
             if self.declared.spec.triggers.is_none() {
                 self.desk.adopt(&job.name, 0);
             }
@@ -204,6 +202,7 @@ impl Handler<RunNews> for Supervisor {
             RunNews::Started { job, made_now } => self.run_started(&job, made_now, ctx),
             RunNews::Hindered { job, trouble } => self.run_hindered(&job, trouble, ctx),
             RunNews::Forsaken { job } => self.run_forsaken(&job, ctx),
+            RunNews::AttemptEnded { job, attempt } => self.attempt_ended(&job, attempt, ctx),
             RunNews::Ended { job, end, containers } => {
                 self.run_ended(&job, end.as_ref(), containers, ctx);
             }
@@ -214,26 +213,8 @@ impl Handler<RunNews> for Supervisor {
 impl Handler<OutputSettled> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, OutputSettled { job, settled, done }: OutputSettled, ctx: &mut Self::Context) {
-        self.clean_up_later(ctx);
-        let Some(runs) = &mut self.runs else { return };
-        // Tried once, it no longer keeps others from starting.
-        runs.busy.remove(&job);
-        if done && runs.unsettled.remove(&job) {
-            self.reporter.to_mark.extend(runs.jobs.get(&job).cloned());
-        }
-        let Some(state) = runs.states.get_mut(&job) else { return };
-        state.output_is_due = false;
-        if state.output.as_ref() == Some(&settled) {
-            return self.advance(ctx);
-        }
-        let trouble = settled.trouble.clone();
-        state.output = Some(settled);
-        if let Some(trouble) = trouble {
-            let note = format!("Output of Job {job}: {}", trouble.message);
-            self.warn(trouble.reason, Some(&job), note, ctx);
-        }
-        self.advance(ctx);
+    fn handle(&mut self, told: OutputSettled, ctx: &mut Self::Context) {
+        self.output_settled(told, ctx);
     }
 }
 

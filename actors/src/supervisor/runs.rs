@@ -15,7 +15,7 @@ use extendedjob_decide::{
     view::{Gone, RunState, Stage, Template},
 };
 
-use super::Supervisor;
+use super::{Supervisor, outputs::Unsettled};
 use crate::{
     job_runner::JobRunner,
     lifeline::Lifeline,
@@ -31,7 +31,7 @@ pub(super) struct Runs {
     /// Those that count for `maxConcurrentRuns`: under way, or their output has not been tried yet.
     pub(super) busy: HashSet<String>,
     /// Those whose output is on its way.
-    pub(super) unsettled: HashSet<String>,
+    pub(super) unsettled: HashMap<String, Unsettled>,
     /// Those that ended and whose Jobs are gone and forgotten.
     pub(super) gone: Gone,
 }
@@ -91,16 +91,17 @@ impl Supervisor {
     /// Starts the runner that makes the Job of `run`, or follows the Job that is there.
     pub(super) fn start_runner(&mut self, job: &str, run: Option<Run>, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
-        let follows = runs.states.get(job).is_some_and(|run| run.stage == Stage::Active);
+        let is_active = runs.states.get(job).is_some_and(|run| run.stage == Stage::Active);
+        let follows = is_active || runs.unsettled.get(job).is_some_and(Unsettled::may_bring_more);
         if self.runners.get(&job.to_owned()).is_some() || !(run.is_some() || follows) {
             return;
         }
         let (declared, cluster) = (Arc::clone(&self.declared), self.around.cluster.clone());
-        let creates = Arc::clone(&self.creates);
+        let (pods, creates) = (self.around.pods.clone(), Arc::clone(&self.creates));
         let (me, id) = (ctx.address(), ChildId::JobRunner(job.to_owned()));
         let runner = self.runners.start(job.to_owned(), |generation| {
             let lifeline = Lifeline::new(id, generation, me.clone().recipient());
-            JobRunner::new(run, declared, cluster, creates, me.recipient(), lifeline).start()
+            JobRunner::new(run, declared, cluster, pods, creates, me.recipient(), lifeline).start()
         });
         if let (true, Some(job)) = (follows, runs.jobs.get(job)) {
             runner.do_send(JobSeen(Arc::clone(job)));
@@ -112,6 +113,7 @@ impl Supervisor {
         let Some(runs) = &mut self.runs else { return };
         let because = self.desk.waiting(&job.name).map(Run::because);
         runs.adopt(&self.declared, job, None);
+        self.expect_output(job);
         let receipts = self.desk.adopt(&job.name, 0);
         self.settle(receipts);
         self.hindrances.passed(&job.name);
@@ -149,11 +151,14 @@ impl Supervisor {
         self.runners.let_go(&job.name);
         let Some(runs) = &mut self.runs else { return };
         let Some(state) = runs.states.get_mut(&job.name) else { return };
+        // Of one that an earlier operator has told only the output was open.
+        let is_news = state.stage == Stage::Active;
         state.stage = end.map_or(Stage::Deleted, Stage::of);
         state.attempts = job.attempts;
         state.containers = containers;
         let about = job.pod_name.as_ref().map_or_else(String::new, |pod| format!(" for pod {pod}"));
         match &state.stage {
+            _ if !is_news => {}
             Stage::Deleted => self.tell_deleted(&job.name, &about, ctx),
             Stage::Ended { failure: Some(failure), .. } => {
                 let note = format!("Job {}{about} failed: {}: {}", job.name, failure.reason, failure.message);
@@ -161,7 +166,7 @@ impl Supervisor {
             }
             _ => {}
         }
-        let is_due = self.write_output(job, ctx);
+        let is_due = self.output_is_due(job);
         if let Some(runs) = &mut self.runs {
             if !is_due {
                 runs.busy.remove(&job.name);

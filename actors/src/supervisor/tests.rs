@@ -27,7 +27,7 @@ use tokio::{
 use super::{Limits, Supervisor, Surroundings};
 use crate::{
     Cluster, Readiness,
-    cluster::REQUEST_TIMEOUT,
+    cluster::{REQUEST_TIMEOUT, pods::WatchedPod},
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
@@ -84,7 +84,8 @@ impl Handler<Says<Pod>> for PodHub {
     type Result = ();
 
     fn handle(&mut self, Says(observation): Says<Pod>, ctx: &mut Self::Context) {
-        StreamHandler::handle(self, observation, ctx);
+        let watched = |pod| WatchedPod { pod, own: None };
+        StreamHandler::handle(self, observation.map(watched), ctx);
     }
 }
 

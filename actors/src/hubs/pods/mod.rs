@@ -7,6 +7,7 @@
 
 mod book;
 mod interests;
+mod of_jobs;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -34,13 +35,17 @@ use tracing::{info, warn};
 use self::{
     book::Writing,
     interests::{Interest, Interests},
+    of_jobs::OfJobs,
 };
 use crate::{
-    cluster::{Cluster, pods},
+    cluster::{
+        Cluster,
+        pods::{self, WatchedPod},
+    },
     lifeline::{Lifeline, stops_when_told},
     messages::{
         BeginPods, Breach, Expect, PodMoved, PodsAtFirst, PodsWatched, Settled, Sight, StandBy,
-        SubscribePods, TermBroken, Unexpect,
+        SubscribeJobPods, SubscribePods, TermBroken, Unexpect,
     },
     operator::{List, Readiness},
 };
@@ -59,6 +64,7 @@ pub(crate) struct PodHub {
     watching: Option<SpawnHandle>,
     gone: VecDeque<(Instant, Arc<Pod>)>,
     interests: Interests,
+    of_jobs: OfJobs,
     deliveries: Deliveries,
     /// Watchers that wait for the first list.
     waiting: BTreeMap<String, SubscribePods>,
@@ -109,6 +115,7 @@ impl PodHub {
             watching: None,
             gone: VecDeque::new(),
             interests: Interests::default(),
+            of_jobs: OfJobs::default(),
             deliveries: Deliveries::default(),
             waiting: BTreeMap::new(),
             keeping: None,
@@ -124,6 +131,7 @@ impl PodHub {
         }
         self.tracker = tracker;
         self.gone.clear();
+        self.of_jobs.clear();
         self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE, at)));
     }
 
@@ -371,8 +379,10 @@ impl Handler<StandBy> for PodHub {
     }
 }
 
-impl StreamHandler<Observation<Pod>> for PodHub {
-    fn handle(&mut self, observation: Observation<Pod>, ctx: &mut Self::Context) {
+impl StreamHandler<Observation<WatchedPod>> for PodHub {
+    fn handle(&mut self, observation: Observation<WatchedPod>, ctx: &mut Self::Context) {
+        self.of_jobs.observe(&observation);
+        let observation = observation.map(|watched| watched.pod);
         match &observation {
             Observation::Lost => self.end_term(Breach::CheckpointForgotten),
             Observation::RelistBegun if self.tracker.is_complete() => self.end_term(Breach::PlaceLost),
@@ -444,6 +454,14 @@ impl Handler<SubscribePods> for PodHub {
         } else {
             self.waiting.insert(subscription.owner.clone(), subscription);
         }
+    }
+}
+
+impl Handler<SubscribeJobPods> for PodHub {
+    type Result = ();
+
+    fn handle(&mut self, subscription: SubscribeJobPods, _: &mut Self::Context) {
+        self.of_jobs.subscribe(subscription);
     }
 }
 

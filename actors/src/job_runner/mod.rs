@@ -1,28 +1,34 @@
-//! Makes the Job of one run, and follows it to its end.
+//! Makes the Job of one run, and follows it and its pods to their end.
 //!
 //! Duty: the run gets exactly one Job. The create is tried until it is done, under a name that
 //! follows from the run; that the Job is there already means an earlier try was answered by
-//! silence.
+//! silence. And each of its attempts is told before the run's end is.
+
+mod following;
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
-use extendedjob_api::{ContainerEnd, conditions::reasons};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, WrapFuture,
+};
+use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     build::{BuildError, build},
     declared::Declared,
     fault::Class,
-    job::{End, Job},
+    job::Job,
     retry::Backoff,
     run::Run,
     view::Trouble,
 };
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
+use self::following::Following;
 use crate::{
     cluster::{Cluster, jobs::JobError},
+    hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
     messages::{ChildId, Edited, JobGone, JobSeen, RunNews},
 };
@@ -33,6 +39,7 @@ const LASTING: u32 = 5;
 /// The runner of one Job.
 pub(crate) struct JobRunner {
     cluster: Cluster,
+    pods: Addr<PodHub>,
     supervisor: Recipient<RunNews>,
     declared: Arc<Declared>,
     /// The ExtendedJob's share of creates in flight.
@@ -48,8 +55,8 @@ enum Stage {
     /// The watch may speak of the Job before the create is answered: `heard` is what it said. `idle`: none is
     /// under way.
     Making { run: Run, attempt: u64, idle: bool, heard: Option<Heard> },
-    /// The Job is there.
-    Following,
+    /// The Job is there, or is told to be.
+    Following(Following),
 }
 
 /// What the watch says of the Job.
@@ -85,14 +92,27 @@ impl JobRunner {
         run: Option<Run>,
         declared: Arc<Declared>,
         cluster: Cluster,
+        pods: Addr<PodHub>,
         creates: Arc<Semaphore>,
         supervisor: Recipient<RunNews>,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
-        let stage =
-            run.map_or(Stage::Following, |run| Stage::Making { run, attempt: 0, idle: true, heard: None });
+        let stage = run.map_or_else(
+            || Stage::Following(Following::default()),
+            |run| Stage::Making { run, attempt: 0, idle: true, heard: None },
+        );
         let backoff = Backoff::default();
-        Self { cluster, supervisor, declared, creates, stage, failures: 0, backoff, _lifeline: lifeline }
+        Self {
+            cluster,
+            pods,
+            supervisor,
+            declared,
+            creates,
+            stage,
+            failures: 0,
+            backoff,
+            _lifeline: lifeline,
+        }
     }
 
     fn make(&mut self, ctx: &mut Context<Self>) {
@@ -132,7 +152,7 @@ impl JobRunner {
         let Stage::Making { run, .. } = &self.stage else { return };
         let (namespace, name) = (&self.declared.namespace, &self.declared.name);
         info!(%namespace, %name, job = job.name, because = run.because(), made_now, "run started");
-        self.stage = Stage::Following;
+        self.stage = Stage::Following(Following::default());
         self.supervisor.do_send(RunNews::Started { job, made_now });
         self.hear(heard, ctx);
     }
@@ -173,43 +193,8 @@ impl JobRunner {
             *heard = Some(said);
             return;
         }
-        match &job.end {
-            Some(End { failure: Some(_), .. }) if !gone => self.ask_how_it_failed(job, ctx),
-            Some(End { failure: None, .. }) => {
-                let containers = job.containers.iter().map(|name| succeeded(name)).collect();
-                self.end(job, containers, ctx);
-            }
-            None if !gone => {}
-            _ => self.end(job, vec![], ctx),
-        }
+        self.follow(job, gone, ctx);
     }
-
-    /// A pod that failed tells which of its containers did, and how.
-    fn ask_how_it_failed(&mut self, job: Arc<Job>, ctx: &mut Context<Self>) {
-        let cluster = self.cluster.clone();
-        let asking = async move {
-            let pods = cluster.ended_pods(&job).await;
-            (job, pods)
-        };
-        ctx.spawn(asking.into_actor(self).map(|(job, pods), runner, ctx| {
-            let pods = pods.unwrap_or_else(|error| {
-                debug!(%error, "how the containers ended is not known");
-                vec![]
-            });
-            let last = pods.into_iter().last();
-            runner.end(job, last.map(|pod| pod.containers).unwrap_or_default(), ctx);
-        }));
-    }
-
-    fn end(&mut self, job: Arc<Job>, containers: Vec<ContainerEnd>, ctx: &mut Context<Self>) {
-        self.supervisor.do_send(RunNews::Ended { end: job.end.clone(), job, containers });
-        ctx.stop();
-    }
-}
-
-/// In a pod that succeeded all containers did.
-fn succeeded(name: &str) -> ContainerEnd {
-    ContainerEnd { name: name.to_owned(), exit_code: 0, reason: "Completed".to_owned() }
 }
 
 async fn make(cluster: Cluster, creates: Arc<Semaphore>, declared: Arc<Declared>, run: Run) -> Made {

@@ -1,0 +1,366 @@
+//! The attempts of a Job: which of its pods and containers ran, and how each ended.
+//!
+//! With `restartPolicy: Never` a pod is one attempt, with `OnFailure` each run of each container is one.
+//!
+//! ```text
+//! a container runs ──► Follow ──► it ended ──► Ended (its log is complete)
+//!                                     └─ the attempt's last one ──► Over
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use extendedjob_api::ContainerEnd;
+use jiff::Timestamp;
+
+/// A pod of a Job of ours, slimmed to what tells its attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobPod {
+    /// The object's UID.
+    pub uid: String,
+    /// The pod's name.
+    pub name: String,
+    /// UID of its Job.
+    pub job: String,
+    /// Which completion of an Indexed Job it is for.
+    pub index: Option<u32>,
+    /// When the API server created it.
+    pub created: Option<Timestamp>,
+    /// How far it is.
+    pub phase: Phase,
+    /// `restartPolicy: OnFailure`: its containers are started again in it.
+    pub restarts: bool,
+    /// Its containers; init containers and native sidecars are none of them.
+    pub containers: Vec<Container>,
+}
+
+/// How far a pod is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not ended.
+    #[default]
+    Open,
+    /// All its containers did their work.
+    Succeeded,
+    /// It failed, or was evicted.
+    Failed,
+}
+
+/// How a container of a pod is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// It runs.
+    pub runs: bool,
+    /// How its present run has ended.
+    pub ended: Option<Ended>,
+    /// How the run before it has ended.
+    pub before: Option<Ended>,
+}
+
+/// How a run of a container has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit code of its program.
+    pub exit_code: i32,
+    /// The kubelet's word for it, such as `OOMKilled`.
+    pub reason: String,
+    /// When it began.
+    pub began: Option<Timestamp>,
+    /// When it ended.
+    pub at: Option<Timestamp>,
+}
+
+/// One run of one container, which has a log of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId {
+    /// UID of the pod.
+    pub pod: String,
+    /// Name of the container.
+    pub container: String,
+    /// How often it had been started before.
+    pub restart: u32,
+}
+
+/// An attempt that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// What tells it from the others of its Job: the pod's name, and for a run of a container that too.
+    pub id: String,
+    /// The pod's name.
+    pub pod: String,
+    /// Which completion of an Indexed Job it was for.
+    pub index: Option<u32>,
+    /// It was a run of a container that may be started again in its pod.
+    pub in_place: bool,
+    /// Whether it did its work.
+    pub succeeded: bool,
+    /// When it ended, as far as that is known.
+    pub at: Option<Timestamp>,
+    /// The logs that it left.
+    pub logs: Vec<LogId>,
+    /// How its containers ended, as far as that is known.
+    pub containers: Vec<ContainerEnd>,
+}
+
+/// What follows from what is seen of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The run of a container has begun to write a log: follow it.
+    Follow(LogId),
+    /// It has ended: its log grows no more.
+    Ended(LogId),
+    /// An attempt is over.
+    Over(AttemptEnd),
+}
+
+/// What is known of the pods of one Job.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    pods: BTreeMap<String, Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    pod: Arc<JobPod>,
+    followed: BTreeSet<LogId>,
+    ended: BTreeSet<LogId>,
+    /// It has ended, or is gone: nothing more comes of it.
+    over: bool,
+}
+
+/// How often the container of `log` has been started again by now; `None` if its pod is gone.
+#[must_use]
+pub fn restarts(pods: &[Arc<JobPod>], log: &LogId) -> Option<u32> {
+    let pod = pods.iter().find(|pod| pod.uid == log.pod)?;
+    pod.containers
+        .iter()
+        .find(|container| container.name == log.container)
+        .map(|container| container.restarts)
+}
+
+impl Attempts {
+    /// A pod is as it is told to be.
+    pub fn observe(&mut self, pod: &Arc<JobPod>) -> Vec<Step> {
+        let known = self.pods.entry(pod.uid.clone()).or_default();
+        if known.over {
+            return vec![];
+        }
+        known.pod = Arc::clone(pod);
+        let mut steps = vec![];
+        for container in &pod.containers {
+            known.take_in(container, &mut steps);
+        }
+        if pod.phase != Phase::Open {
+            known.end(pod.phase == Phase::Succeeded, None, &mut steps);
+        }
+        steps
+    }
+
+    /// A pod is no more, or nothing more is heard of it by `now`. One that had not ended has failed.
+    pub fn gone(&mut self, uid: &str, now: Timestamp) -> Vec<Step> {
+        let mut steps = vec![];
+        if let Some(known) = self.pods.get_mut(uid).filter(|known| !known.over) {
+            known.end(false, Some(now), &mut steps);
+        }
+        steps
+    }
+
+    /// The pods that have not ended, by their UIDs.
+    pub fn open(&self) -> impl Iterator<Item = &String> {
+        self.pods.iter().filter(|(_, known)| !known.over).map(|(uid, _)| uid)
+    }
+
+    /// How many pods have ended.
+    #[must_use]
+    pub fn ended(&self) -> usize {
+        self.pods.values().filter(|known| known.over).count()
+    }
+
+    /// How the containers of the pod that ended last have ended, as far as that is known.
+    #[must_use]
+    pub fn last_containers(&self) -> Vec<ContainerEnd> {
+        let ended = self.pods.values().filter(|known| known.over);
+        ended.max_by_key(|known| known.at()).map(|known| known.container_ends()).unwrap_or_default()
+    }
+}
+
+impl Known {
+    fn log(&self, container: &str, restart: u32) -> LogId {
+        LogId { pod: self.pod.uid.clone(), container: container.to_owned(), restart }
+    }
+
+    fn take_in(&mut self, container: &Container, steps: &mut Vec<Step>) {
+        let present = self.log(&container.name, container.restarts);
+        // What ran before the present run has ended, whether its end was seen or not.
+        for earlier in 0..container.restarts {
+            let end = container.before.as_ref().filter(|_| earlier + 1 == container.restarts);
+            self.end_log(self.log(&container.name, earlier), end, steps);
+        }
+        if container.runs && self.followed.insert(present.clone()) {
+            steps.push(Step::Follow(present.clone()));
+        }
+        if let Some(end) = &container.ended {
+            self.end_log(present, Some(end), steps);
+        }
+    }
+
+    /// A run of a container has ended; without an `end` all that is known is that it did.
+    fn end_log(&mut self, log: LogId, end: Option<&Ended>, steps: &mut Vec<Step>) {
+        if !self.ended.insert(log.clone()) {
+            return;
+        }
+        steps.push(Step::Ended(log.clone()));
+        // A run that nobody saw, and of which nobody knows the end, has left nothing to read.
+        if !self.pod.restarts || (end.is_none() && !self.followed.contains(&log)) {
+            return;
+        }
+        steps.push(Step::Over(AttemptEnd {
+            id: format!("{}/{}/{}", self.pod.name, log.container, log.restart),
+            pod: self.pod.name.clone(),
+            index: self.pod.index,
+            in_place: true,
+            succeeded: end.is_some_and(|end| end.exit_code == 0),
+            at: end.and_then(|end| end.at).or(self.pod.created),
+            containers: end.map(|end| container_end(&log.container, end)).into_iter().collect(),
+            logs: vec![log],
+        }));
+    }
+
+    fn end(&mut self, succeeded: bool, now: Option<Timestamp>, steps: &mut Vec<Step>) {
+        self.over = true;
+        let left: Vec<LogId> = self.followed.difference(&self.ended).cloned().collect();
+        for log in left {
+            self.end_log(log, None, steps);
+        }
+        if self.pod.restarts {
+            return;
+        }
+        let logs = self.pod.containers.iter().map(|container| self.log(&container.name, container.restarts));
+        steps.push(Step::Over(AttemptEnd {
+            id: self.pod.name.clone(),
+            pod: self.pod.name.clone(),
+            index: self.pod.index,
+            in_place: false,
+            succeeded,
+            at: self.at().or(now).or(self.pod.created),
+            containers: self.container_ends(),
+            logs: logs.collect(),
+        }));
+    }
+
+    /// When the last of its containers ended.
+    fn at(&self) -> Option<Timestamp> {
+        self.pod.containers.iter().filter_map(|container| container.ended.as_ref()?.at).max()
+    }
+
+    fn container_ends(&self) -> Vec<ContainerEnd> {
+        let end = |container: &Container| {
+            let end = container.ended.as_ref().or(container.before.as_ref())?;
+            Some(container_end(&container.name, end))
+        };
+        self.pod.containers.iter().filter_map(end).collect()
+    }
+}
+
+fn container_end(name: &str, end: &Ended) -> ContainerEnd {
+    ContainerEnd { name: name.to_owned(), exit_code: end.exit_code, reason: end.reason.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::at;
+
+    fn pod(restarts: bool, phase: Phase, containers: Vec<Container>) -> Arc<JobPod> {
+        let (uid, name) = ("uid".to_owned(), "p".to_owned());
+        Arc::new(JobPod { uid, name, restarts, phase, containers, ..JobPod::default() })
+    }
+
+    fn runs(restarts: u32) -> Container {
+        Container { name: "c".into(), runs: true, restarts, ..Container::default() }
+    }
+
+    fn ended(restarts: u32, exit_code: i32, second: i64) -> Container {
+        let ended = Some(Ended { exit_code, at: Some(at(second)), ..Ended::default() });
+        Container { name: "c".into(), restarts, ended, ..Container::default() }
+    }
+
+    /// What follows, in short: `f0` follow run 0, `e0` it ended, `+p`, `-p` attempt p succeeded, failed.
+    fn short(steps: &[Step]) -> Vec<String> {
+        let word = |step: &Step| match step {
+            Step::Follow(log) => format!("f{}", log.restart),
+            Step::Ended(log) => format!("e{}", log.restart),
+            Step::Over(end) => format!("{}{}", if end.succeeded { '+' } else { '-' }, end.id),
+        };
+        steps.iter().map(word).collect()
+    }
+
+    #[test]
+    fn a_pod_whose_containers_are_not_restarted_is_one_attempt() {
+        let mut attempts = Attempts::default();
+        let mut see = |phase, container| short(&attempts.observe(&pod(false, phase, vec![container])));
+        assert_eq!(see(Phase::Open, runs(0)), ["f0"]);
+        assert!(see(Phase::Open, runs(0)).is_empty(), "it is followed already");
+        assert_eq!(see(Phase::Open, ended(0, 1, 5)), ["e0"]);
+        assert_eq!(see(Phase::Failed, ended(0, 1, 5)), ["-p"]);
+        assert!(see(Phase::Failed, ended(0, 1, 5)).is_empty(), "an attempt ends once");
+    }
+
+    #[test]
+    fn a_pod_that_is_seen_only_when_it_has_ended_is_an_attempt_all_the_same() {
+        let mut attempts = Attempts::default();
+        let steps = attempts.observe(&pod(false, Phase::Succeeded, vec![ended(0, 0, 5)]));
+        assert_eq!(short(&steps), ["e0", "+p"]);
+        assert!(matches!(&steps[1], Step::Over(end) if end.at == Some(at(5)) && end.logs.len() == 1));
+    }
+
+    #[test]
+    fn each_run_of_a_container_that_is_restarted_is_an_attempt() {
+        let mut attempts = Attempts::default();
+        let mut see = |phase, container| short(&attempts.observe(&pod(true, phase, vec![container])));
+        assert_eq!(see(Phase::Open, runs(0)), ["f0"]);
+        assert_eq!(see(Phase::Open, ended(0, 1, 5)), ["e0", "-p/c/0"]);
+        assert_eq!(see(Phase::Open, runs(1)), ["f1"]);
+        assert_eq!(see(Phase::Succeeded, ended(1, 0, 9)), ["e1", "+p/c/1"]);
+    }
+
+    #[test]
+    fn a_run_whose_end_was_not_seen_is_known_by_the_next_one() {
+        let mut attempts = Attempts::default();
+        attempts.observe(&pod(true, Phase::Open, vec![runs(0)]));
+        let before = ended(0, 3, 5).ended;
+        let next = Container { before, ..runs(1) };
+        let steps = attempts.observe(&pod(true, Phase::Open, vec![next]));
+        assert_eq!(short(&steps), ["e0", "-p/c/0", "f1"]);
+        assert!(matches!(&steps[1], Step::Over(end) if end.containers[0].exit_code == 3));
+    }
+
+    #[test]
+    fn a_pod_that_is_removed_while_it_runs_has_failed_and_its_log_is_complete() {
+        for (restarts, attempt) in [(false, "-p"), (true, "-p/c/0")] {
+            let mut attempts = Attempts::default();
+            attempts.observe(&pod(restarts, Phase::Open, vec![runs(0)]));
+            assert_eq!(attempts.open().count(), 1);
+            assert_eq!(short(&attempts.gone("uid", at(9))), ["e0", attempt]);
+            assert_eq!((attempts.open().count(), attempts.ended()), (0, 1));
+            assert!(attempts.gone("uid", at(9)).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_containers_of_the_pod_that_ended_last_are_told() {
+        let mut attempts = Attempts::default();
+        for (uid, exit_code, second) in [("a", 1, 5), ("b", 2, 9), ("c", 3, 7)] {
+            let mut pod = JobPod::clone(&pod(false, Phase::Failed, vec![ended(0, exit_code, second)]));
+            pod.uid = uid.to_owned();
+            attempts.observe(&Arc::new(pod));
+        }
+        assert_eq!(attempts.last_containers()[0].exit_code, 2);
+    }
+}
