@@ -1,12 +1,12 @@
 //! What is read and written in the cluster.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use extendedjob_api::{ExtendedJob, ExtendedJobStatus};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
     Api, Client, Config,
     api::{ListParams, Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ impl Cluster {
     pub(crate) async fn connect(connection: &Connection) -> Result<Self> {
         let kubeconfig = match &connection.kubeconfig {
             Some(path) => Kubeconfig::read_from(path),
-            None => Kubeconfig::read(),
+            None => read_all(),
         };
         let options =
             KubeConfigOptions { context: connection.context.clone(), ..KubeConfigOptions::default() };
@@ -37,13 +37,32 @@ impl Cluster {
         Ok(Self { client, namespace })
     }
 
+    /// The names of all ExtendedJobs of the namespace.
+    pub(crate) async fn names(&self) -> Result<Vec<String>> {
+        let all = self.extended_jobs().list_metadata(&ListParams::default()).await?;
+        Ok(all.items.into_iter().filter_map(|it| it.metadata.name).collect())
+    }
+
     fn extended_jobs(&self) -> Api<ExtendedJob> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     pub(crate) async fn extended_job(&self, name: &str) -> Result<ExtendedJob> {
-        let got = self.extended_jobs().get(name).await;
-        got.with_context(|| format!("can't read the ExtendedJob {name} in namespace {}", self.namespace))
+        match self.extended_jobs().get(name).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => self.explain_missing(name).await,
+            got => got.map_err(plain).with_context(|| format!("can't read the ExtendedJob {name}")),
+        }
+    }
+
+    async fn explain_missing(&self, name: &str) -> Result<ExtendedJob> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        // Who may not read namespaces is told the first half.
+        if let Err(kube::Error::Api(status)) = namespaces.get_metadata(&self.namespace).await
+            && status.code == 404
+        {
+            bail!("no namespace {}", self.namespace);
+        }
+        bail!("no ExtendedJob {name} in namespace {}", self.namespace)
     }
 
     /// The same; `None` if it can't be read just now.
@@ -51,7 +70,7 @@ impl Cluster {
         match self.extended_jobs().get(name).await {
             Ok(extended_job) => Ok(Some(extended_job)),
             Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404) => {
-                Err(kube::Error::Api(status)).with_context(|| format!("can't read the ExtendedJob {name}"))
+                bail!("can't read the ExtendedJob {name}: {}", status.message)
             }
             Err(_) => Ok(None),
         }
@@ -65,15 +84,36 @@ impl Cluster {
         match self.extended_jobs().patch(&name, &params, &Patch::Merge(&patch)).await {
             Ok(patched) => Ok(Some(patched)),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("can't ask the ExtendedJob {name} for a run")),
+            Err(error) => {
+                Err(plain(error)).with_context(|| format!("can't ask the ExtendedJob {name} for a run"))
+            }
         }
     }
 
     pub(crate) async fn pods(&self, selector: &str) -> Result<Vec<Pod>> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let listed = pods.list(&ListParams::default().labels(selector)).await;
-        Ok(listed.with_context(|| format!("can't list the pods in namespace {}", self.namespace))?.items)
+        Ok(listed
+            .map_err(plain)
+            .with_context(|| format!("can't list the pods in namespace {}", self.namespace))?
+            .items)
     }
+}
+
+/// An error in the API server's own words, where it has said something.
+fn plain(error: kube::Error) -> anyhow::Error {
+    match error {
+        kube::Error::Api(status) => anyhow!(status.message.clone()),
+        error => error.into(),
+    }
+}
+
+/// What KUBECONFIG names, or the usual file. As kubectl, it leaves out files that are not there.
+fn read_all() -> Result<Kubeconfig, KubeconfigError> {
+    let Some(named) = std::env::var_os("KUBECONFIG") else { return Kubeconfig::read() };
+    let mut files = std::env::split_paths(&named).filter(|path| path.is_file());
+    let Some(first) = files.next() else { return Kubeconfig::read() };
+    files.try_fold(Kubeconfig::read_from(first)?, |all, path| all.merge(Kubeconfig::read_from(path)?))
 }
 
 /// What the operator has told; nothing yet, if it has not seen it.

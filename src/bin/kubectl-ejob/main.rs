@@ -2,6 +2,7 @@
 
 mod args;
 mod cluster;
+mod completion;
 mod logs;
 mod output;
 mod request;
@@ -12,19 +13,22 @@ mod why;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use args::{Args, Command};
 use cluster::Cluster;
+use text::is_unread;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    if let Command::Completion { shell } = args.command {
-        clap_complete::generate(shell, &mut Args::command(), "kubectl-ejob", &mut std::io::stdout());
-        return ExitCode::SUCCESS;
-    }
-    match actix::System::new().block_on(act(args)) {
+    let words: Vec<String> = std::env::args().collect();
+    let done = if completion::is_asked_for(&words) {
+        actix::System::new().block_on(completion::complete(&words)).map(|()| ExitCode::SUCCESS)
+    } else {
+        actix::System::new().block_on(act(Args::parse()))
+    };
+    match done {
         Ok(code) => code,
+        Err(reason) if is_unread(&reason) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("error: {reason:#}");
             ExitCode::FAILURE
@@ -33,12 +37,16 @@ fn main() -> ExitCode {
 }
 
 async fn act(args: Args) -> anyhow::Result<ExitCode> {
+    if let Command::Completion { shell } = args.command {
+        completion::print_script(shell)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let cluster = Cluster::connect(&args.connection).await?;
     match args.command {
         Command::Run(how) => return request::run(&cluster, &how).await,
+        Command::Output { name, stream } => return output::show(&cluster, &name, stream).await,
         Command::Status { name } => status::show(&cluster, &name).await?,
         Command::Runs { name, timeline } => runs::show(&cluster, &name, timeline).await?,
-        Command::Output { name, stream } => output::show(&cluster, &name, stream).await?,
         Command::Why { name } => why::show(&cluster, &name).await?,
         Command::Completion { .. } => {}
     }

@@ -1,46 +1,59 @@
 //! `kubectl ejob output`: what the last run wrote, from the ConfigMaps and Secrets where it is kept.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{IsTerminal, stdout},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, bail};
-use extendedjob_api::{OutputResult, OutputStatus, Stream as Kept};
+use extendedjob_api::{OutputResult, OutputStatus};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 
 use crate::{
     args::Stream,
     cluster::{Cluster, status_of},
-    text::print_bytes,
+    text::{print_bytes, say},
 };
 
-pub(crate) async fn show(cluster: &Cluster, name: &str, stream: Option<Stream>) -> Result<()> {
+/// Fails if some of it is not there: an empty output is another thing.
+pub(crate) async fn show(cluster: &Cluster, name: &str, stream: Option<Stream>) -> Result<ExitCode> {
+    if stream == Some(Stream::Stderr) {
+        bail!("stderr is not kept apart yet: what was written to it stands among stdout");
+    }
     let extended_job = cluster.extended_job(name).await?;
     if extended_job.spec.output.is_none() {
         bail!("the ExtendedJob {name} keeps no output: it has no spec.output");
     }
     let Some(run) = status_of(&extended_job).last_run else { bail!("no run was started yet") };
-    let is_wanted = |output: &&OutputStatus| match (stream, output.stream) {
-        (None | Some(Stream::Stdout), Kept::Stdout) => true,
-        (Some(Stream::Stderr), Kept::Stdout) => false,
-    };
-    let wanted: Vec<&OutputStatus> = run.outputs.iter().filter(is_wanted).collect();
+    let wanted: Vec<&OutputStatus> = run.outputs.iter().collect();
     if wanted.is_empty() {
         bail!("no output of Job {} is kept (yet): see `kubectl ejob status {name}`", run.job);
     }
     let keys: BTreeSet<&str> = wanted.iter().map(|output| output.key.as_str()).collect();
+    let (mut code, mut ends_line) = (ExitCode::SUCCESS, true);
     for output in wanted {
         if keys.len() > 1 {
-            println!("==> {} <==", output.key);
+            let gap = if ends_line { "" } else { "\n" };
+            say(&format!("{gap}==> {} <==\n", output.key))?;
+            ends_line = true;
         }
-        match output.result {
-            OutputResult::Written => print_bytes(&read(cluster, output).await?)?,
-            OutputResult::KeyExists => {
-                eprintln!("{}: not written, because the key was there before", output.key)
+        let reason = match output.result {
+            OutputResult::Written => {
+                let bytes = read(cluster, output).await?;
+                print_bytes(&bytes)?;
+                ends_line = bytes.is_empty() || bytes.ends_with(b"\n") || stdout().is_terminal();
+                continue;
             }
-            OutputResult::Failed | OutputResult::Lost => eprintln!("{}: {:?}", output.key, output.result),
-        }
+            OutputResult::KeyExists => "not written, because the key was there before",
+            OutputResult::Failed => "it could not be written",
+            OutputResult::Lost => "lost: the pod was removed before it was read",
+        };
+        eprintln!("{}: {reason}", output.key);
+        code = ExitCode::FAILURE;
     }
-    Ok(())
+    Ok(code)
 }
 
 async fn read(cluster: &Cluster, output: &OutputStatus) -> Result<Vec<u8>> {

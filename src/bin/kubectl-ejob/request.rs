@@ -13,6 +13,8 @@ use crate::{
     cluster::{Cluster, status_of},
     logs,
     runs::{cause, exit_code, result},
+    text::{is_unread, say},
+    why,
 };
 
 /// How often it is looked whether the run is over.
@@ -32,6 +34,7 @@ enum Asked {
 pub(crate) async fn run(cluster: &Cluster, how: &Run) -> Result<ExitCode> {
     let mut asked = ask(cluster, &how.name).await?;
     if !(how.wait || how.logs) {
+        say(&format!("{}: a run is asked for\n", how.name))?;
         return Ok(ExitCode::SUCCESS);
     }
     let waiting = wait(cluster, how, &mut asked);
@@ -39,19 +42,28 @@ pub(crate) async fn run(cluster: &Cluster, how: &Run) -> Result<ExitCode> {
         None => waiting.await,
         Some(time) => match timeout(time, waiting).await {
             Ok(run) => run,
-            Err(_) => Err(anyhow!("not over after {time:?}")),
+            Err(_) => Err(anyhow!("not over after {time:?}{}", still(cluster, &how.name).await)),
         },
     };
     match run {
         Ok(run) => {
             eprintln!("{}: {} ({})", run.job, result(&run), cause(&run));
-            Ok(ExitCode::from(exit_code(&run)))
+            Ok(ExitCode::from(exit_code(&run).unwrap_or(UNKNOWN)))
         }
+        Err(reason) if is_unread(&reason) => Err(reason),
         Err(reason) => {
             eprintln!("error: {reason:#}");
             Ok(ExitCode::from(UNKNOWN))
         }
     }
+}
+
+/// What keeps the newest run, as far as its pods tell.
+async fn still(cluster: &Cluster, name: &str) -> String {
+    let Ok(Some(extended_job)) = cluster.look(name).await else { return String::new() };
+    let Some(run) = status_of(&extended_job).runs.into_iter().next() else { return String::new() };
+    let held_up = why::held_up(cluster, &run.job).await.unwrap_or_default();
+    held_up.into_iter().map(|line| format!("\n{line}")).collect()
 }
 
 async fn ask(cluster: &Cluster, name: &str) -> Result<Asked> {
@@ -116,7 +128,7 @@ async fn wait(cluster: &Cluster, how: &Run, asked: &mut Asked) -> Result<RunStat
         if let Asked::Number(number) = asked {
             let run = status.runs.iter().find(|run| run.number == *number);
             if let Some(run) = run.filter(|_| how.logs) {
-                logs::follow(cluster, &run.job, &mut followed).await;
+                logs::follow(cluster, &run.job, &mut followed).await?;
             }
             if status.completed_run_number >= *number {
                 return run.cloned().context("the run is over, and no longer among the newest");
@@ -148,6 +160,8 @@ fn is_taken_back(extended_job: &ExtendedJob, asked: &Asked) -> bool {
 fn obstacle(extended_job: &ExtendedJob) -> Option<String> {
     let status = status_of(extended_job);
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    let is_of_last_run = matches!(ready.reason.as_str(), reasons::JOB_FAILED | reasons::DELETED);
-    (ready.status != "True" && !is_of_last_run).then(|| format!("{}: {}", ready.reason, ready.message))
+    // Of a suspension was told when it was asked.
+    let is_known =
+        matches!(ready.reason.as_str(), reasons::JOB_FAILED | reasons::DELETED | reasons::SUSPENDED);
+    (ready.status != "True" && !is_known).then(|| format!("{}: {}", ready.reason, ready.message))
 }

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     cluster::{Cluster, status_of},
-    text::{length, seconds, table},
+    text::{length, say, seconds, table},
 };
 
 /// Characters of the time axis.
@@ -14,14 +14,12 @@ const WIDTH: usize = 50;
 
 pub(crate) async fn show(cluster: &Cluster, name: &str, timeline: bool) -> Result<()> {
     let runs = status_of(&cluster.extended_job(name).await?).runs;
-    if runs.is_empty() {
-        println!("no run was started yet");
-    } else if timeline {
-        print!("{}", drawn(&runs, Timestamp::now()));
-    } else {
-        print!("{}", listed(&runs));
-    }
-    Ok(())
+    let shown = match (runs.is_empty(), timeline) {
+        (true, _) => "no run was started yet\n".to_owned(),
+        (false, true) => drawn(&runs, Timestamp::now()),
+        (false, false) => listed(&runs),
+    };
+    Ok(say(&shown)?)
 }
 
 fn listed(runs: &[RunStatus]) -> String {
@@ -99,13 +97,14 @@ fn exit(run: &RunStatus) -> String {
     if failed.is_empty() && !run.containers.is_empty() { "0".to_owned() } else { failed.join(", ") }
 }
 
-/// The exit code that stands for a run: the highest of its containers, and never 0 for one that failed.
-pub(crate) fn exit_code(run: &RunStatus) -> u8 {
+/// The exit code that stands for a run: the highest of its containers; `None` where none of them tells that it failed,
+/// as of one that met its deadline.
+pub(crate) fn exit_code(run: &RunStatus) -> Option<u8> {
     if run.result == Some(RunResult::Succeeded) {
-        return 0;
+        return Some(0);
     }
     let codes = run.containers.iter().filter_map(|container| u8::try_from(container.exit_code).ok());
-    codes.max().unwrap_or_default().max(1)
+    codes.max().filter(|code| *code > 0 && run.result == Some(RunResult::Failed))
 }
 
 #[cfg(test)]
@@ -153,9 +152,10 @@ mod tests {
     #[test]
     fn a_failed_run_never_has_the_exit_code_0() {
         let mut failed = run("a", 0, Some(1), RunResult::Failed);
-        assert_eq!(exit_code(&failed), 1);
+        assert_eq!(exit_code(&failed), None);
         failed.containers = vec![ContainerEnd { name: "c".into(), exit_code: 42, reason: "Error".into() }];
-        assert_eq!(exit_code(&failed), 42);
-        assert_eq!(exit_code(&run("a", 0, Some(1), RunResult::Succeeded)), 0);
+        assert_eq!(exit_code(&failed), Some(42));
+        assert_eq!(exit_code(&RunStatus { result: Some(RunResult::Deleted), ..failed }), None);
+        assert_eq!(exit_code(&run("a", 0, Some(1), RunResult::Succeeded)), Some(0));
     }
 }

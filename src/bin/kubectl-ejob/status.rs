@@ -6,7 +6,7 @@ use extendedjob_api::RunStatus;
 use crate::{
     cluster::{Cluster, status_of},
     runs::{cause, result},
-    text::{length, seconds, table},
+    text::{length, say, seconds, table},
 };
 
 pub(crate) async fn show(cluster: &Cluster, name: &str) -> Result<()> {
@@ -24,8 +24,7 @@ pub(crate) async fn show(cluster: &Cluster, name: &str) -> Result<()> {
             if condition.message.is_empty() { String::new() } else { format!(": {}", condition.message) };
         rows.push(line(&condition.type_, format!("{} ({}{message})", condition.status, condition.reason)));
     }
-    print!("{}", table(&rows));
-    Ok(())
+    Ok(say(&table(&rows))?)
 }
 
 fn last(run: &RunStatus) -> String {

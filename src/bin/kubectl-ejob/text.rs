@@ -4,6 +4,19 @@ use std::io::{self, IsTerminal, Write};
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
+/// Prints a text. Not `print!`, which panics where nobody reads on, or the disk is full.
+pub(crate) fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Whether this is only that nobody reads on, as behind `| head`.
+pub(crate) fn is_unread(error: &anyhow::Error) -> bool {
+    let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+}
+
 /// Prints bytes that some container wrote. On a terminal control bytes are escaped: they could move the cursor, or
 /// worse.
 pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {

@@ -1,12 +1,12 @@
 //! `kubectl ejob why`: what it waits for, what would start it, and which pods match.
 
 use anyhow::Result;
-use extendedjob_api::{ExtendedJob, Operator, Run, Selector, When};
+use extendedjob_api::{ExtendedJob, Operator, Run, RunResult, Selector, When};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::{
     cluster::{Cluster, status_of},
-    text::table,
+    text::{say, table},
 };
 
 /// More would not be read.
@@ -15,19 +15,48 @@ const PODS: usize = 20;
 pub(crate) async fn show(cluster: &Cluster, name: &str) -> Result<()> {
     let extended_job = cluster.extended_job(name).await?;
     let status = status_of(&extended_job);
-    println!("{}", starter(&extended_job));
-    match status.conditions.iter().find(|condition| condition.type_ == "Ready") {
-        Some(ready) => println!("Ready is {}, {}: {}", ready.status, ready.reason, ready.message),
-        None => println!("The operator has not seen it yet: is it running?"),
-    }
+    let mut lines = vec![starter(&extended_job)];
+    lines.push(match status.conditions.iter().find(|condition| condition.type_ == "Ready") {
+        Some(ready) => format!("Ready is {}, {}: {}", ready.status, ready.reason, ready.message),
+        None => "The operator has not seen it yet: is it running?".to_owned(),
+    });
     if status.pending > 0 {
-        println!("Runs that wait: {}; under way: {}.", status.pending, status.active);
+        lines.push(format!("Runs that wait: {}; under way: {}.", status.pending, status.active));
+    }
+    for run in status.runs.iter().filter(|run| run.result == Some(RunResult::Running)) {
+        lines.extend(held_up(cluster, &run.job).await?);
     }
     if let Some(triggers) = &extended_job.spec.triggers {
         let selector = triggers.selector.as_ref().map(query).unwrap_or_default();
-        pods(&cluster.pods(&selector).await?, &selector);
+        lines.push(pods(&cluster.pods(&selector).await?, &selector));
     }
-    Ok(())
+    Ok(say(&(lines.join("\n") + "\n"))?)
+}
+
+/// Why pods of a Job that is under way do not run, such as for an image that can't be pulled.
+pub(crate) async fn held_up(cluster: &Cluster, job: &str) -> Result<Vec<String>> {
+    let pods = cluster.pods(&format!("batch.kubernetes.io/job-name={job}")).await?;
+    Ok(pods.iter().filter_map(waits_for).collect())
+}
+
+fn waits_for(pod: &Pod) -> Option<String> {
+    let (name, status) = (pod.metadata.name.as_ref()?, pod.status.as_ref()?);
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let mut waiting = containers.filter_map(|it| Some((&it.name, it.state.as_ref()?.waiting.as_ref()?)));
+    // A container waits for those before it, and is being made, without anything being wrong.
+    let is_held_up = |reason: &str| !matches!(reason, "ContainerCreating" | "PodInitializing");
+    let container = waiting.find_map(|(container, state)| {
+        let reason = state.reason.as_ref().filter(|reason| is_held_up(reason))?;
+        let message = state.message.as_deref().unwrap_or_default();
+        Some(format!("Container {container} of pod {name} waits: {reason}: {message}"))
+    });
+    let unscheduled = status.conditions.iter().flatten();
+    let unscheduled = unscheduled.filter(|it| it.type_ == "PodScheduled" && it.status == "False");
+    let mut pod = unscheduled.map(|it| {
+        let (reason, message) = (it.reason.as_deref(), it.message.as_deref());
+        format!("Pod {name} has no node: {}: {}", reason.unwrap_or_default(), message.unwrap_or_default())
+    });
+    container.or_else(|| pod.next())
 }
 
 /// What would start a run.
@@ -70,9 +99,9 @@ fn query(selector: &Selector) -> String {
     labels.chain(expressions).collect::<Vec<_>>().join(",")
 }
 
-fn pods(pods: &[Pod], selector: &str) {
+fn pods(pods: &[Pod], selector: &str) -> String {
     let selector = if selector.is_empty() { "any labels" } else { selector };
-    println!("Pods that match now ({selector}): {}", pods.len());
+    let mut shown = format!("Pods that match now ({selector}): {}", pods.len());
     let mut rows = vec![["POD", "READY", "SINCE"].map(str::to_owned).to_vec()];
     for pod in pods.iter().take(PODS) {
         let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
@@ -86,11 +115,12 @@ fn pods(pods: &[Pod], selector: &str) {
         ]);
     }
     if !pods.is_empty() {
-        print!("{}", table(&rows));
+        shown += &format!("\n{}", table(&rows).trim_end());
     }
     if pods.len() > PODS {
-        println!("… and {} more", pods.len() - PODS);
+        shown += &format!("\n… and {} more", pods.len() - PODS);
     }
+    shown
 }
 
 #[cfg(test)]

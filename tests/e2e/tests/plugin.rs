@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use anyhow::Result;
-use e2e::{Namespace, extended_job, pod, scenario, template};
+use e2e::{Namespace, extended_job, pod, poll, scenario, template};
 use serde_json::{Value, json};
 
 /// An errand that runs this script.
@@ -30,6 +30,46 @@ fn run_waits_for_the_run_and_ends_with_its_exit_code() -> Result<()> {
             let seen = ns.kubectl.get(&["extendedjob", errand])?;
             assert_eq!((&seen["spec"]["run"], &seen["status"]["runNumber"]), (&json!("manually"), &json!(1)));
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn run_ends_with_125_where_no_container_tells_of_the_failure() -> Result<()> {
+    scenario(|ns| {
+        let mut late = template::parked();
+        late["spec"]["suspend"] = json!(false);
+        late["spec"]["activeDeadlineSeconds"] = json!(1);
+        late["spec"]["template"]["spec"]["nodeName"] = json!("nowhere");
+        errand(ns, "late", late)?;
+        let ended = ns.kubectl.ejob(&["run", "late", "--wait", "--timeout", "90s"])?;
+        assert_eq!(ended.status.code(), Some(125), "{}", complaint(&ended));
+        assert!(complaint(&ended).contains("Failed"), "{}", complaint(&ended));
+        Ok(())
+    })
+}
+
+#[test]
+fn why_tells_of_an_image_that_cannot_be_pulled() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("true");
+        template["spec"]["template"]["spec"]["containers"][0]["image"] = json!("no-such-image:1");
+        ns.create(extended_job("stuck").once().running(template))?;
+        ns.jobs_until("stuck", 1)?;
+        poll("the plugin tells of the image", || {
+            let why = printed(&ns.kubectl.ejob(&["why", "stuck"])?);
+            let told =
+                ["waits: ErrImagePull", "waits: ImagePullBackOff"].iter().any(|told| why.contains(told));
+            Ok(if told { Ok(()) } else { Err(why) })
+        })
+    })
+}
+
+#[test]
+fn what_is_not_there_is_said_in_a_line() -> Result<()> {
+    scenario(|ns| {
+        let missing = ns.kubectl.ejob(&["status", "ejob/nosuch"])?;
+        assert_eq!(complaint(&missing), format!("error: no ExtendedJob nosuch in namespace {}\n", ns.name));
         Ok(())
     })
 }
@@ -121,6 +161,15 @@ fn output_is_printed_from_where_it_is_kept() -> Result<()> {
         assert_eq!(output.stdout, b"a\x01b", "{}", complaint(&output));
         let none = ns.kubectl.ejob(&["output", "greet", "--stream", "stderr"])?;
         assert!(!none.status.success(), "{}", printed(&none));
+
+        ns.create(extended_job("late").once().running(template::script("echo late")).stdout_to("kept-too"))?;
+        ns.condition_of("late", "OutputWritten", "True")?;
+        ns.create(
+            extended_job("later").once().running(template::script("echo later")).stdout_to("kept-too"),
+        )?;
+        ns.reason_of("later", "OutputWritten", "KeyExists")?;
+        let kept_out = ns.kubectl.ejob(&["output", "later"])?;
+        assert!(!kept_out.status.success() && kept_out.stdout.is_empty(), "an empty output is another thing");
         Ok(())
     })
 }
