@@ -62,6 +62,20 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) request_period: u32,
 
+    /// Where to keep the newest part of logs that are followed, if they are long
+    #[arg(
+        long,
+        env = "EXTENDEDJOB_SPOOL_FOLDER",
+        value_name = "PATH",
+        default_value = "/tmp/extendedjob-spool"
+    )]
+    pub(crate) spool_folder: PathBuf,
+
+    /// How many mebibytes may lie there; a log for which there is no room is read when it ends
+    #[arg(long, env = "EXTENDEDJOB_SPOOL_LIMIT_MIB", value_name = "MEBIBYTES", default_value_t = 256,
+        value_parser = clap::value_parser!(u64).range(..1 << 20))]
+    pub(crate) spool_limit_mib: u64,
+
     /// How to write the log, to standard error
     #[arg(long, env = "EXTENDEDJOB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix::Actor as _;
 use anyhow::{Context as _, bail};
-use extendedjob_actors::{Candidacy, Cluster, Operator, Readiness, Stop};
+use extendedjob_actors::{Candidacy, Cluster, Operator, Readiness, Spool, Stop};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -26,7 +26,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         name: args.lease_name.clone(),
         identity: identity(),
     };
-    let cluster = Cluster::new(Client::try_from(config).context("can't set up a client for the cluster")?);
+    let spool = Spool::new(&args.spool_folder, args.spool_limit_mib << 20);
+    let spool = spool.with_context(|| format!("can't use the folder {}", args.spool_folder.display()))?;
+    let client = Client::try_from(config).context("can't set up a client for the cluster")?;
+    let cluster = Cluster::new(client, spool);
 
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();

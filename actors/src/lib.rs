@@ -5,13 +5,14 @@
 //! ├── PodHub, JobHub          one watch per kind, shared; deliver to whom it concerns
 //! └── Supervisor              owns the children below, writes status and Events
 //!       ├── TriggerWatcher    pod transitions → Fire
-//!       ├── JobRunner ×n      creates a Job, follows it → RunEnded
+//!       ├── JobRunner ×n      creates a Job, follows it, its pods and their logs → AttemptEnded, RunEnded
 //!       └── OutputWriter ×n   reads logs, writes one target → OutputSettled
 //! ```
 //!
 //! Memory is a cache: every actor is rebuilt from the cluster, and a step done twice is done once,
 //! because Jobs and annotations are named after what they stand for.
 
+mod capture;
 mod children;
 mod cluster;
 mod elector;
@@ -26,6 +27,7 @@ mod stand_in;
 mod supervisor;
 mod trigger_watcher;
 
+pub use capture::Spool;
 pub use cluster::{Candidacy, Cluster};
 pub use extendedjob_decide::brake::Limit;
 pub use messages::Stop;

@@ -3,7 +3,7 @@
 //! Downstream (hub → watcher → supervisor → runner → writer) a message is an order or a fact that
 //! is said once. Upstream messages are small, and saying one twice does no harm.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Message, Recipient};
 use extendedjob_api::{ContainerEnd, StreamOutput, Target};
@@ -17,6 +17,8 @@ use extendedjob_decide::{
     transition::{Baseline, Move, Trigger},
     view::{self, Trouble},
 };
+
+use crate::cluster::logs::Followed;
 
 /// Operator → JobHub: a term has begun. List anew, before anyone is told anything: what an API server
 /// said to a standby may be older than what the last leader did.
@@ -261,6 +263,9 @@ pub(crate) struct JobSeen(pub(crate) Arc<Job>);
 #[rtype(result = "()")]
 pub(crate) struct JobGone(pub(crate) Arc<Job>);
 
+/// The logs that were followed, by the names of their containers.
+pub(crate) type Logs = HashMap<String, Followed>;
+
 /// JobRunner → Supervisor: how far its run is.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -276,7 +281,7 @@ pub(crate) enum RunNews {
     /// The Job of this name never will be: its namespace is about to go.
     Forsaken { job: String },
     /// An attempt of the Job is over.
-    AttemptEnded { job: Arc<Job>, attempt: AttemptEnd },
+    AttemptEnded { job: Arc<Job>, attempt: AttemptEnd, followed: Logs },
     /// The run is over; the last word of a runner. Without an end someone deleted the Job.
     Ended {
         job: Arc<Job>,
@@ -292,6 +297,7 @@ pub(crate) enum RunNews {
 pub(crate) struct WriteOutput {
     pub(crate) job: Arc<Job>,
     pub(crate) attempt: Arc<AttemptEnd>,
+    pub(crate) followed: Arc<Logs>,
     pub(crate) wish: StreamOutput,
 }
 

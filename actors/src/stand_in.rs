@@ -56,6 +56,8 @@ pub(crate) enum Reply {
     Now(u16, Value),
     /// This answer, when the sender says so.
     When(oneshot::Receiver<()>, u16, Value),
+    /// These very bytes.
+    Raw(Vec<u8>),
     /// None.
     Never,
 }
@@ -101,6 +103,7 @@ impl StandIn {
                 // The test may be over.
                 sender.send(asked).unwrap_or_default();
                 let (code, body) = match reply {
+                    Reply::Raw(body) => return Ok(Response::new(Body::from(body))),
                     Reply::Now(code, body) => (code, body),
                     Reply::When(moment, code, body) => {
                         moment.await.unwrap();

@@ -113,6 +113,10 @@ pub struct RunStatus {
     pub streams: Option<Streams>,
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn is_no_number(number: &i64) -> bool {
     *number == 0
 }
@@ -193,6 +197,9 @@ pub struct OutputStatus {
     pub bytes_seen: i64,
     /// How many of them were kept: the newest part that fits.
     pub bytes_kept: i64,
+    /// The log may have been rotated by the kubelet before it was read: something may be missing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub possibly_rotated: bool,
     /// `Written`; `KeyExists`: the key was there, and `overwrite` is false; `Failed`: it could not be
     /// written, the condition `OutputWritten` says why; `Lost`: the pod was removed before it was read.
     pub result: OutputResult,

@@ -76,6 +76,17 @@ pub struct Ended {
     pub at: Option<Timestamp>,
 }
 
+impl Ended {
+    fn is_rotatable(&self) -> bool {
+        let length = self.began.zip(self.at).map(|(began, at)| at.as_second() - began.as_second());
+        length.is_none_or(|seconds| seconds >= LOOKS_EACH)
+    }
+}
+
+/// How often the kubelet looks whether logs are to be rotated, in seconds
+/// (<https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>, containerLogMonitorInterval).
+const LOOKS_EACH: i64 = 10;
+
 /// One run of one container, which has a log of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId {
@@ -102,6 +113,8 @@ pub struct AttemptEnd {
     pub succeeded: bool,
     /// When it ended, as far as that is known.
     pub at: Option<Timestamp>,
+    /// It ran long enough for the kubelet, which looks at logs each ten seconds, to rotate one.
+    pub rotatable: bool,
     /// The logs that it left.
     pub logs: Vec<LogId>,
     /// How its containers ended, as far as that is known.
@@ -227,6 +240,7 @@ impl Known {
             in_place: true,
             succeeded: end.is_some_and(|end| end.exit_code == 0),
             at: end.and_then(|end| end.at).or(self.pod.created),
+            rotatable: end.is_none_or(Ended::is_rotatable),
             containers: end.map(|end| container_end(&log.container, end)).into_iter().collect(),
             logs: vec![log],
         }));
@@ -249,6 +263,7 @@ impl Known {
             in_place: false,
             succeeded,
             at: self.at().or(now).or(self.pod.created),
+            rotatable: self.pod.containers.iter().any(|it| it.ended.as_ref().is_none_or(Ended::is_rotatable)),
             containers: self.container_ends(),
             logs: logs.collect(),
         }));

@@ -264,11 +264,14 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
         Some(trouble) => written("False", trouble.reason, &trouble.message),
         None if outcome.outputs.iter().any(|output| output.result == OutputResult::Written) => {
             let cut = outcome.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen);
-            let cut: Vec<String> = cut
-                .map(|OutputStatus { key, bytes_kept, bytes_seen, .. }| {
-                    format!("of {key} only the newest {bytes_kept} of {bytes_seen} bytes are kept")
-                })
-                .collect();
+            let cut = cut.map(|OutputStatus { key, bytes_kept, bytes_seen, .. }| {
+                format!("of {key} only the newest {bytes_kept} of {bytes_seen} bytes are kept")
+            });
+            let rotated = outcome.outputs.iter().filter(|output| output.possibly_rotated);
+            let rotated = rotated.map(|OutputStatus { key, .. }| {
+                format!("of {key} something may be missing: its log may have been rotated before it was read")
+            });
+            let cut: Vec<String> = cut.chain(rotated).collect();
             written("True", reasons::WRITTEN, &cut.join("; "))
         }
         None if run.result == Some(RunResult::Failed) => {

@@ -19,6 +19,7 @@ pub mod declared;
 pub mod desk;
 pub mod edges;
 pub mod fault;
+pub mod follow;
 pub mod identity;
 pub mod job;
 pub mod lease;

@@ -19,6 +19,8 @@ use crate::tail::Kept;
 const OBJECT_MAX: usize = 1024 * 1024;
 /// Left free, so that other writers of the object are not locked out by ours.
 const RESERVE: usize = 32 * 1024;
+/// How many bytes of one log are written at most.
+pub const MOST: usize = OBJECT_MAX - RESERVE;
 /// The longest name of an annotation behind its prefix.
 const ANNOTATION_NAME_MAX: usize = 63;
 
@@ -59,8 +61,16 @@ pub struct Record {
     pub bytes_seen: u64,
     /// How much of it is here; less than `bytesSeen` where it was cut.
     pub bytes_kept: u64,
+    /// The log was not followed to its end, and may have been rotated before it was read: the beginning may be missing,
+    /// or something within it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub possibly_rotated: bool,
     /// How stdout and stderr were told apart: `Merged` means that they were not.
     pub streams: String,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// How an attempt ended.
@@ -85,6 +95,7 @@ impl Attempt {
             ended: self.ended,
             bytes_seen: kept.seen,
             bytes_kept: kept.bytes.len() as u64,
+            possibly_rotated: false,
             streams: "Merged".to_owned(),
         }
     }
@@ -179,7 +190,7 @@ pub fn room(present: Option<&Present>, keys: &[String]) -> Option<usize> {
     let others = present.map_or(0, |present| {
         present.sizes.iter().filter(|(key, _)| !keys.contains(key)).map(|(_, size)| size).sum()
     });
-    let room = (OBJECT_MAX - RESERVE).checked_sub(others)? / keys.len().max(1);
+    let room = MOST.checked_sub(others)? / keys.len().max(1);
     (room > 0).then_some(room)
 }
 

@@ -258,9 +258,17 @@ mod tests {
         let (target, key) = ("ConfigMap ns/out".to_owned(), key.to_owned());
         let bad = result != OutputResult::Written;
         let trouble = bad.then(|| Trouble { reason: "Reason", message: key.clone() });
-        let (stream, bytes_seen, bytes_kept) = (Stream::Stdout, 0, 0);
+        let (stream, bytes_seen, bytes_kept, possibly_rotated) = (Stream::Stdout, 0, 0, false);
         Settled {
-            outputs: vec![OutputStatus { stream, target, key, bytes_seen, bytes_kept, result }],
+            outputs: vec![OutputStatus {
+                stream,
+                target,
+                key,
+                bytes_seen,
+                bytes_kept,
+                possibly_rotated,
+                result,
+            }],
             trouble,
         }
     }

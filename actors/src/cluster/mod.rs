@@ -34,6 +34,7 @@ use tokio::{
 };
 use tracing::warn;
 
+use crate::capture::Spool;
 use creates::Creates;
 use failpoint::Failpoint;
 pub(crate) use fault::Fault;
@@ -55,6 +56,9 @@ const CREATES_IN_FLIGHT: usize = 64;
 /// Logs that are read at a time: each may take a mebibyte.
 const LOGS_IN_FLIGHT: usize = 8;
 
+/// Logs that are followed at a time: each holds a connection and some memory.
+const FOLLOWS_IN_FLIGHT: usize = 1000;
+
 /// The cluster, as seen by the operator's account.
 #[derive(Clone)]
 pub struct Cluster {
@@ -64,6 +68,8 @@ pub struct Cluster {
     creates: Creates,
     creates_in_flight: Arc<Semaphore>,
     logs: Arc<Semaphore>,
+    follows: Arc<Semaphore>,
+    spool: Spool,
     /// Held for reading by each write that is under way, and for writing by a shutdown.
     writes: Arc<RwLock<()>>,
     events: events::Recorder,
@@ -75,9 +81,9 @@ pub struct Quiet {
 }
 
 impl Cluster {
-    /// Speaks through `client`. Writes nothing before it leads.
+    /// Speaks through `client`, and keeps logs that are followed in `spool`. Writes nothing before it leads.
     #[must_use]
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, spool: Spool) -> Self {
         let events = events::Recorder::new(&client);
         let creates_in_flight = Arc::new(Semaphore::new(CREATES_IN_FLIGHT));
         let logs = Arc::new(Semaphore::new(LOGS_IN_FLIGHT));
@@ -88,6 +94,8 @@ impl Cluster {
             creates: Creates::default(),
             creates_in_flight,
             logs,
+            follows: Arc::new(Semaphore::new(FOLLOWS_IN_FLIGHT)),
+            spool,
             writes: Arc::default(),
             events,
         }

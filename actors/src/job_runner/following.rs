@@ -1,18 +1,23 @@
 //! Follows a Job that is there: its pods, attempt by attempt, and its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::ContainerEnd;
 use extendedjob_decide::{
-    attempts::{AttemptEnd, Attempts, JobPod, Step},
+    attempts::{AttemptEnd, Attempts, JobPod, LogId, Step},
     job::Job,
+    output,
 };
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tracing::debug;
 
 use super::{JobRunner, Stage};
-use crate::messages::{JobPodNews, RunNews, SubscribeJobPods};
+use crate::{
+    cluster::logs::{Followed, LogName},
+    messages::{JobPodNews, RunNews, SubscribeJobPods},
+};
 
 /// How long the end of a Job waits to be told for pods that do not end: longer than the grace that a pod has by
 /// default.
@@ -24,10 +29,22 @@ pub(super) struct Following {
     /// The Job as it was last seen.
     job: Option<Arc<Job>>,
     attempts: Attempts,
+    logs: BTreeMap<LogId, Log>,
+    /// Attempts that are over, and whose logs have not been read to their ends.
+    unread: Vec<AttemptEnd>,
     /// The attempts that succeeded, and all, as they were told.
     told: (usize, usize),
     /// It is over, and its pods are waited for.
     ending: bool,
+    /// All pods that are there are known.
+    listed: bool,
+}
+
+/// A log that is followed.
+enum Log {
+    /// To be told when its container has ended.
+    Open(watch::Sender<bool>),
+    Read(Followed),
 }
 
 /// Its pods have been waited for long enough.
@@ -74,58 +91,117 @@ impl JobRunner {
     /// These are all pods of the Job that are there.
     fn listed(&mut self, pods: &[Arc<JobPod>], ctx: &mut Context<Self>) {
         for pod in pods {
-            self.observe(pod);
+            self.observe(pod, ctx);
         }
         let Stage::Following(following) = &mut self.stage else { return };
         let is_there = |uid: &String| pods.iter().any(|pod| pod.uid == *uid);
         let gone: Vec<String> = following.attempts.open().filter(|uid| !is_there(uid)).cloned().collect();
-        gone.iter().for_each(|uid| self.gone(uid));
+        gone.iter().for_each(|uid| self.gone(uid, ctx));
         self.end_if_all_ended(ctx);
     }
 
-    fn observe(&mut self, pod: &Arc<JobPod>) {
+    fn observe(&mut self, pod: &Arc<JobPod>, ctx: &mut Context<Self>) {
         if let Stage::Following(following) = &mut self.stage {
             let steps = following.attempts.observe(pod);
-            self.take(steps);
+            self.take(&pod.name, steps, ctx);
         }
     }
 
-    fn gone(&mut self, uid: &str) {
+    fn gone(&mut self, uid: &str, ctx: &mut Context<Self>) {
         if let Stage::Following(following) = &mut self.stage {
             let steps = following.attempts.gone(uid, Timestamp::now());
-            self.take(steps);
+            self.take("", steps, ctx);
         }
     }
 
-    fn take(&mut self, steps: Vec<Step>) {
+    fn take(&mut self, pod: &str, steps: Vec<Step>, ctx: &mut Context<Self>) {
         for step in steps {
-            if let Step::Over(attempt) = step {
-                self.tell(attempt);
+            match step {
+                Step::Follow(log) => self.follow_log(log, pod, ctx),
+                Step::Ended(log) => {
+                    if let Stage::Following(Following { logs, .. }) = &self.stage
+                        && let Some(Log::Open(over)) = logs.get(&log)
+                    {
+                        over.send_replace(true);
+                    }
+                }
+                Step::Over(attempt) => {
+                    if let Stage::Following(following) = &mut self.stage {
+                        following.unread.push(attempt);
+                    }
+                }
             }
         }
+        self.tell_read();
     }
 
-    fn tell(&mut self, attempt: AttemptEnd) {
-        let Stage::Following(Following { job: Some(job), told, .. }) = &mut self.stage else { return };
-        told.0 += usize::from(attempt.succeeded);
-        told.1 += 1;
-        self.supervisor.do_send(RunNews::AttemptEnded { job: Arc::clone(job), attempt });
+    /// Reads a log while it is written: at its end it may have been rotated, or removed with its pod.
+    fn follow_log(&mut self, id: LogId, pod: &str, ctx: &mut Context<Self>) {
+        if self.declared.spec.output.is_none() {
+            return;
+        }
+        let Stage::Following(Following { job: Some(job), logs, .. }) = &mut self.stage else { return };
+        let (sender, over) = watch::channel(false);
+        logs.insert(id.clone(), Log::Open(sender));
+        let (namespace, pod, container) = (job.namespace.clone(), pod.to_owned(), id.container.clone());
+        let (cluster, log) = (self.cluster.clone(), LogName { namespace, pod, container });
+        let following = async move { cluster.follow_log(log, output::MOST, over).await };
+        ctx.spawn(following.into_actor(self).map(|followed, runner, ctx| {
+            if let Stage::Following(Following { logs, .. }) = &mut runner.stage {
+                logs.insert(id, Log::Read(followed));
+            }
+            runner.tell_read();
+            runner.end_if_complete(ctx);
+        }));
     }
 
-    fn end_if_all_ended(&mut self, ctx: &mut Context<Self>) {
+    /// Tells of the attempts whose logs are read.
+    fn tell_read(&mut self) {
+        let Stage::Following(Following { job: Some(job), logs, unread, told, .. }) = &mut self.stage else {
+            return;
+        };
+        let is_open = |log: &LogId| matches!(logs.get(log), Some(Log::Open(_)));
+        let read: Vec<AttemptEnd> =
+            unread.extract_if(.., |attempt| !attempt.logs.iter().any(is_open)).collect();
+        for attempt in read {
+            let taken = attempt.logs.iter().filter_map(|log| match logs.remove(log) {
+                Some(Log::Read(followed)) => Some((log.container.clone(), followed)),
+                _ => None,
+            });
+            let (followed, job) = (taken.collect(), Arc::clone(job));
+            told.0 += usize::from(attempt.succeeded);
+            told.1 += 1;
+            self.supervisor.do_send(RunNews::AttemptEnded { job, attempt, followed });
+        }
+    }
+
+    fn end_if_complete(&mut self, ctx: &mut Context<Self>) {
         if let Stage::Following(following) = &self.stage
             && following.ending
-            && following.attempts.open().next().is_none()
+            && following.is_complete()
         {
             self.end(ctx);
         }
     }
 
+    /// The same, when it is known that no other pods are there.
+    fn end_if_all_ended(&mut self, ctx: &mut Context<Self>) {
+        if let Stage::Following(following) = &mut self.stage
+            && following.ending
+            && following.attempts.open().next().is_none()
+        {
+            following.listed = true;
+            self.end_if_complete(ctx);
+        }
+    }
+
     /// The last word of a runner.
     fn end(&mut self, ctx: &mut Context<Self>) {
-        if let Some(attempt) = self.unseen_attempt() {
-            self.tell(attempt);
+        let unseen = self.unseen_attempt();
+        if let Stage::Following(following) = &mut self.stage {
+            following.unread.extend(unseen);
         }
+        self.tell_read();
         let Stage::Following(Following { job: Some(job), attempts, .. }) = &self.stage else { return };
         let mut containers = attempts.last_containers();
         let has_succeeded = job.end.as_ref().is_some_and(|end| end.failure.is_none());
@@ -151,6 +227,7 @@ impl JobRunner {
             in_place: false,
             succeeded: has_succeeded,
             at: end.time,
+            rotatable: true,
             logs: vec![],
             containers: vec![],
         })
@@ -158,10 +235,11 @@ impl JobRunner {
 }
 
 impl Following {
-    /// Whether all pods that the Job controller has counted were seen to end, and no other is open.
+    /// Whether all pods that there are, or that the Job controller has counted, were seen to end, and are told.
     fn is_complete(&self) -> bool {
         let counted = self.job.as_ref().map_or(0, |job| job.pods_ended);
-        self.attempts.ended() >= counted && self.attempts.open().next().is_none()
+        let all_seen = self.listed || self.attempts.ended() >= counted;
+        all_seen && self.attempts.open().next().is_none() && self.unread.is_empty()
     }
 }
 
@@ -175,18 +253,13 @@ impl Handler<JobPodNews> for JobRunner {
 
     fn handle(&mut self, news: JobPodNews, ctx: &mut Self::Context) {
         match news {
-            JobPodNews::Seen(pod) => self.observe(&pod),
+            JobPodNews::Seen(pod) => self.observe(&pod, ctx),
             JobPodNews::Gone(pod) => {
-                self.observe(&pod);
-                self.gone(&pod.uid);
+                self.observe(&pod, ctx);
+                self.gone(&pod.uid, ctx);
             }
         }
-        if let Stage::Following(following) = &self.stage
-            && following.ending
-            && following.is_complete()
-        {
-            self.end(ctx);
-        }
+        self.end_if_complete(ctx);
     }
 }
 
@@ -196,7 +269,7 @@ impl Handler<PatienceOver> for JobRunner {
     fn handle(&mut self, _: PatienceOver, ctx: &mut Self::Context) {
         let Stage::Following(following) = &self.stage else { return };
         let open: Vec<String> = following.attempts.open().cloned().collect();
-        open.iter().for_each(|uid| self.gone(uid));
+        open.iter().for_each(|uid| self.gone(uid, ctx));
         self.end_if_all_ended(ctx);
     }
 }

@@ -10,7 +10,11 @@ use extendedjob_decide::{
 };
 
 use crate::{
-    cluster::{Cluster, targets::TargetError},
+    cluster::{
+        Cluster,
+        logs::{Followed, LogName},
+        targets::TargetError,
+    },
     messages::WriteOutput,
 };
 
@@ -35,6 +39,12 @@ pub(super) struct Tried {
     pub(super) done: bool,
     /// The target as last read.
     pub(super) present: Option<Option<Present>>,
+}
+
+/// What was read of a log.
+struct Read {
+    kept: Kept,
+    possibly_rotated: bool,
 }
 
 /// Why a wish can't be fulfilled now.
@@ -104,13 +114,10 @@ impl Desk {
             let key = output::key(container);
             match output::judge(now.as_ref(), &key, attempt, wish.wish.overwrite) {
                 Verdict::Write => to_write.push((container.as_str(), key)),
-                Verdict::Done(record) => {
-                    let (seen, kept) = (record.bytes_seen, record.bytes_kept);
-                    settled.outputs.push(self.told(&key, seen, kept, OutputResult::Written));
-                }
+                Verdict::Done(record) => settled.outputs.push(self.written(&key, &record)),
                 Verdict::Superseded => {}
                 Verdict::KeyExists(record) => {
-                    settled.outputs.push(self.told(&key, 0, 0, OutputResult::KeyExists));
+                    settled.outputs.push(self.told(&key, OutputResult::KeyExists));
                     settled.trouble.get_or_insert_with(|| self.key_exists(&key, attempt, record.as_ref()));
                 }
                 Verdict::Immutable => return Err(self.immutable()),
@@ -122,7 +129,7 @@ impl Desk {
         let keys: Vec<String> = to_write.iter().map(|(_, key)| key.clone()).collect();
         let limit = output::room(now.as_ref(), &keys).ok_or_else(|| self.full())?;
         if unseen {
-            settled.outputs.extend(keys.iter().map(|key| self.told(key, 0, 0, OutputResult::Lost)));
+            settled.outputs.extend(keys.iter().map(|key| self.told(key, OutputResult::Lost)));
             settled.trouble =
                 Some(lost(format!("no pod of Job {} is left to read its output from", attempt.job)));
             return Ok(settled);
@@ -131,14 +138,13 @@ impl Desk {
         for (container, key) in to_write {
             // The others' output is written also if one is lost.
             match self.log(wish, container, limit).await? {
-                Some(kept) => {
-                    let length = kept.bytes.len() as u64;
-                    settled.outputs.push(self.told(&key, kept.seen, length, OutputResult::Written));
-                    let record = attempt.record(&kept);
+                Some(Read { kept, possibly_rotated }) => {
+                    let record = Record { possibly_rotated, ..attempt.record(&kept) };
+                    settled.outputs.push(self.written(&key, &record));
                     writes.push((key, kept, record));
                 }
                 None => {
-                    settled.outputs.push(self.told(&key, 0, 0, OutputResult::Lost));
+                    settled.outputs.push(self.told(&key, OutputResult::Lost));
                     let gone =
                         format!("the log of container {container} of pod {} is gone", wish.attempt.pod);
                     settled.trouble.get_or_insert_with(|| lost(gone));
@@ -154,9 +160,23 @@ impl Desk {
     }
 
     /// The log of a container, if it is still there to be read.
-    async fn log(&self, wish: &WriteOutput, container: &str, limit: usize) -> Result<Option<Kept>, Obstacle> {
-        let WriteOutput { job, attempt, .. } = wish;
+    async fn log(&self, wish: &WriteOutput, container: &str, limit: usize) -> Result<Option<Read>, Obstacle> {
+        let WriteOutput { job, attempt, followed, .. } = wish;
         let failed = |error: String| Obstacle::Trouble { trouble: failed(error), retry: true };
+        let name = LogName {
+            namespace: job.namespace.clone(),
+            pod: attempt.pod.clone(),
+            container: container.to_owned(),
+        };
+        let followed = followed.get(container);
+        let kept = |followed: Followed| async move {
+            let kept = followed.capture.tail(limit).await;
+            let kept = kept.map_err(|error| failed(format!("can't read what was kept of a log: {error}")))?;
+            Ok(Some(Read { kept, possibly_rotated: followed.possibly_rotated }))
+        };
+        if let Some(followed) = followed.filter(|followed| followed.ended && followed.capture.is_kept()) {
+            return kept(followed.clone()).await;
+        }
         let log = attempt.logs.iter().find(|log| log.container == container).filter(|_| attempt.in_place);
         let mut restarts = log.map(|log| log.restart);
         for _ in 0..RESTARTS {
@@ -165,7 +185,7 @@ impl Desk {
                 (Some(log), Some(restarts)) if restarts != log.restart => return Ok(None),
                 _ => false,
             };
-            let read = self.cluster.log(&job.namespace, &attempt.pod, container, previous, limit).await;
+            let read = self.cluster.log(&name, previous, limit).await;
             // A container that failed is started again at any time, and its log then is another one.
             if let (Some(log), false) = (log, attempt.succeeded) {
                 let pods = self.cluster.job_pods(job).await.map_err(|error| failed(error.to_string()))?;
@@ -176,24 +196,32 @@ impl Desk {
                 }
             }
             return match read {
-                Ok(kept) => Ok(Some(kept)),
+                Ok(kept) => Ok(Some(Read { kept, possibly_rotated: attempt.rotatable })),
                 // The pod is gone, or the container never started.
-                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
+                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => match followed {
+                    // As far as it was read before.
+                    Some(followed) if followed.capture.is_kept() => kept(followed.clone()).await,
+                    _ => Ok(None),
+                },
                 Err(error) => Err(failed(error.to_string())),
             };
         }
         Ok(None)
     }
 
-    fn told(&self, key: &str, seen: u64, kept: u64, result: OutputResult) -> OutputStatus {
+    fn written(&self, key: &str, record: &Record) -> OutputStatus {
         OutputStatus {
-            stream: Stream::Stdout,
-            target: self.target.to_string(),
-            key: key.to_owned(),
-            bytes_seen: i64::try_from(seen).unwrap_or(i64::MAX),
-            bytes_kept: i64::try_from(kept).unwrap_or(i64::MAX),
-            result,
+            bytes_seen: i64::try_from(record.bytes_seen).unwrap_or(i64::MAX),
+            bytes_kept: i64::try_from(record.bytes_kept).unwrap_or(i64::MAX),
+            possibly_rotated: record.possibly_rotated,
+            ..self.told(key, OutputResult::Written)
         }
+    }
+
+    fn told(&self, key: &str, result: OutputResult) -> OutputStatus {
+        let (target, key) = (self.target.to_string(), key.to_owned());
+        let (bytes_seen, bytes_kept, possibly_rotated) = (0, 0, false);
+        OutputStatus { stream: Stream::Stdout, target, key, bytes_seen, bytes_kept, possibly_rotated, result }
     }
 
     fn key_exists(&self, key: &str, attempt: &Attempt, record: Option<&Record>) -> Trouble {

@@ -1,6 +1,6 @@
 //! What a writer does when writes fail, and with many wishes at once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, System};
 use extendedjob_api::{Output, Target, TargetKind};
@@ -15,6 +15,7 @@ use tokio::time::{Instant, pause, sleep};
 
 use super::OutputWriter;
 use crate::{
+    Spool,
     cluster::Cluster,
     lifeline::{ChildEnded, Lifeline},
     messages::{ChildId, OutputSettled, WriteOutput},
@@ -48,7 +49,7 @@ fn target() -> Target {
 }
 
 fn writer(api: &StandIn, parent: &Addr<Parent>) -> Addr<OutputWriter> {
-    let cluster = Cluster::new(api.client.clone());
+    let cluster = Cluster::new(api.client.clone(), Spool::without_room());
     cluster.term().hold(1, Instant::now() + Duration::from_secs(1_000_000));
     let id = ChildId::OutputWriter(target());
     let lifeline = Lifeline::new(id, 1, parent.clone().recipient());
@@ -67,11 +68,13 @@ fn wish(job: &str, second: i64) -> WriteOutput {
         in_place: false,
         succeeded: true,
         at: Timestamp::from_second(second).ok(),
+        rotatable: false,
         logs: vec![log],
         containers: vec![],
     };
     let job = Job { name: job.into(), namespace: "ns".into(), ..Job::default() };
-    WriteOutput { job: job.into(), attempt: attempt.into(), wish: output.stdout.unwrap() }
+    let followed = Arc::default();
+    WriteOutput { job: job.into(), attempt: attempt.into(), followed, wish: output.stdout.unwrap() }
 }
 
 /// A log for every pod, and a target whose create is answered by `create`.

@@ -202,7 +202,9 @@ impl Handler<RunNews> for Supervisor {
             RunNews::Started { job, made_now } => self.run_started(&job, made_now, ctx),
             RunNews::Hindered { job, trouble } => self.run_hindered(&job, trouble, ctx),
             RunNews::Forsaken { job } => self.run_forsaken(&job, ctx),
-            RunNews::AttemptEnded { job, attempt } => self.attempt_ended(&job, attempt, ctx),
+            RunNews::AttemptEnded { job, attempt, followed } => {
+                self.attempt_ended(&job, attempt, followed, ctx);
+            }
             RunNews::Ended { job, end, containers } => {
                 self.run_ended(&job, end.as_ref(), containers, ctx);
             }

@@ -12,7 +12,7 @@ use extendedjob_decide::{attempts::AttemptEnd, job::Job, view::Outcome};
 use super::{Supervisor, runs::Runs};
 use crate::{
     lifeline::Lifeline,
-    messages::{ChildId, OutputSettled, WriteOutput},
+    messages::{ChildId, Logs, OutputSettled, WriteOutput},
     output_writer::OutputWriter,
 };
 
@@ -55,12 +55,23 @@ impl Supervisor {
     }
 
     /// An attempt of a run is over: its output goes on its way.
-    pub(super) fn attempt_ended(&mut self, job: &Arc<Job>, attempt: AttemptEnd, ctx: &mut Context<Self>) {
+    pub(super) fn attempt_ended(
+        &mut self,
+        job: &Arc<Job>,
+        attempt: AttemptEnd,
+        followed: Logs,
+        ctx: &mut Context<Self>,
+    ) {
         let (Some(wish), Some(runs)) = (self.output_wish(), &mut self.runs) else { return };
         if job.settled {
             return;
         }
-        let order = WriteOutput { job: Arc::clone(job), attempt: Arc::new(attempt), wish };
+        let order = WriteOutput {
+            job: Arc::clone(job),
+            attempt: Arc::new(attempt),
+            followed: Arc::new(followed),
+            wish,
+        };
         let unsettled = runs.unsettled.entry(job.name.clone()).or_default();
         unsettled.untried.insert(order.attempt.id.clone());
         unsettled.attempts.insert(order.attempt.id.clone(), order.clone());

@@ -26,7 +26,7 @@ use tokio::{
 
 use super::{Limits, Supervisor, Surroundings};
 use crate::{
-    Cluster, Readiness,
+    Cluster, Readiness, Spool,
     cluster::{REQUEST_TIMEOUT, pods::WatchedPod},
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
@@ -170,7 +170,7 @@ impl Stage {
         let client: Client = api.client.clone();
         let (sender, fallen) = unbounded_channel();
         let parent = Parent(sender).start();
-        let cluster = Cluster::new(client);
+        let cluster = Cluster::new(client, Spool::without_room());
         cluster.term().hold(1, Instant::now() + PATIENCE * 10);
         let lifeline = |id| Lifeline::new(id, 1, parent.clone().recipient());
         let operator = parent.clone().recipient();

@@ -1,7 +1,7 @@
 //! Whose output is written when a Job takes several attempts, or has several pods.
 
 use anyhow::Result;
-use e2e::{ExtendedJob, Namespace, extended_job, scenario, template};
+use e2e::{ExtendedJob, Namespace, Operator, extended_job, scenario, template};
 use serde_json::{Value, json};
 
 /// A one-off whose failed attempts are written too, to the ConfigMap `out`.
@@ -26,6 +26,14 @@ fn restarted(script: &str, again: u32) -> Value {
     template["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] =
         json!([{"name": "kept", "mountPath": "/kept"}]);
     template
+}
+
+/// The one pod, as soon as it runs.
+fn until_running(ns: &Namespace) -> Result<String> {
+    ns.kubectl.until(&["pods"], "a pod that runs", |pods| {
+        let running = pods["items"].as_array()?.iter().find(|pod| pod["status"]["phase"] == "Running")?;
+        running["metadata"]["name"].as_str().map(str::to_owned)
+    })
 }
 
 fn stored(ns: &Namespace) -> Result<(Value, Value)> {
@@ -116,6 +124,36 @@ fn of_a_job_with_several_completions_the_one_that_ended_last_stands() -> Result<
             })
             .collect();
         assert_eq!((ended.len(), record["ended"].as_str()), (3, ended.iter().max().map(String::as_str)));
+        Ok(())
+    })
+}
+
+#[test]
+fn an_operator_that_is_killed_while_a_job_writes_loses_nothing_of_it() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        let script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.1; done";
+        ns.create(extended_job("steady").once().running(template::script(script)).stdout_to("out"))?;
+        until_running(ns)?;
+        operator.kill()?;
+        ns.condition_of("steady", "OutputWritten", "True")?;
+        let (text, record) = stored(ns)?;
+        let whole: String = (1..=200).map(|number| format!("line {number}\n")).collect();
+        assert_eq!((text, &record["possiblyRotated"]), (json!(whole), &Value::Null));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_pod_wrote_before_someone_deleted_it_is_written_on_failure() -> Result<()> {
+    scenario(|ns| {
+        ns.create(telling("slow", template::script("echo so far; sleep 1000")))?;
+        let pod = until_running(ns)?;
+        ns.kubectl.run(&["delete", "pod", &pod, "--wait=false"])?;
+        ns.condition_of("slow", "Failed", "True")?;
+        ns.condition_of("slow", "OutputWritten", "True")?;
+        let (text, record) = stored(ns)?;
+        assert_eq!((text, &record["result"]), (json!("so far\n"), &json!("Failed")));
         Ok(())
     })
 }

@@ -207,7 +207,6 @@ fn a_pod_that_succeeds_replaces_what_a_failed_pod_of_its_job_wrote() -> Result<(
 }
 
 #[test]
-#[ignore = "logs are read when the Job is over, and are not followed yet"]
 fn what_a_job_printed_before_its_deadline_is_written_on_failure() -> Result<()> {
     scenario(|ns| {
         // The Job controller deletes the pod while it runs, and its log goes within two seconds.
@@ -242,7 +241,6 @@ fn of_output_that_does_not_fit_the_newest_whole_lines_are_kept() -> Result<()> {
 }
 
 #[test]
-#[ignore = "logs are read when the Job is over, and are not followed yet"]
 fn what_was_printed_before_the_kubelet_rotated_the_log_is_not_lost() -> Result<()> {
     scenario(|ns| {
         // 14 MB in the kubelet's file, which it looks at every ten seconds.

@@ -1,0 +1,257 @@
+//! What is kept of logs that are followed: the newest part of each, in memory while it is small, else in files.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use extendedjob_decide::tail::{Kept, Tail};
+use tokio::task::spawn_blocking;
+use tracing::warn;
+
+/// So much of each log is held in memory before it goes to a file.
+const IN_MEMORY: usize = 16 * 1024;
+
+/// A folder for the newest parts of logs, and how much of it may be used.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    folder: Arc<PathBuf>,
+    /// In bytes.
+    room: Arc<AtomicU64>,
+    names: Arc<AtomicU64>,
+}
+
+impl Spool {
+    /// A spool of at most `room` bytes in `folder`, from which is removed what an earlier process has left.
+    pub fn new(folder: &Path, room: u64) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        for left in fs::read_dir(folder)? {
+            let left = left?.path();
+            if left.extension().is_some_and(|extension| extension == EXTENSION) {
+                fs::remove_file(left)?;
+            }
+        }
+        let room = Arc::new(AtomicU64::new(room));
+        Ok(Self { folder: Arc::new(folder.to_owned()), room, names: Arc::default() })
+    }
+
+    /// One that keeps nothing beyond what is held in memory.
+    #[cfg(test)]
+    pub(crate) fn without_room() -> Self {
+        Self { folder: Arc::default(), room: Arc::default(), names: Arc::default() }
+    }
+
+    fn take(&self, bytes: u64) -> io::Result<()> {
+        let less = |room: u64| room.checked_sub(bytes);
+        let taken = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.map(drop).map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))
+    }
+}
+
+const EXTENSION: &str = "log";
+
+/// A file that goes with what it stands for.
+#[derive(Debug)]
+struct Segment {
+    spool: Spool,
+    path: PathBuf,
+    file: File,
+    length: usize,
+}
+
+impl Segment {
+    fn new(spool: Spool) -> io::Result<Self> {
+        let name = spool.names.fetch_add(1, Ordering::Relaxed);
+        let path = spool.folder.join(format!("{name}.{EXTENSION}"));
+        let file = File::create(&path)?;
+        Ok(Self { spool, path, file, length: 0 })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.spool.take(bytes.len() as u64)?;
+        self.length += bytes.len();
+        self.file.write_all(bytes)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        self.spool.room.fetch_add(self.length as u64, Ordering::Relaxed);
+        if let Err(error) = fs::remove_file(&self.path) {
+            warn!(%error, "a file of the spool is left");
+        }
+    }
+}
+
+/// Keeps the newest part of a log while it is followed.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    spool: Spool,
+    keep: usize,
+    seen: u64,
+    /// What has come since the last write.
+    memory: Vec<u8>,
+    /// The file that is written, and the one before it; each holds at most what is to be kept, and a bit.
+    segments: Vec<Segment>,
+    /// Why not even that could be kept.
+    broken: bool,
+}
+
+impl Recorder {
+    /// Keeps at least the newest `keep` bytes.
+    pub(crate) fn new(spool: Spool, keep: usize) -> Self {
+        Self { spool, keep, seen: 0, memory: vec![], segments: vec![], broken: false }
+    }
+
+    /// Takes the next part of the log.
+    pub(crate) async fn push(&mut self, bytes: &[u8]) {
+        self.seen += bytes.len() as u64;
+        if self.broken {
+            return;
+        }
+        self.memory.extend_from_slice(bytes);
+        if self.memory.len() <= IN_MEMORY {
+            return;
+        }
+        let (memory, segments) = (std::mem::take(&mut self.memory), std::mem::take(&mut self.segments));
+        let (spool, keep) = (self.spool.clone(), self.keep);
+        match spawn_blocking(move || store(spool, segments, keep, memory)).await {
+            Ok(Ok((segments, memory))) => (self.segments, self.memory) = (segments, memory),
+            Ok(Err(error)) => {
+                warn!(%error, "no room to keep a log that is followed; it is read when it ends");
+                self.broken = true;
+            }
+            Err(error) => {
+                warn!(%error, "a log that is followed is not kept; it is read when it ends");
+                self.broken = true;
+            }
+        }
+    }
+
+    /// How much has come.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// The log has ended, or nothing more is known of it.
+    pub(crate) fn finish(self) -> Capture {
+        Capture(Arc::new(self))
+    }
+}
+
+/// Appends `memory` to the newest segment, or to a new one; gives back the segments, and the memory to be used again.
+fn store(
+    spool: Spool,
+    mut segments: Vec<Segment>,
+    keep: usize,
+    mut memory: Vec<u8>,
+) -> io::Result<(Vec<Segment>, Vec<u8>)> {
+    if segments.last().is_none_or(|segment| segment.length >= keep) {
+        // The one before holds all that is to be kept: older ones are no longer needed.
+        let older = segments.len().saturating_sub(1);
+        segments.drain(..older);
+        segments.push(Segment::new(spool)?);
+    }
+    if let Some(segment) = segments.last_mut() {
+        segment.append(&memory)?;
+    }
+    memory.clear();
+    Ok((segments, memory))
+}
+
+/// What was kept of a log.
+#[derive(Clone, Debug)]
+pub(crate) struct Capture(Arc<Recorder>);
+
+impl Capture {
+    /// Whether there was room to keep it.
+    pub(crate) fn is_kept(&self) -> bool {
+        !self.0.broken
+    }
+
+    /// The newest `limit` bytes; of what is kept, if that is less.
+    pub(crate) async fn tail(&self, limit: usize) -> io::Result<Kept> {
+        let capture = Arc::clone(&self.0);
+        let reading = spawn_blocking(move || {
+            let mut tail = Tail::new(limit);
+            for segment in &capture.segments {
+                tail.push(&fs::read(&segment.path)?);
+            }
+            tail.push(&capture.memory);
+            Ok(Kept { seen: capture.seen, ..tail.finish() })
+        });
+        reading.await.map_err(io::Error::other)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::System;
+
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("extendedjob-capture-{name}-{}", std::process::id()))
+    }
+
+    fn lines(count: usize) -> Vec<u8> {
+        (0..count).flat_map(|number| format!("line {number}\n").into_bytes()).collect()
+    }
+
+    #[test]
+    fn the_newest_part_is_kept_whatever_the_length() {
+        let folder = folder("newest");
+        let spool = Spool::new(&folder, 1 << 20).unwrap();
+        System::new().block_on(async {
+            for count in [0, 1, 2_000, 40_000] {
+                let whole = lines(count);
+                let mut recorder = Recorder::new(spool.clone(), 50_000);
+                for chunk in whole.chunks(7_000) {
+                    recorder.push(chunk).await;
+                }
+                let capture = recorder.finish();
+                for limit in [10, 50_000] {
+                    let kept = capture.tail(limit).await.unwrap();
+                    assert!(whole.ends_with(&kept.bytes) && kept.bytes.len() <= limit);
+                    assert!(
+                        kept.bytes.len() + 20 >= limit.min(whole.len()),
+                        "{} of {limit}",
+                        kept.bytes.len()
+                    );
+                    assert_eq!(kept.seen, whole.len() as u64);
+                }
+            }
+        });
+        assert_eq!(spool.room.load(Ordering::Relaxed), 1 << 20, "all room is given back");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no file is left");
+        fs::remove_dir(&folder).unwrap();
+    }
+
+    #[test]
+    fn without_room_nothing_is_kept_and_it_is_said() {
+        let folder = folder("room");
+        let spool = Spool::new(&folder, 100).unwrap();
+        System::new().block_on(async {
+            let mut recorder = Recorder::new(spool, 50_000);
+            recorder.push(&lines(10_000)).await;
+            recorder.push(b"more").await;
+            assert!(!recorder.finish().is_kept());
+        });
+        fs::remove_dir(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_is_removed() {
+        let folder = folder("left");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("7.log"), "left").unwrap();
+        Spool::new(&folder, 100).unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        fs::remove_dir(&folder).unwrap();
+    }
+}

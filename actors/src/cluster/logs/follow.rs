@@ -1,0 +1,216 @@
+//! The log of a container, followed from its start to its end, over all breaks.
+
+use extendedjob_decide::{fault::Class, follow::Follower, retry::Backoff};
+use futures::AsyncReadExt;
+use jiff::Timestamp;
+use kube::core::subresource::LogParams;
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant, timeout},
+};
+use tracing::{debug, warn};
+
+use super::{CHUNK, LogError, LogName};
+use crate::{
+    capture::{Capture, Recorder},
+    cluster::Cluster,
+};
+
+/// A program may be silent for hours; but so may a connection that was forgotten on its way. Taken up again, nothing
+/// is lost.
+const SILENCE: Duration = Duration::from_secs(600);
+/// A log ends when its container does; the pod tells so a little later. Else the log has only broken off.
+const NEWS: Duration = Duration::from_secs(2);
+/// How long it is tried to read on when the container has ended: of a pod that is gone there is nothing to read.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A log of this length may have been rotated, and the kubelet, which looks for that each ten seconds, does not always
+/// send what comes after it to who follows: it is read again from where it ended.
+const ROTATABLE: u64 = 256 * 1024;
+
+/// What came of following a log.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    /// The newest part of it.
+    pub(crate) capture: Capture,
+    /// It was read to its end.
+    pub(crate) ended: bool,
+    /// What stood between two rotations may be missing.
+    pub(crate) possibly_rotated: bool,
+}
+
+impl Cluster {
+    /// Follows a log, and keeps at least the newest `keep` bytes. `over` says that the container has ended.
+    pub(crate) async fn follow_log(
+        &self,
+        log: LogName,
+        keep: usize,
+        mut over: watch::Receiver<bool>,
+    ) -> Followed {
+        let mut following =
+            Following { follower: Follower::default(), recorder: Recorder::new(self.spool.clone(), keep) };
+        let Ok(_turn) = self.follows.acquire().await else { return following.end(false) };
+        let mut backoff = Backoff::default();
+        let mut failing_since: Option<Instant> = None;
+        let mut is_checked = false;
+        loop {
+            let read = following.read(self, &log).await;
+            let is_over = *over.borrow();
+            let error = match read {
+                Ok(()) if is_over || is_over_soon(&mut over).await => {
+                    if is_checked || following.recorder.seen() < ROTATABLE {
+                        return following.end(true);
+                    }
+                    is_checked = true;
+                    following.follower.resume();
+                    continue;
+                }
+                Ok(()) => {
+                    failing_since = None;
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            following.follower.resume();
+            if let Some(error) = error {
+                let since = *failing_since.get_or_insert_with(Instant::now);
+                let is_gone = matches!(error.class(), Class::NotFound | Class::Senseless);
+                if is_over && (is_gone || since.elapsed() > PATIENCE) {
+                    warn!(%error, "a log that was followed could not be read to its end");
+                    return following.end(false);
+                }
+                debug!(%error, "a log that is followed broke off");
+            }
+            // The end of the container ends the wait, too.
+            let delay = backoff.after_failure(Timestamp::now());
+            if timeout(delay, over.changed()).await.is_ok_and(|told| told.is_err()) {
+                // Nobody wants to know any more.
+                return following.end(false);
+            }
+        }
+    }
+}
+
+async fn is_over_soon(over: &mut watch::Receiver<bool>) -> bool {
+    matches!(timeout(NEWS, over.wait_for(|over| *over)).await, Ok(Ok(_)))
+}
+
+struct Following {
+    follower: Follower,
+    recorder: Recorder,
+}
+
+impl Following {
+    /// Reads on until the log ends or breaks off.
+    async fn read(&mut self, cluster: &Cluster, log: &LogName) -> Result<(), LogError> {
+        let params = LogParams {
+            follow: true,
+            timestamps: true,
+            since_time: self.follower.since(),
+            ..LogParams::default()
+        };
+        let stream = cluster.open_log(log, params).await?;
+        let mut stream = std::pin::pin!(stream);
+        let (mut chunk, mut taken) = (vec![0; CHUNK], vec![]);
+        loop {
+            let length = timeout(SILENCE, stream.read(&mut chunk))
+                .await
+                .map_err(|elapsed| log.broke_off(elapsed.into()))?
+                .map_err(|error| log.broke_off(error))?;
+            if length == 0 {
+                return Ok(());
+            }
+            self.follower.push(&chunk[..length], &mut taken);
+            self.recorder.push(&taken).await;
+            taken.clear();
+        }
+    }
+
+    fn end(self, ended: bool) -> Followed {
+        let possibly_rotated = !ended || self.follower.has_gap();
+        Followed { capture: self.recorder.finish(), ended, possibly_rotated }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::System;
+    use serde_json::json;
+    use tokio::time::pause;
+
+    use super::*;
+    use crate::{
+        capture::Spool,
+        stand_in::{Reply, StandIn},
+    };
+
+    const FIRST: &str = "2026-01-01T00:00:01.000000001Z one\n";
+    const SECOND: &str = "2026-01-01T00:00:05.000000002Z two\n";
+
+    /// Answers one after the other, and the last one from then on; says what was taken, and how often it was asked.
+    async fn follow(answers: Vec<Reply>, over: watch::Receiver<bool>) -> (String, Followed, usize) {
+        let mut answers = answers.into_iter();
+        let mut api = StandIn::answering(move |_| answers.next().unwrap_or(Reply::Raw(SECOND.into())));
+        let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+        let log = LogName { namespace: "ns".into(), pod: "p".into(), container: "c".into() };
+        let followed = cluster.follow_log(log, 1000, over).await;
+        let kept = followed.capture.tail(1000).await.unwrap();
+        let asked = api.count(|asked| asked.path.ends_with("/log"));
+        (String::from_utf8(kept.bytes).unwrap(), followed, asked)
+    }
+
+    #[test]
+    fn a_log_that_ends_with_its_container_is_asked_for_once() {
+        System::new().block_on(async {
+            let (_over, is_over) = watch::channel(true);
+            let (text, followed, asked) =
+                follow(vec![Reply::Raw([FIRST, SECOND].concat().into())], is_over).await;
+            assert_eq!((text.as_str(), asked), ("one\ntwo\n", 1));
+            assert!(followed.ended && !followed.possibly_rotated);
+        });
+    }
+
+    #[test]
+    fn a_log_that_ends_before_its_container_is_taken_up_where_it_broke_off() {
+        System::new().block_on(async {
+            pause();
+            let (over, is_over) = watch::channel(false);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                over.send_replace(true);
+                std::future::pending::<()>().await;
+            });
+            // In the middle of the second line's stamp, and in the middle of that line.
+            let answers =
+                [26, 2].map(|more| Reply::Raw([FIRST, &SECOND[..SECOND.len() - more]].concat().into()));
+            let again = Reply::refused(503, "ServiceUnavailable");
+            let (text, followed, _) = follow(answers.into_iter().chain([again]).collect(), is_over).await;
+            assert_eq!(text, "one\ntwo\n");
+            assert!(followed.ended && !followed.possibly_rotated);
+        });
+    }
+
+    #[test]
+    fn of_a_pod_that_is_gone_is_kept_what_was_read() {
+        System::new().block_on(async {
+            pause();
+            let (over, is_over) = watch::channel(false);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                over.send_replace(true);
+                std::future::pending::<()>().await;
+            });
+            let gone = || {
+                Reply::Now(
+                    404,
+                    json!({ "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound" }),
+                )
+            };
+            let answers =
+                std::iter::once(Reply::Raw(FIRST.into())).chain(std::iter::repeat_with(gone).take(50));
+            let (text, followed, _) = follow(answers.collect(), is_over).await;
+            assert_eq!(text, "one\n");
+            assert!(!followed.ended && followed.possibly_rotated);
+        });
+    }
+}

@@ -1,0 +1,94 @@
+//! The log of a container, read as a stream: memory is bounded by what is kept.
+
+mod follow;
+
+use extendedjob_decide::{
+    fault::Class,
+    tail::{Kept, Tail},
+};
+use futures::{AsyncBufRead, AsyncReadExt};
+use kube::core::{Request, subresource::LogParams};
+use tokio::time::{Duration, timeout};
+
+pub(crate) use self::follow::Followed;
+use super::{Cluster, Fault, REQUEST_TIMEOUT};
+
+const CHUNK: usize = 16 * 1024;
+/// A log that stands still this long is taken for a broken connection.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Why a log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogError {
+    /// Opening it.
+    #[error("can't open the log of container {1} of pod {0}: {2}")]
+    Open(String, String, #[source] Fault),
+    /// Reading on.
+    #[error("the log of container {1} of pod {0} broke off: {2}")]
+    Read(String, String, #[source] std::io::Error),
+}
+
+impl LogError {
+    /// What kind of trouble it is.
+    #[must_use]
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::Open(_, _, fault) => fault.class(),
+            Self::Read(..) => Class::Transient,
+        }
+    }
+}
+
+/// A log: that of one container of one pod.
+#[derive(Clone, Debug)]
+pub(crate) struct LogName {
+    pub(crate) namespace: String,
+    pub(crate) pod: String,
+    pub(crate) container: String,
+}
+
+impl LogName {
+    fn not_opened(&self, fault: Fault) -> LogError {
+        LogError::Open(format!("{}/{}", self.namespace, self.pod), self.container.clone(), fault)
+    }
+
+    fn broke_off(&self, error: std::io::Error) -> LogError {
+        LogError::Read(format!("{}/{}", self.namespace, self.pod), self.container.clone(), error)
+    }
+}
+
+impl Cluster {
+    /// The newest `limit` bytes of what an ended container wrote; `previous`: in the run before its present one.
+    pub(crate) async fn log(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
+        let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
+        let stream = self.open_log(log, LogParams { previous, ..LogParams::default() }).await?;
+        let mut stream = std::pin::pin!(stream);
+        let mut tail = Tail::new(limit);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let length = timeout(SILENCE, stream.read(&mut chunk))
+                .await
+                .map_err(|elapsed| log.broke_off(elapsed.into()))?
+                .map_err(|error| log.broke_off(error))?;
+            if length == 0 {
+                return Ok(tail.finish());
+            }
+            tail.push(&chunk[..length]);
+        }
+    }
+
+    async fn open_log(
+        &self,
+        log: &LogName,
+        params: LogParams,
+    ) -> Result<impl AsyncBufRead + use<>, LogError> {
+        let params = LogParams { container: Some(log.container.clone()), ..params };
+        let request = Request::new(format!("/api/v1/namespaces/{}/pods", log.namespace))
+            .logs(&log.pod, &params)
+            .map_err(|source| log.not_opened(Fault::request(source)))?;
+        timeout(REQUEST_TIMEOUT, self.client.request_stream(request))
+            .await
+            .map_err(|_| log.not_opened(Fault::NoAnswer(REQUEST_TIMEOUT)))?
+            .map_err(|source| log.not_opened(source.into()))
+    }
+}
