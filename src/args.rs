@@ -62,6 +62,11 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) request_period: u32,
 
+    /// For how many minutes the output of an attempt that ended is tried to be written; only the cleanup of its Job
+    /// waits for that
+    #[arg(long, env = "EXTENDEDJOB_OUTPUT_PATIENCE", value_name = "MINUTES", default_value_t = 24 * 60)]
+    pub(crate) output_patience: u32,
+
     /// Where to keep the newest part of logs that are followed, if they are long
     #[arg(
         long,
@@ -86,13 +91,14 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// When the brakes open.
+    /// When the brakes open, and how long what fails is tried again.
     pub(crate) fn limits(&self) -> Limits {
         let limit = |burst, seconds: u32| Limit { burst, every: Duration::from_secs(seconds.into()) };
         Limits {
             pod: limit(self.pod_burst, self.pod_period),
             all: limit(self.burst, self.period),
             requests: limit(self.request_burst, self.request_period),
+            output_patience: Duration::from_secs(60 * u64::from(self.output_patience)),
         }
     }
 }

@@ -6,12 +6,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{Message, Recipient};
-use extendedjob_api::{ContainerEnd, StreamOutput, Target};
+use extendedjob_api::{ContainerEnd, Target};
 use extendedjob_decide::{
     attempts::{AttemptEnd, JobPod},
     checkpoint::{Checkpoint, Receipt},
     declared::Declared,
     job::{End, Job},
+    output::Wish,
     pod::{Pod, Version},
     run::Run,
     transition::{Baseline, Move, Trigger},
@@ -291,26 +292,52 @@ pub(crate) enum RunNews {
     },
 }
 
-/// Supervisor → OutputWriter: store what this attempt of a Job wrote.
+/// An attempt that is over.
+pub(crate) struct Attempted {
+    pub(crate) end: AttemptEnd,
+    pub(crate) followed: Logs,
+}
+
+impl Attempted {
+    /// Nobody saw it: it is only known that there was one.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.end.logs.is_empty()
+    }
+}
+
+/// Supervisor → OutputWriter: store what these attempts of a Job wrote, one or, of versioned output, all of them.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct WriteOutput {
+    /// What tells it from the other orders for its Job.
+    pub(crate) id: String,
     pub(crate) job: Arc<Job>,
-    pub(crate) attempt: Arc<AttemptEnd>,
-    pub(crate) followed: Arc<Logs>,
-    pub(crate) wish: StreamOutput,
+    pub(crate) attempts: Arc<[Arc<Attempted>]>,
+    pub(crate) wish: Arc<Wish>,
 }
 
-/// OutputWriter → Supervisor: what became of an attempt's output.
+/// OutputWriter → Supervisor: what became of an order.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct OutputSettled {
     pub(crate) job: String,
-    /// The attempt, by its id.
-    pub(crate) attempt: String,
+    /// The order.
+    pub(crate) id: String,
     pub(crate) settled: view::Settled,
     /// Whether that is the last word; else the write is tried again.
     pub(crate) done: bool,
+}
+
+/// Supervisor → Operator → Supervisor: something befell another ExtendedJob, by this one's doing.
+#[derive(Message, Clone)]
+#[rtype(result = "()")]
+pub(crate) struct Befell {
+    /// Whom: `namespace/name`.
+    pub(crate) extended_job: String,
+    /// For an Event.
+    pub(crate) trouble: Trouble,
+    /// The Job that it is about.
+    pub(crate) job: String,
 }
 
 /// Which of its children a Supervisor speaks of.

@@ -24,7 +24,7 @@ use crate::{
     elector::{Elector, Leads},
     hubs::{Change, JobHub, PodHub, Watched},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::{BeginPods, Edited, Expect, Refresh, StandBy, TermBroken, Unexpect},
+    messages::{Befell, BeginPods, Edited, Expect, Refresh, StandBy, TermBroken, Unexpect},
     supervisor::{Limits, Supervisor, Surroundings},
 };
 
@@ -149,6 +149,7 @@ impl Actor for Operator {
         let around = Surroundings {
             cluster: cluster.clone(),
             operator: me.clone().recipient(),
+            others: me.clone().recipient(),
             limits: self.limits,
             pods: pods.start((), |generation| {
                 let home = self.candidacy.namespace.clone();
@@ -194,6 +195,19 @@ impl Handler<TermBroken> for Operator {
     fn handle(&mut self, broken: TermBroken, _: &mut Self::Context) {
         if let Some(elector) = self.foundation.as_ref().and_then(|foundation| foundation.elector.get(&())) {
             elector.do_send(broken);
+        }
+    }
+}
+
+impl Handler<Befell> for Operator {
+    type Result = ();
+
+    fn handle(&mut self, befell: Befell, _: &mut Self::Context) {
+        let full_name = |declared: &Declared| format!("{}/{}", declared.namespace, declared.name);
+        let other = self.declared.store.objects().find(|declared| full_name(declared) == befell.extended_job);
+        // One that is gone has no Events to look at.
+        if let Some(supervisor) = other.and_then(|declared| self.supervisors.get(&declared.uid)) {
+            supervisor.do_send(befell);
         }
     }
 }

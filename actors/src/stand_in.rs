@@ -7,8 +7,12 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use http::{Method, Request, Response};
-use kube::{Client, client::Body};
+use http_body::{Body, Frame};
+use http_body_util::StreamBody;
+use kube::Client;
 use serde_json::{Value, json};
 use tokio::{
     sync::{
@@ -58,6 +62,8 @@ pub(crate) enum Reply {
     When(oneshot::Receiver<()>, u16, Value),
     /// These very bytes.
     Raw(Vec<u8>),
+    /// These very bytes, and then neither more nor an end.
+    Stalling(Vec<u8>),
     /// None.
     Never,
 }
@@ -77,6 +83,20 @@ impl Reply {
     }
 }
 
+/// When an answer ends.
+enum End {
+    Now,
+    Never,
+}
+
+fn sent(bytes: Vec<u8>, end: End) -> impl Body<Data = Bytes, Error = io::Error> + Send {
+    let rest = match end {
+        End::Now => stream::empty().left_stream(),
+        End::Never => stream::pending().right_stream(),
+    };
+    StreamBody::new(stream::iter([Ok(Frame::data(bytes.into()))]).chain(rest))
+}
+
 /// What was asked so far, and a client to ask with.
 pub(crate) struct StandIn {
     asked: UnboundedReceiver<Asked>,
@@ -88,7 +108,7 @@ impl StandIn {
     pub(crate) fn answering(answer: impl FnMut(&Asked) -> Reply + Send + 'static) -> Self {
         let (sender, asked) = unbounded_channel();
         let answer = Arc::new(Mutex::new(answer));
-        let service = tower::service_fn(move |request: Request<Body>| {
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let (sender, answer) = (sender.clone(), Arc::clone(&answer));
             async move {
                 let (parts, body) = request.into_parts();
@@ -103,7 +123,8 @@ impl StandIn {
                 // The test may be over.
                 sender.send(asked).unwrap_or_default();
                 let (code, body) = match reply {
-                    Reply::Raw(body) => return Ok(Response::new(Body::from(body))),
+                    Reply::Raw(body) => return Ok(Response::new(sent(body, End::Now))),
+                    Reply::Stalling(body) => return Ok(Response::new(sent(body, End::Never))),
                     Reply::Now(code, body) => (code, body),
                     Reply::When(moment, code, body) => {
                         moment.await.unwrap();
@@ -111,9 +132,8 @@ impl StandIn {
                     }
                     Reply::Never => std::future::pending().await,
                 };
-                let response =
-                    Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
-                Ok::<_, io::Error>(response.unwrap())
+                let body = sent(body.to_string().into_bytes(), End::Now);
+                Ok::<_, io::Error>(Response::builder().status(code).body(body).unwrap())
             }
         });
         Self { asked, client: Client::new(service, "default") }

@@ -89,6 +89,18 @@ pub mod reasons {
     pub const TARGET_REFUSED: &str = "TargetRefused";
     /// OutputWritten: the write failed, such as in an outage; it is tried again.
     pub const WRITE_FAILED: &str = "WriteFailed";
+    /// Ready, Stalled: stdout and stderr are to go to different objects, and can't be told apart.
+    pub const STREAMS_NOT_SEPARABLE: &str = "StreamsNotSeparable";
+    /// OutputWritten: a key with its placeholders filled is longer than a key may be.
+    pub const KEY_TOO_LONG: &str = "KeyTooLong";
+    /// OutputWritten: `format` is `json`, and the output is not one flat JSON object.
+    pub const OUTPUT_NOT_JSON: &str = "OutputNotJson";
+    /// OutputWritten: the write has failed for so long that it is given up. The message says why it failed.
+    pub const OUTPUT_GIVEN_UP: &str = "OutputGivenUp";
+    /// Event: of an output only the newest part was kept.
+    pub const OUTPUT_CUT: &str = "OutputCut";
+    /// Event, of both: the output of one ExtendedJob was replaced by that of another.
+    pub const OUTPUT_REPLACED: &str = "OutputReplaced";
     /// OutputWritten: the pod was removed before its output was read.
     pub const OUTPUT_LOST: &str = "OutputLost";
 }

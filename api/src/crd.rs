@@ -132,11 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn no_rule_looks_at_the_template() {
+    fn no_rule_walks_the_template() {
         assert_eq!(paths(&template(), |node| !node["x-kubernetes-validations"].is_null()), NONE);
+        let looked_at =
+            ["size(self.template.spec.template.spec.containers)", "self.template.spec.?completionMode"];
         for (path, node) in nodes(&schema()) {
             for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
-                assert!(!rule["rule"].as_str().unwrap().contains("template"), "{path}: {rule}");
+                let text = rule["rule"].as_str().unwrap();
+                let rest = looked_at.iter().fold(text.to_owned(), |text, part| text.replace(part, ""));
+                assert!(!rest.contains("template"), "{path}: {rule}");
             }
         }
     }
@@ -157,10 +161,10 @@ mod tests {
     fn every_field_outside_the_template_is_described() {
         let mut schema = schema();
         schema["properties"]["spec"] = own_spec();
-        let undescribed = paths(&schema, |node| !node["description"].is_string());
-        let expected =
-            [".spec.triggers.selector.matchExpressions[].values[]", ".spec.triggers.selector.matchLabels{}"];
-        assert_eq!(undescribed, expected);
+        let mut undescribed = paths(&schema, |node| !node["description"].is_string());
+        // What a map or a list is about is told at its name.
+        undescribed.retain(|path| !path.ends_with("{}") && !path.ends_with("[]"));
+        assert_eq!(undescribed, NONE);
     }
 
     #[test]

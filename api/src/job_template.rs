@@ -19,6 +19,52 @@ impl JobTemplate {
     pub fn get(&self) -> &str {
         self.0.get()
     }
+
+    /// What of it matters to the keys of its output.
+    pub fn shape(&self) -> Shape {
+        let Ok(wire) = serde_json::from_str::<Wire<'_>>(self.get()) else { return Shape::default() };
+        let spec = wire.spec.unwrap_or_default();
+        let pod = spec.template.unwrap_or_default().spec.unwrap_or_default();
+        Shape {
+            containers: pod.containers.map_or(0, |containers| containers.len()),
+            is_indexed: spec.completion_mode.as_deref() == Some("Indexed"),
+        }
+    }
+}
+
+/// What of a Job matters to the keys of its output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// How many containers its pods have, init containers not counted.
+    pub containers: usize,
+    /// Its pods are numbered.
+    pub is_indexed: bool,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    spec: Option<WireJob<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireJob<'a> {
+    completion_mode: Option<String>,
+    #[serde(borrow)]
+    template: Option<WirePod<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct WirePod<'a> {
+    #[serde(borrow)]
+    spec: Option<WirePodSpec<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct WirePodSpec<'a> {
+    #[serde(borrow)]
+    containers: Option<Vec<&'a RawValue>>,
 }
 
 /// Says only how long it is: a template may hold what belongs into no log.

@@ -8,6 +8,8 @@ pub mod conditions;
 mod crd;
 mod job_template;
 pub mod names;
+mod output;
+mod output_key;
 mod rules;
 mod spec;
 mod status;
@@ -16,10 +18,10 @@ mod template_schema;
 mod validate;
 
 pub use crd::crd;
-pub use job_template::JobTemplate;
-pub use spec::{
-    ExtendedJob, ExtendedJobSpec, Operator, Output, Requirement, Run, Selector, StreamOutput, Triggers, When,
-};
+pub use job_template::{JobTemplate, Shape};
+pub use output::{Format, Output, StreamOutput};
+pub use output_key::{OUTPUT_KEY_MAX, Origin, OutputKey, Placeholder, is_key};
+pub use spec::{ExtendedJob, ExtendedJobSpec, Operator, Requirement, Run, Selector, Triggers, When};
 pub use status::{
     Cause, CauseType, ContainerEnd, ExtendedJobStatus, Mode, OutputResult, OutputStatus, RunResult,
     RunStatus, Stream, Streams,

@@ -1,6 +1,9 @@
 //! Labels, annotations and other names that objects in the cluster bear.
 
-use crate::rules::LABEL_VALUE_MAX;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::rules::{LABEL_NAME_MAX, LABEL_VALUE_MAX};
 
 /// The API group of ExtendedJob.
 pub const GROUP: &str = "fissile.cloudfoundry.org";
@@ -53,6 +56,12 @@ pub const OUTPUT_SETTLED: &str = "fissile.cloudfoundry.org/output-settled";
 /// Prefix of the annotations on output targets, one for each key that was written.
 pub const OUTPUT_ANNOTATION_PREFIX: &str = "output.fissile.cloudfoundry.org/";
 
+/// Label on an object that one run made for its output: what its name begins with, see [`label_value`].
+pub const VERSIONED_OUTPUT: &str = "fissile.cloudfoundry.org/versioned-output";
+
+/// Label on an object that one run made for its output: its number.
+pub const OUTPUT_VERSION: &str = "fissile.cloudfoundry.org/output-version";
+
 /// Under this name the API server records which fields the operator wrote.
 pub const FIELD_MANAGER: &str = "extendedjob-operator";
 
@@ -65,6 +74,17 @@ pub fn label_value(name: &str) -> String {
     let hash = format!("{:016x}", fnv1a(name.as_bytes()));
     let beginning: String = name.chars().take(LABEL_VALUE_MAX - 1 - hash.len()).collect();
     format!("{beginning}-{hash}")
+}
+
+/// The name of the annotation that says whose output a key of a target holds: the key itself, or a hash where
+/// that can't be the name of one.
+pub fn output_annotation(key: &str) -> String {
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    if key.len() <= LABEL_NAME_MAX && key.starts_with(ends) && key.ends_with(ends) {
+        return format!("{OUTPUT_ANNOTATION_PREFIX}{key}");
+    }
+    let hash = HEXLOWER.encode(&Sha256::digest(key)[..16]);
+    format!("{OUTPUT_ANNOTATION_PREFIX}{hash}")
 }
 
 /// FNV-1a, because labels must stay what they are from one version of the program to the next, which the
@@ -103,6 +123,17 @@ mod tests {
         // From the vectors of the algorithm's authors.
         assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn every_key_has_an_annotation_name_that_the_api_server_takes() {
+        assert_eq!(output_annotation("pi.stdout"), "output.fissile.cloudfoundry.org/pi.stdout");
+        let long = output_annotation(&"k".repeat(64));
+        assert_eq!(long.len() - OUTPUT_ANNOTATION_PREFIX.len(), 32);
+        assert_ne!(long, output_annotation(&"k".repeat(65)));
+        for key in [".a", "a-", "_"] {
+            assert_eq!(output_annotation(key).len(), long.len(), "{key}");
+        }
     }
 
     static FORM: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_VALUE_FORM).unwrap());

@@ -9,7 +9,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind, rules};
+use crate::{ExtendedJobStatus, JobTemplate, Output, rules};
 
 /// What starts the Job, the Job itself, and where its output goes. Set exactly one of `triggers` (a Job for
 /// each pod that changes) and `run` (a Job that is not tied to a pod).
@@ -26,7 +26,7 @@ use crate::{ExtendedJobStatus, JobTemplate, Target, TargetKind, rules};
         and keeps what it printed in a ConfigMap or Secret."
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules::start()))]
+#[schemars(extend("x-kubernetes-validations" = rules::spec()))]
 pub struct ExtendedJobSpec {
     /// Makes this a triggered job: one Job is started for each pod that goes through the named transition.
     /// Can't be combined with `run`, and can't be added or removed by an edit.
@@ -150,50 +150,4 @@ pub enum Run {
     Manually,
     /// Someone has asked for it.
     Now,
-}
-
-/// Where the output of the Job's containers is kept.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules::some_stream()))]
-pub struct Output {
-    /// Where standard output goes. Each container has a key of its own, `<container>.stdout`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdout: Option<StreamOutput>,
-}
-
-/// The ConfigMap or Secret for one stream, and when it is written. Set exactly one of `configRef` and
-/// `secretRef`.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules::one_reference()))]
-pub struct StreamOutput {
-    /// The ConfigMap to write, as `namespace/name`, or as a bare name in the ExtendedJob's namespace. It is
-    /// created when missing, and stays when the ExtendedJob is deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "rules::reference")]
-    pub config_ref: Option<String>,
-    /// The Secret to write, as `namespace/name`, or as a bare name in the ExtendedJob's namespace. It is
-    /// created when missing, and stays when the ExtendedJob is deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "rules::reference")]
-    pub secret_ref: Option<String>,
-    /// If true, every run replaces the output that is there. If false, a key that exists is left alone, but
-    /// for the output of a failed attempt, which a later success of the same Job replaces. Default: false.
-    #[serde(default)]
-    pub overwrite: bool,
-    /// If true, the output of failed attempts is written too. Default: false.
-    #[serde(default)]
-    pub write_on_failure: bool,
-}
-
-impl StreamOutput {
-    /// The object that the stream goes to; `None` unless exactly one reference is given, in its right form.
-    pub fn target(&self, own_namespace: &str) -> Option<Target> {
-        match (self.config_ref.as_deref(), self.secret_ref.as_deref()) {
-            (Some(reference), None) => Target::parse(TargetKind::ConfigMap, reference, own_namespace),
-            (None, Some(reference)) => Target::parse(TargetKind::Secret, reference, own_namespace),
-            _ => None,
-        }
-    }
 }

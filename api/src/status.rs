@@ -187,11 +187,11 @@ pub enum RunResult {
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputStatus {
-    /// The stream: `stdout`.
+    /// The stream: `stdout`, `stderr`, or `log` where they could not be told apart.
     pub stream: Stream,
     /// The object it goes to, such as `Secret default/foosecret`.
     pub target: String,
-    /// The key in that object, such as `pi.stdout`.
+    /// The key in that object, such as `pi.stdout`; `*` where each field of a JSON object became a key.
     pub key: String,
     /// How many bytes the container printed.
     pub bytes_seen: i64,
@@ -211,6 +211,21 @@ pub struct OutputStatus {
 pub enum Stream {
     /// Standard output.
     Stdout,
+    /// Standard error.
+    Stderr,
+    /// The log of the container, in which both stand.
+    Log,
+}
+
+impl Stream {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Log => "log",
+        }
+    }
 }
 
 /// What became of an output.

@@ -157,6 +157,21 @@ pub fn restarts(pods: &[Arc<JobPod>], log: &LogId) -> Option<u32> {
         .map(|container| container.restarts)
 }
 
+/// The pods in the order in which they ended, and those last that have not.
+#[must_use]
+pub fn by_end(mut pods: Vec<Arc<JobPod>>) -> Vec<Arc<JobPod>> {
+    pods.sort_by_cached_key(|pod| {
+        let at = last_end(pod);
+        (pod.phase == Phase::Open, at, pod.name.clone())
+    });
+    pods
+}
+
+/// When the last of its containers ended.
+fn last_end(pod: &JobPod) -> Option<Timestamp> {
+    pod.containers.iter().filter_map(|container| container.ended.as_ref()?.at).max()
+}
+
 impl Attempts {
     /// A pod is as it is told to be.
     pub fn observe(&mut self, pod: &Arc<JobPod>) -> Vec<Step> {
@@ -199,7 +214,7 @@ impl Attempts {
     #[must_use]
     pub fn last_containers(&self) -> Vec<ContainerEnd> {
         let ended = self.pods.values().filter(|known| known.over);
-        ended.max_by_key(|known| known.at()).map(|known| known.container_ends()).unwrap_or_default()
+        ended.max_by_key(|known| last_end(&known.pod)).map(|known| known.container_ends()).unwrap_or_default()
     }
 }
 
@@ -215,7 +230,8 @@ impl Known {
             let end = container.before.as_ref().filter(|_| earlier + 1 == container.restarts);
             self.end_log(self.log(&container.name, earlier), end, steps);
         }
-        if container.runs && self.followed.insert(present.clone()) {
+        // A watch that begins anew may tell of it as it was, when its end is known already.
+        if container.runs && !self.ended.contains(&present) && self.followed.insert(present.clone()) {
             steps.push(Step::Follow(present.clone()));
         }
         if let Some(end) = &container.ended {
@@ -262,16 +278,11 @@ impl Known {
             index: self.pod.index,
             in_place: false,
             succeeded,
-            at: self.at().or(now).or(self.pod.created),
+            at: last_end(&self.pod).or(now).or(self.pod.created),
             rotatable: self.pod.containers.iter().any(|it| it.ended.as_ref().is_none_or(Ended::is_rotatable)),
             containers: self.container_ends(),
             logs: logs.collect(),
         }));
-    }
-
-    /// When the last of its containers ended.
-    fn at(&self) -> Option<Timestamp> {
-        self.pod.containers.iter().filter_map(|container| container.ended.as_ref()?.at).max()
     }
 
     fn container_ends(&self) -> Vec<ContainerEnd> {
@@ -328,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_late_does_not_bring_an_ended_container_back() {
+        let mut attempts = Attempts::default();
+        let mut see = |phase, container| short(&attempts.observe(&pod(false, phase, vec![container])));
+        assert_eq!(see(Phase::Open, ended(0, 0, 5)), ["e0"]);
+        assert!(see(Phase::Open, runs(0)).is_empty());
+        assert_eq!(see(Phase::Succeeded, ended(0, 0, 5)), ["+p"]);
+    }
+
+    #[test]
     fn a_pod_that_is_seen_only_when_it_has_ended_is_an_attempt_all_the_same() {
         let mut attempts = Attempts::default();
         let steps = attempts.observe(&pod(false, Phase::Succeeded, vec![ended(0, 0, 5)]));
@@ -366,6 +386,20 @@ mod tests {
             assert_eq!((attempts.open().count(), attempts.ended()), (0, 1));
             assert!(attempts.gone("uid", at(9)).is_empty());
         }
+    }
+
+    #[test]
+    fn pods_are_told_of_in_the_order_in_which_they_ended() {
+        let named = |name: &str, phase, container| {
+            Arc::new(JobPod { name: name.into(), ..JobPod::clone(&pod(false, phase, vec![container])) })
+        };
+        let pods = vec![
+            named("open", Phase::Open, runs(0)),
+            named("late", Phase::Failed, ended(0, 1, 9)),
+            named("early", Phase::Failed, ended(0, 1, 5)),
+        ];
+        let names: Vec<String> = by_end(pods).iter().map(|pod| pod.name.clone()).collect();
+        assert_eq!(names, ["early", "late", "open"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::{
     declared::Declared,
     text::shorten,
-    view::{RunState, Stage, Template, Trouble, View},
+    view::{RunState, Stage, Template, Trouble, View, cuts},
 };
 
 /// All conditions, in the order in which they are shown; see [`status::derive`](crate::status::derive).
@@ -67,8 +67,8 @@ impl Word {
 
 /// What keeps runs from starting, the gravest first.
 fn hindrance(view: View<'_>) -> Option<Trouble> {
-    if !view.problems.is_empty() {
-        return Some(Trouble { reason: reasons::INVALID_SPEC, message: view.problems.join("; ") });
+    if let Some(problem) = view.problem {
+        return Some(problem.clone());
     }
     if let Template::Invalid(message) = view.template {
         return Some(Trouble { reason: reasons::INVALID_TEMPLATE, message: message.clone() });
@@ -83,7 +83,13 @@ fn hindrance(view: View<'_>) -> Option<Trouble> {
 
 /// Whether only a person can go on from here.
 fn needs_someone(trouble: &Trouble) -> bool {
-    matches!(trouble.reason, reasons::INVALID_SPEC | reasons::INVALID_TEMPLATE | reasons::JOB_NAME_TAKEN)
+    matches!(
+        trouble.reason,
+        reasons::INVALID_SPEC
+            | reasons::STREAMS_NOT_SEPARABLE
+            | reasons::INVALID_TEMPLATE
+            | reasons::JOB_NAME_TAKEN
+    )
 }
 
 fn ready(
@@ -263,15 +269,11 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
     Some(match outcome.trouble() {
         Some(trouble) => written("False", trouble.reason, &trouble.message),
         None if outcome.outputs.iter().any(|output| output.result == OutputResult::Written) => {
-            let cut = outcome.outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen);
-            let cut = cut.map(|OutputStatus { key, bytes_kept, bytes_seen, .. }| {
-                format!("of {key} only the newest {bytes_kept} of {bytes_seen} bytes are kept")
-            });
             let rotated = outcome.outputs.iter().filter(|output| output.possibly_rotated);
             let rotated = rotated.map(|OutputStatus { key, .. }| {
                 format!("of {key} something may be missing: its log may have been rotated before it was read")
             });
-            let cut: Vec<String> = cut.chain(rotated).collect();
+            let cut: Vec<String> = cuts(&outcome.outputs).chain(rotated).collect();
             written("True", reasons::WRITTEN, &cut.join("; "))
         }
         None if run.result == Some(RunResult::Failed) => {

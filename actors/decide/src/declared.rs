@@ -1,9 +1,13 @@
 //! What is known of an ExtendedJob: its identity, what the user asks for, what was last reported.
 
-use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Mode, Run, When};
+use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Mode, Run, When, conditions::reasons, validate};
 use jiff::Timestamp;
 
-use crate::pod::Version;
+use crate::{
+    output::{self, Wish},
+    pod::Version,
+    view::Trouble,
+};
 
 /// An ExtendedJob as the API server holds it.
 #[derive(Clone, Debug)]
@@ -40,6 +44,23 @@ impl Declared {
     pub fn is_older_than(&self, other: &Self) -> bool {
         let number = |version: &str| version.parse::<Version>().ok();
         number(&self.resource_version) < number(&other.resource_version)
+    }
+
+    /// What is wrong with the spec, so that nothing may start: the rules that it breaks, if it was stored under an
+    /// older schema; or what only the operator can know.
+    #[must_use]
+    pub fn problem(&self) -> Option<Trouble> {
+        if let Err(problems) = validate(&self.spec, &self.namespace) {
+            let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            return Some(Trouble { reason: reasons::INVALID_SPEC, message: words.join("; ") });
+        }
+        output::wish(self.spec.output.as_ref()?, &self.namespace).err()
+    }
+
+    /// What is to become of the output of its runs.
+    #[must_use]
+    pub fn wish(&self) -> Option<Wish> {
+        output::wish(self.spec.output.as_ref()?, &self.namespace).ok().flatten()
     }
 
     /// What starts its runs; `None` where the spec says neither, which the schema refuses.

@@ -29,6 +29,8 @@ pub struct Job {
     pub deleting: bool,
     /// The names of its containers, whose output is kept; init containers' is not.
     pub containers: Vec<String>,
+    /// How many completion indexes it has, if it is an Indexed one.
+    pub indexes: Option<u32>,
     /// How often it was tried so far, at least 1.
     pub attempts: u32,
     /// How many of its pods have ended, as far as the Job controller has counted them.

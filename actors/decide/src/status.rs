@@ -130,7 +130,7 @@ mod tests {
 
     fn outcome(trouble: Option<Trouble>) -> Outcome {
         let mut outcome = Outcome::default();
-        outcome.take_in("pod", Settled { outputs: vec![], trouble });
+        outcome.take_in("pod", Settled { trouble, ..Settled::default() });
         outcome
     }
 
@@ -168,7 +168,7 @@ mod tests {
         runs: &'a BTreeMap<String, RunState>,
         record: &'a Record,
     ) -> View<'a> {
-        View { declared, problems: &[], template, runs, gone: Gone::default(), record }
+        View { declared, problem: None, template, runs, gone: Gone::default(), record }
     }
 
     /// The conditions as `Type=Status/Reason`.

@@ -86,6 +86,48 @@ pub struct Settled {
     pub outputs: Vec<OutputStatus>,
     /// Why not all of it is where it should be.
     pub trouble: Option<Trouble>,
+    /// Outputs of other ExtendedJobs that it replaced.
+    pub replaced: Vec<Replaced>,
+}
+
+/// An output that is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Whose it was, `namespace/name`.
+    pub extended_job: String,
+    /// The Job that wrote it.
+    pub job: String,
+    /// What: the key, and of which object.
+    pub what: String,
+}
+
+impl Settled {
+    /// Says what became of a key, in the place of what was said of it before.
+    pub fn tell(&mut self, output: OutputStatus) {
+        let same = |told: &&mut OutputStatus| told.target == output.target && told.key == output.key;
+        match self.outputs.iter_mut().find(same) {
+            Some(told) => *told = output,
+            None => self.outputs.push(output),
+        }
+    }
+
+    /// Says what stands in the way, if it is the first such thing.
+    pub fn stumble(&mut self, trouble: Trouble) {
+        self.trouble.get_or_insert(trouble);
+    }
+
+    /// Of which keys only the newest part was kept, in words.
+    pub fn cuts(&self) -> impl Iterator<Item = String> {
+        cuts(&self.outputs)
+    }
+}
+
+/// Of which outputs only the newest part was kept, in words.
+pub(crate) fn cuts(outputs: &[OutputStatus]) -> impl Iterator<Item = String> {
+    let cut = outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen);
+    cut.map(|OutputStatus { key, bytes_kept, bytes_seen, .. }| {
+        format!("of {key} only the newest {bytes_kept} of {bytes_seen} bytes are kept")
+    })
 }
 
 /// What became of the output of all attempts of a run so far.
@@ -177,8 +219,8 @@ impl Gone {
 pub struct View<'a> {
     /// The ExtendedJob.
     pub declared: &'a Declared,
-    /// Rules of the schema that the spec breaks.
-    pub problems: &'a [String],
+    /// What is wrong with the spec.
+    pub problem: Option<&'a Trouble>,
     /// The API server's word on the template.
     pub template: &'a Template,
     /// The runs, by the name of their Job.
@@ -270,6 +312,7 @@ mod tests {
                 result,
             }],
             trouble,
+            replaced: vec![],
         }
     }
 
@@ -287,7 +330,7 @@ mod tests {
     fn trouble_with_the_target_ends_when_that_attempt_is_written() {
         let mut outcome = Outcome::default();
         let trouble = Trouble { reason: "Reason", message: "no namespace".into() };
-        outcome.take_in("p1", Settled { outputs: vec![], trouble: Some(trouble) });
+        outcome.take_in("p1", Settled { trouble: Some(trouble), ..Settled::default() });
         outcome.take_in("p2", settled("b", OutputResult::Written));
         assert!(outcome.trouble().is_some());
         outcome.take_in("p1", settled("a", OutputResult::Written));

@@ -74,6 +74,8 @@ struct Wire {
 struct Spec {
     template: PodTemplate,
     ttl_seconds_after_finished: Option<u32>,
+    completion_mode: String,
+    completions: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -118,6 +120,7 @@ fn decode(json: &str) -> Result<Job, serde_json::Error> {
         ttl: spec.ttl_seconds_after_finished,
         deleting: metadata.deletion_timestamp.is_some(),
         containers: spec.template.spec.containers.into_iter().map(|container| container.name).collect(),
+        indexes: spec.completions.filter(|_| spec.completion_mode == "Indexed"),
         pods_ended: usize::try_from(status.succeeded + status.failed).unwrap_or_default(),
         attempts: (status.succeeded + status.failed).max(1),
         end: status.conditions.iter().find_map(end),

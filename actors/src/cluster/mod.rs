@@ -162,10 +162,11 @@ impl Cluster {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Fault> {
         let request = request.map_err(Fault::request)?;
-        timeout(REQUEST_TIMEOUT, self.client.request(request))
+        let answer = timeout(REQUEST_TIMEOUT, self.client.request_text(request))
             .await
-            .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))?
-            .map_err(Fault::from)
+            .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
+        // Not by the client, which logs what it can't decode.
+        serde_json::from_str(&answer).map_err(Fault::Undecodable)
     }
 }
 

@@ -4,8 +4,14 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
 use extendedjob_api::{Target, TargetKind, names};
-use extendedjob_decide::{fault::Class, output::Present};
-use kube::{api::Patch, core::params::GetParams};
+use extendedjob_decide::{
+    fault::Class,
+    output::{self, Present, Version},
+};
+use kube::{
+    api::Patch,
+    core::params::{GetParams, ListParams},
+};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
@@ -16,6 +22,9 @@ const GROUP: &str = "api/v1";
 /// Why output could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
+    /// Listing the objects that runs have made.
+    #[error("can't list the versions of {0}: {1}")]
+    List(Target, #[source] Fault),
     /// Reading the target.
     #[error("can't read {0}: {1}")]
     Read(Target, #[source] Fault),
@@ -32,7 +41,9 @@ impl TargetError {
     #[must_use]
     pub fn fault(&self) -> &Fault {
         match self {
-            Self::Read(_, fault) | Self::Create(_, fault) | Self::Write(_, fault) => fault,
+            Self::List(_, fault) | Self::Read(_, fault) | Self::Create(_, fault) | Self::Write(_, fault) => {
+                fault
+            }
         }
     }
 }
@@ -49,7 +60,34 @@ struct Wire<'a> {
     binary_data: BTreeMap<String, &'a RawValue>,
 }
 
+/// Metadata alone.
+#[derive(Deserialize)]
+struct WireList {
+    /// A list of metadata has null for none.
+    items: Option<Vec<WireItem>>,
+}
+
+#[derive(Deserialize)]
+struct WireItem {
+    metadata: Meta,
+}
+
 impl Cluster {
+    /// The objects that runs have made for `base`.
+    pub(crate) async fn versions(&self, base: &Target) -> Result<Vec<Version>, TargetError> {
+        let params = ListParams::default().labels(&output::selector(base));
+        let request = requests(GROUP, &base.namespace, resource(base.kind)).list_metadata(&params);
+        let list: WireList =
+            self.call(request).await.map_err(|fault| TargetError::List(base.clone(), fault))?;
+        let versions = list.items.into_iter().flatten().filter_map(|WireItem { metadata }| {
+            let number = metadata.labels.get(names::OUTPUT_VERSION)?.parse().ok()?;
+            // The label of a long name is shortened, and may be that of another.
+            let is_of_base = output::version(base, number).name == metadata.name;
+            is_of_base.then(|| Version { number, present: described(metadata) })
+        });
+        Ok(versions.collect())
+    }
+
     /// What the target holds, but for the values; `None` where it does not exist.
     pub async fn target(&self, target: &Target) -> Result<Option<Present>, TargetError> {
         let request = requests(GROUP, &target.namespace, resource(target.kind))
@@ -83,7 +121,7 @@ impl Cluster {
             body["apiVersion"] = json!("v1");
             body["kind"] = json!(target.kind.to_string());
             body["metadata"]["name"] = json!(target.name);
-            body["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": names::FIELD_MANAGER });
+            body["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!(names::FIELD_MANAGER);
             self.write(Failpoint::Output, requests.create(&creating(), body.to_string().into_bytes()))
                 .await
                 .map_err(|fault| TargetError::Create(target.clone(), fault))?
@@ -110,17 +148,21 @@ fn present(kind: TargetKind, json: &str) -> Result<Present, serde_json::Error> {
     for (key, value) in wire.binary_data {
         sizes.insert(key, decoded_length(&serde_json::from_str::<String>(value.get())?));
     }
-    Ok(Present {
-        resource_version: wire.metadata.resource_version,
-        immutable: wire.immutable,
-        sizes,
-        records: wire
-            .metadata
-            .annotations
+    Ok(Present { immutable: wire.immutable, sizes, ..described(wire.metadata) })
+}
+
+/// What metadata tell of a target.
+fn described(metadata: Meta) -> Present {
+    let Meta { resource_version, annotations, .. } = metadata;
+    Present {
+        resource_version,
+        annotations: annotations.iter().map(|(name, value)| name.len() + value.len()).sum(),
+        records: annotations
             .into_iter()
             .filter(|(name, _)| name.starts_with(names::OUTPUT_ANNOTATION_PREFIX))
             .collect(),
-    })
+        ..Present::default()
+    }
 }
 
 /// How many bytes a base64 value stands for.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::ContainerEnd;
 use extendedjob_decide::{
-    attempts::{AttemptEnd, Attempts, JobPod, LogId, Step},
+    attempts::{AttemptEnd, Attempts, JobPod, LogId, Step, by_end},
     job::Job,
     output,
 };
@@ -82,7 +82,7 @@ impl JobRunner {
         let cluster = self.cluster.clone();
         let asking = async move { cluster.job_pods(&job).await };
         ctx.spawn(asking.into_actor(self).map(|pods, runner, ctx| match pods {
-            Ok(pods) => runner.listed(&pods, ctx),
+            Ok(pods) => runner.listed(&by_end(pods), ctx),
             Err(error) => debug!(%error, "the pods of an ended Job are not known"),
         }));
         ctx.notify_later(PatienceOver, PATIENCE);

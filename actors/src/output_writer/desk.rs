@@ -1,39 +1,39 @@
-//! Tries one wish: read the target, decide, read the logs, write.
+//! Tries one order: read the target, decide, read the logs, write.
 
-use extendedjob_api::{OutputResult, OutputStatus, Stream, Target, conditions::reasons};
+use std::time::Duration;
+
+use extendedjob_api::{Format, OUTPUT_KEY_MAX, OutputResult, Target};
 use extendedjob_decide::{
-    attempts,
-    fault::Class,
-    output::{self, Attempt, Present, Record, Verdict},
-    tail::Kept,
-    view::{Settled, Trouble},
+    output::{self, Attempt, Piece, Present, Record, Verdict, Write},
+    view::{Replaced, Settled, Trouble},
 };
+use jiff::Timestamp;
 
+use super::{
+    reading::Read,
+    words::{self, Obstacle},
+};
 use crate::{
-    cluster::{
-        Cluster,
-        logs::{Followed, LogName},
-        targets::TargetError,
-    },
-    messages::WriteOutput,
+    cluster::Cluster,
+    messages::{Attempted, WriteOutput},
 };
 
 /// How often a write that others got ahead of is decided anew at once.
-const CONFLICTS: usize = 10;
+pub(super) const CONFLICTS: usize = 10;
 
-/// How often a container may be started again while its log is read.
-const RESTARTS: usize = 3;
-
-/// What is needed to try a wish.
+/// What is needed to try an order.
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) cluster: Cluster,
+    /// The object; of versioned output, what its name begins with.
     pub(super) target: Target,
     /// `namespace/name` of the ExtendedJob.
     pub(super) extended_job: String,
+    /// For how long a write is tried again.
+    pub(super) patience: Duration,
 }
 
-/// What became of a wish.
+/// What became of an order.
 pub(super) struct Tried {
     pub(super) settled: Settled,
     pub(super) done: bool,
@@ -41,233 +41,167 @@ pub(super) struct Tried {
     pub(super) present: Option<Option<Present>>,
 }
 
-/// What was read of a log.
-struct Read {
-    kept: Kept,
-    possibly_rotated: bool,
-}
-
-/// Why a wish can't be fulfilled now.
-enum Obstacle {
-    /// Someone else wrote the target in between: read and decide anew.
-    Conflict,
-    /// Said to the user; `retry` if it may pass.
-    Trouble { trouble: Trouble, retry: bool },
-}
-
 impl Desk {
-    pub(super) async fn try_wish(&self, wish: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
-        let attempt = self.attempt(wish);
-        let mut result = self.fulfil(&attempt, wish, &mut present).await;
+    pub(super) async fn try_order(&self, order: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
+        let mut result = self.fulfil(order, &mut present).await;
         // Each conflict means that someone else has got on: decide anew on what is there now.
         for _ in 0..CONFLICTS {
             if !matches!(result, Err(Obstacle::Conflict)) {
                 break;
             }
             present = None;
-            result = self.fulfil(&attempt, wish, &mut present).await;
+            result = self.fulfil(order, &mut present).await;
         }
-        let (settled, done) = match result {
-            Ok(settled) => (settled, true),
-            Err(Obstacle::Conflict) => {
-                let message = format!("{} is written by others all the time", self.target);
-                (Settled { outputs: vec![], trouble: Some(failed(message)) }, false)
-            }
-            Err(Obstacle::Trouble { trouble, retry }) => {
-                (Settled { outputs: vec![], trouble: Some(trouble) }, !retry)
-            }
+        let (trouble, retry) = match result {
+            Ok(settled) => return Tried { settled, done: true, present },
+            Err(Obstacle::Conflict) => (words::contended(&self.target), true),
+            Err(Obstacle::Trouble { trouble, retry }) => (trouble, retry),
         };
-        Tried { settled, done, present }
+        let hopeless = output::is_hopeless(self.ended(order), Timestamp::now(), self.patience);
+        let trouble = if retry && hopeless { words::given_up(self.patience, &trouble) } else { trouble };
+        Tried { settled: self.unwritten(order, trouble), done: !retry || hopeless, present }
     }
 
-    pub(super) fn attempt(&self, wish: &WriteOutput) -> Attempt {
+    /// Nothing of it could be written.
+    fn unwritten(&self, order: &WriteOutput, trouble: Trouble) -> Settled {
+        let mut settled = Settled { trouble: Some(trouble), ..Settled::default() };
+        for attempted in self.wished(order) {
+            for Piece { key, .. } in order.wish.pieces(&order.job, &attempted.end) {
+                settled.tell(self.told(order, key, OutputResult::Failed));
+            }
+        }
+        settled
+    }
+
+    /// The attempts whose output is to be written.
+    pub(super) fn wished<'a>(&self, order: &'a WriteOutput) -> impl Iterator<Item = &'a Attempted> {
+        let attempts = order.attempts.iter().map(AsRef::as_ref);
+        attempts.filter(|attempted| order.wish.is_for(attempted.end.succeeded))
+    }
+
+    /// When the last of the attempts ended.
+    pub(super) fn ended(&self, order: &WriteOutput) -> Timestamp {
+        let ended = order.attempts.iter().map(|attempted| self.attempt(order, attempted).ended);
+        ended.max().unwrap_or_default()
+    }
+
+    pub(super) fn attempt(&self, order: &WriteOutput, attempted: &Attempted) -> Attempt {
         Attempt {
             extended_job: self.extended_job.clone(),
-            job: wish.job.name.clone(),
-            run: wish.job.key.clone().unwrap_or_default(),
-            attempt: wish.attempt.id.clone(),
-            succeeded: wish.attempt.succeeded,
-            ended: wish.attempt.at.or(wish.job.created).unwrap_or_default(),
+            job: order.job.name.clone(),
+            run: order.job.key.clone().unwrap_or_default(),
+            attempt: attempted.end.id.clone(),
+            succeeded: attempted.end.succeeded,
+            ended: attempted.end.at.or(order.job.created).unwrap_or_default(),
         }
     }
 
     /// Reads, decides, writes. `present` is the target as last read; `None` if not read yet.
     async fn fulfil(
         &self,
-        attempt: &Attempt,
-        wish: &WriteOutput,
+        order: &WriteOutput,
         present: &mut Option<Option<Present>>,
     ) -> Result<Settled, Obstacle> {
+        if order.wish.versioned {
+            return self.make_version(order).await;
+        }
         let mut settled = Settled::default();
-        if !attempt.succeeded && !wish.wish.write_on_failure {
-            return Ok(settled);
-        }
-        let now = match present {
-            Some(present) => present,
-            None => present.insert(self.cluster.target(&self.target).await.map_err(obstacle)?),
-        };
-        let mut to_write = vec![];
-        // Of an attempt that nobody saw all containers are asked for.
-        let unseen = wish.attempt.logs.is_empty();
-        let all = wish.job.containers.iter().filter(|_| unseen);
-        for container in all.chain(wish.attempt.logs.iter().map(|log| &log.container)) {
-            let key = output::key(container);
-            match output::judge(now.as_ref(), &key, attempt, wish.wish.overwrite) {
-                Verdict::Write => to_write.push((container.as_str(), key)),
-                Verdict::Done(record) => settled.outputs.push(self.written(&key, &record)),
-                Verdict::Superseded => {}
-                Verdict::KeyExists(record) => {
-                    settled.outputs.push(self.told(&key, OutputResult::KeyExists));
-                    settled.trouble.get_or_insert_with(|| self.key_exists(&key, attempt, record.as_ref()));
-                }
-                Verdict::Immutable => return Err(self.immutable()),
+        for attempted in self.wished(order) {
+            let now = match present {
+                Some(present) => present,
+                None => present.insert(self.cluster.target(&self.target).await.map_err(words::obstacle)?),
+            };
+            let writes = self.writes(order, attempted, now.as_ref(), &mut settled).await?;
+            if writes.is_empty() {
+                continue;
             }
-        }
-        if to_write.is_empty() {
-            return Ok(settled);
-        }
-        let keys: Vec<String> = to_write.iter().map(|(_, key)| key.clone()).collect();
-        let limit = output::room(now.as_ref(), &keys).ok_or_else(|| self.full())?;
-        if unseen {
-            settled.outputs.extend(keys.iter().map(|key| self.told(key, OutputResult::Lost)));
-            settled.trouble =
-                Some(lost(format!("no pod of Job {} is left to read its output from", attempt.job)));
-            return Ok(settled);
-        }
-        let mut writes = vec![];
-        for (container, key) in to_write {
-            // The others' output is written also if one is lost.
-            match self.log(wish, container, limit).await? {
-                Some(Read { kept, possibly_rotated }) => {
-                    let record = Record { possibly_rotated, ..attempt.record(&kept) };
-                    settled.outputs.push(self.written(&key, &record));
-                    writes.push((key, kept, record));
-                }
-                None => {
-                    settled.outputs.push(self.told(&key, OutputResult::Lost));
-                    let gone =
-                        format!("the log of container {container} of pod {} is gone", wish.attempt.pod);
-                    settled.trouble.get_or_insert_with(|| lost(gone));
-                }
-            }
-        }
-        if !writes.is_empty() {
-            let body = output::body(self.target.kind, &writes);
+            output::annotations_fit(now.as_ref(), &writes).map_err(|full| words::full(&self.target, full))?;
+            let body = output::body(&order.wish, &writes);
             let written = self.cluster.write_target(&self.target, now.as_ref(), body).await;
-            *now = Some(written.map_err(obstacle)?);
+            *now = Some(written.map_err(words::obstacle)?);
         }
         Ok(settled)
     }
 
-    /// The log of a container, if it is still there to be read.
-    async fn log(&self, wish: &WriteOutput, container: &str, limit: usize) -> Result<Option<Read>, Obstacle> {
-        let WriteOutput { job, attempt, followed, .. } = wish;
-        let failed = |error: String| Obstacle::Trouble { trouble: failed(error), retry: true };
-        let name = LogName {
-            namespace: job.namespace.clone(),
-            pod: attempt.pod.clone(),
-            container: container.to_owned(),
-        };
-        let followed = followed.get(container);
-        let kept = |followed: Followed| async move {
-            let kept = followed.capture.tail(limit).await;
-            let kept = kept.map_err(|error| failed(format!("can't read what was kept of a log: {error}")))?;
-            Ok(Some(Read { kept, possibly_rotated: followed.possibly_rotated }))
-        };
-        if let Some(followed) = followed.filter(|followed| followed.ended && followed.capture.is_kept()) {
-            return kept(followed.clone()).await;
+    /// What is to be written of an attempt into a target that is as `present` says.
+    pub(super) async fn writes(
+        &self,
+        order: &WriteOutput,
+        attempted: &Attempted,
+        present: Option<&Present>,
+        settled: &mut Settled,
+    ) -> Result<Vec<Write>, Obstacle> {
+        match order.wish.source.format {
+            Format::Text => self.texts(order, attempted, present, settled).await,
+            Format::Json => self.fields(order, attempted, present, settled).await,
         }
-        let log = attempt.logs.iter().find(|log| log.container == container).filter(|_| attempt.in_place);
-        let mut restarts = log.map(|log| log.restart);
-        for _ in 0..RESTARTS {
-            let previous = match (log, restarts) {
-                (Some(log), Some(restarts)) if restarts == log.restart + 1 => true,
-                (Some(log), Some(restarts)) if restarts != log.restart => return Ok(None),
-                _ => false,
-            };
-            let read = self.cluster.log(&name, previous, limit).await;
-            // A container that failed is started again at any time, and its log then is another one.
-            if let (Some(log), false) = (log, attempt.succeeded) {
-                let pods = self.cluster.job_pods(job).await.map_err(|error| failed(error.to_string()))?;
-                let now = attempts::restarts(&pods, log);
-                if now != restarts {
-                    restarts = now;
-                    continue;
+    }
+
+    /// Each container's log is one value.
+    async fn texts(
+        &self,
+        order: &WriteOutput,
+        attempted: &Attempted,
+        present: Option<&Present>,
+        settled: &mut Settled,
+    ) -> Result<Vec<Write>, Obstacle> {
+        let attempt = self.attempt(order, attempted);
+        let mut due = vec![];
+        for piece in order.wish.pieces(&order.job, &attempted.end) {
+            if piece.key.len() > OUTPUT_KEY_MAX {
+                settled.stumble(words::key_too_long(&piece.key));
+                continue;
+            }
+            match output::judge(present, &piece.key, &attempt, order.wish.overwrite) {
+                Verdict::Write(replaced) => {
+                    self.note_replaced(&piece.key, replaced, settled);
+                    due.push(piece);
+                }
+                Verdict::Done(record) => settled.tell(self.written(order, &piece.key, &record)),
+                Verdict::Superseded => {}
+                Verdict::KeyExists(record) => {
+                    let key = format!("key {}", piece.key);
+                    settled.stumble(words::key_exists(&self.target, &key, &attempt, record.as_ref()));
+                    settled.tell(self.told(order, piece.key, OutputResult::KeyExists));
+                }
+                Verdict::Immutable => return Err(words::immutable(&self.target)),
+            }
+        }
+        if due.is_empty() {
+            return Ok(vec![]);
+        }
+        let keys: Vec<String> = due.iter().map(|piece| piece.key.clone()).collect();
+        let share = order.wish.share(&order.job);
+        let limit = output::room(present, &self.extended_job, &keys, share, order.wish.limit)
+            .map_err(|full| words::full(&self.target, full))?;
+        if attempted.is_unseen() {
+            settled.stumble(words::no_pod_left(&attempt.job));
+            keys.into_iter().for_each(|key| settled.tell(self.told(order, key, OutputResult::Lost)));
+            return Ok(vec![]);
+        }
+        let mut writes = vec![];
+        for Piece { container, key } in due {
+            // The others' output is written also if one is lost.
+            match self.log(order, attempted, &container, limit).await? {
+                Some(Read { kept, possibly_rotated }) => {
+                    let record = attempt.record(&container, &kept, possibly_rotated);
+                    settled.tell(self.written(order, &key, &record));
+                    writes.push(Write { key, bytes: kept.bytes, record });
+                }
+                None => {
+                    settled.stumble(words::log_gone(&container, &attempted.end.pod));
+                    settled.tell(self.told(order, key, OutputResult::Lost));
                 }
             }
-            return match read {
-                Ok(kept) => Ok(Some(Read { kept, possibly_rotated: attempt.rotatable })),
-                // The pod is gone, or the container never started.
-                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => match followed {
-                    // As far as it was read before.
-                    Some(followed) if followed.capture.is_kept() => kept(followed.clone()).await,
-                    _ => Ok(None),
-                },
-                Err(error) => Err(failed(error.to_string())),
-            };
         }
-        Ok(None)
+        Ok(writes)
     }
 
-    fn written(&self, key: &str, record: &Record) -> OutputStatus {
-        OutputStatus {
-            bytes_seen: i64::try_from(record.bytes_seen).unwrap_or(i64::MAX),
-            bytes_kept: i64::try_from(record.bytes_kept).unwrap_or(i64::MAX),
-            possibly_rotated: record.possibly_rotated,
-            ..self.told(key, OutputResult::Written)
+    /// The output of another ExtendedJob is about to go.
+    pub(super) fn note_replaced(&self, key: &str, record: Option<Record>, settled: &mut Settled) {
+        if let Some(record) = record.filter(|record| record.extended_job != self.extended_job) {
+            let (extended_job, job) = (record.extended_job, record.job);
+            settled.replaced.push(Replaced { extended_job, job, what: format!("{key} of {}", self.target) });
         }
     }
-
-    fn told(&self, key: &str, result: OutputResult) -> OutputStatus {
-        let (target, key) = (self.target.to_string(), key.to_owned());
-        let (bytes_seen, bytes_kept, possibly_rotated) = (0, 0, false);
-        OutputStatus { stream: Stream::Stdout, target, key, bytes_seen, bytes_kept, possibly_rotated, result }
-    }
-
-    fn key_exists(&self, key: &str, attempt: &Attempt, record: Option<&Record>) -> Trouble {
-        let writer = match record {
-            Some(record) if record.job == attempt.job => {
-                format!("an earlier attempt of the same Job ({})", record.attempt)
-            }
-            Some(record) => format!("ExtendedJob {} with Job {}", record.extended_job, record.job),
-            None => "someone else".to_owned(),
-        };
-        let message = format!(
-            "key {key} of {} was written by {writer}; set overwrite: true to replace it, or name another target",
-            self.target
-        );
-        Trouble { reason: reasons::KEY_EXISTS, message }
-    }
-
-    fn immutable(&self) -> Obstacle {
-        let message = format!("{} is immutable; name another target, or delete it", self.target);
-        Obstacle::Trouble { trouble: Trouble { reason: reasons::TARGET_IMMUTABLE, message }, retry: true }
-    }
-
-    fn full(&self) -> Obstacle {
-        let message =
-            format!("{} has no room left; name another target, or remove keys from it", self.target);
-        Obstacle::Trouble { trouble: Trouble { reason: reasons::TARGET_FULL, message }, retry: true }
-    }
-}
-
-fn lost(message: String) -> Trouble {
-    Trouble { reason: reasons::OUTPUT_LOST, message }
-}
-
-fn failed(message: String) -> Trouble {
-    Trouble { reason: reasons::WRITE_FAILED, message }
-}
-
-fn obstacle(error: TargetError) -> Obstacle {
-    let reason = match (&error, error.fault().class()) {
-        (_, Class::Conflict | Class::AlreadyExists) => return Obstacle::Conflict,
-        // Reading says that the object is missing; only creating it, that its namespace is.
-        (TargetError::Create(..), Class::NotFound) => reasons::TARGET_NAMESPACE_MISSING,
-        // It was deleted after it was read.
-        (TargetError::Write(..), Class::NotFound) => return Obstacle::Conflict,
-        (_, Class::Refused | Class::Invalid | Class::Quota | Class::Terminating) => reasons::TARGET_REFUSED,
-        _ => reasons::WRITE_FAILED,
-    };
-    Obstacle::Trouble { trouble: Trouble { reason, message: error.to_string() }, retry: true }
 }

@@ -1,13 +1,17 @@
 //! Writes what ended Jobs of one ExtendedJob wrote to one ConfigMap or Secret.
 //!
-//! Duty: each wish is answered by [`OutputSettled`], and tried until then. One writer per target
+//! Duty: each order is answered by [`OutputSettled`], and tried until then. One writer per target
 //! keeps the order, and lets a restart judge all earlier Jobs by one read.
 
 mod desk;
+mod fields;
+mod reading;
 #[cfg(test)]
 mod tests;
+mod versions;
+mod words;
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use extendedjob_api::Target;
@@ -33,27 +37,27 @@ pub(crate) struct OutputWriter {
     _lifeline: Lifeline<ChildId>,
 }
 
-/// Open wishes by the order of their attempts, so that a later output is written last.
+/// Open orders by the order of their attempts, so that a later output is written last.
 type Queue = BTreeMap<Place, WriteOutput>;
 
-/// When the attempt ended, its Job, and which one it is.
+/// When its last attempt ended, its Job, and which order it is.
 type Place = (Timestamp, String, String);
 
 enum State {
     /// Nothing to do.
     Idle,
-    /// One wish is being tried.
+    /// One order is being tried.
     Busy,
-    /// Some wishes have failed; the next round comes after a delay.
+    /// Some orders have failed; the next round comes after a delay.
     Pausing,
 }
 
-/// Try the first wish behind this one; `None` begins a round.
+/// Try the first order behind this one; `None` begins a round.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 struct Work {
     behind: Option<Place>,
-    /// The target as last read in this round; one read serves all wishes that need no write.
+    /// The target as last read in this round; one read serves all orders that need no write.
     present: Option<Option<Present>>,
     failed: bool,
 }
@@ -64,11 +68,12 @@ impl OutputWriter {
         cluster: Cluster,
         target: Target,
         extended_job: String,
+        patience: Duration,
         supervisor: Recipient<OutputSettled>,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
         Self {
-            desk: Desk { cluster, target, extended_job },
+            desk: Desk { cluster, target, extended_job, patience },
             supervisor,
             queue: Queue::new(),
             state: State::Idle,
@@ -77,16 +82,16 @@ impl OutputWriter {
         }
     }
 
-    /// Tries the next wish of this round, or ends the round.
+    /// Tries the next order of this round, or ends the round.
     fn work(&mut self, Work { behind, present, failed }: Work, ctx: &mut Context<Self>) {
         let next = match &behind {
             Some(behind) => self.queue.range((Bound::Excluded(behind), Bound::Unbounded)).next(),
             None => self.queue.iter().next(),
         };
-        let Some((place, wish)) = next else { return self.round_over(failed, ctx) };
+        let Some((place, order)) = next else { return self.round_over(failed, ctx) };
         self.state = State::Busy;
-        let (desk, place, wish) = (self.desk.clone(), place.clone(), wish.clone());
-        let trying = async move { desk.try_wish(&wish, present).await };
+        let (desk, place, order) = (self.desk.clone(), place.clone(), order.clone());
+        let trying = async move { desk.try_order(&order, present).await };
         ctx.spawn(trying.into_actor(self).map(move |tried, writer, ctx| {
             let failed = failed || !tried.done;
             let present = writer.tried(&place, tried);
@@ -94,21 +99,21 @@ impl OutputWriter {
         }));
     }
 
-    /// Tells what became of a wish.
+    /// Tells what became of an order.
     fn tried(&mut self, place: &Place, tried: Tried) -> Option<Option<Present>> {
         let Tried { settled, done, present } = tried;
         if done {
             self.queue.remove(place);
         }
-        let (_, job, attempt) = place.clone();
+        let (_, job, id) = place.clone();
         let Desk { target, extended_job, .. } = &self.desk;
         match &settled.trouble {
-            None => info!(extended_job, output = %target, job, attempt, "output settled"),
+            None => info!(extended_job, output = %target, job, id, "output settled"),
             Some(Trouble { reason, message: error }) => {
-                warn!(extended_job, output = %target, job, attempt, reason, error, "output not written");
+                warn!(extended_job, output = %target, job, id, reason, error, "output not written");
             }
         }
-        self.supervisor.do_send(OutputSettled { job, attempt, settled, done });
+        self.supervisor.do_send(OutputSettled { job, id, settled, done });
         present
     }
 
@@ -145,10 +150,10 @@ impl Handler<Work> for OutputWriter {
 impl Handler<WriteOutput> for OutputWriter {
     type Result = ();
 
-    fn handle(&mut self, wish: WriteOutput, ctx: &mut Self::Context) {
-        let attempt = self.desk.attempt(&wish);
+    fn handle(&mut self, order: WriteOutput, ctx: &mut Self::Context) {
+        let ended = self.desk.ended(&order);
         let idle = matches!(self.state, State::Idle);
-        self.queue.insert((attempt.ended, attempt.job, attempt.attempt), wish);
+        self.queue.insert((ended, order.job.name.clone(), order.id.clone()), order);
         // Else the round under way, or the next one, comes to it.
         if idle {
             self.work(Work { behind: None, present: None, failed: false }, ctx);

@@ -1,12 +1,13 @@
 //! What a writer does when writes fail, and with many wishes at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, System};
-use extendedjob_api::{Output, Target, TargetKind};
+use extendedjob_api::{Target, TargetKind};
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
     job::Job,
+    output,
 };
 use http::Method;
 use jiff::Timestamp;
@@ -18,9 +19,12 @@ use crate::{
     Spool,
     cluster::Cluster,
     lifeline::{ChildEnded, Lifeline},
-    messages::{ChildId, OutputSettled, WriteOutput},
+    messages::{Attempted, ChildId, OutputSettled, WriteOutput},
     stand_in::{Asked, Reply, StandIn},
 };
+
+/// The attempts of these tests ended long ago.
+const FOREVER: Duration = Duration::MAX;
 
 /// Keeps what the writer tells.
 #[derive(Default)]
@@ -53,13 +57,14 @@ fn writer(api: &StandIn, parent: &Addr<Parent>) -> Addr<OutputWriter> {
     cluster.term().hold(1, Instant::now() + Duration::from_secs(1_000_000));
     let id = ChildId::OutputWriter(target());
     let lifeline = Lifeline::new(id, 1, parent.clone().recipient());
-    OutputWriter::new(cluster, target(), "ns/ejob1".into(), parent.clone().recipient(), lifeline).start()
+    OutputWriter::new(cluster, target(), "ns/ejob1".into(), FOREVER, parent.clone().recipient(), lifeline)
+        .start()
 }
 
 /// The wish of a Job that ended with success in this second.
 fn wish(job: &str, second: i64) -> WriteOutput {
     let output = json!({ "stdout": { "configRef": "elsewhere/out", "overwrite": true } });
-    let output: Output = serde_json::from_value(output).unwrap();
+    let wish = output::wish(&serde_json::from_value(output).unwrap(), "ns").unwrap().unwrap();
     let log = LogId { pod: "uid".into(), container: "main".into(), restart: 0 };
     let attempt = AttemptEnd {
         id: format!("pod-of-{job}"),
@@ -73,8 +78,9 @@ fn wish(job: &str, second: i64) -> WriteOutput {
         containers: vec![],
     };
     let job = Job { name: job.into(), namespace: "ns".into(), ..Job::default() };
-    let followed = Arc::default();
-    WriteOutput { job: job.into(), attempt: attempt.into(), followed, wish: output.stdout.unwrap() }
+    let id = attempt.id.clone();
+    let attempts = [Arc::new(Attempted { end: attempt, followed: HashMap::new() })].into();
+    WriteOutput { id, job: job.into(), attempts, wish: wish.into() }
 }
 
 /// A log for every pod, and a target whose create is answered by `create`.

@@ -1,6 +1,6 @@
 //! The brakes of one ExtendedJob: how many runs may start, all in all and for one pod.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
@@ -11,7 +11,7 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 
-/// How many runs may start before a brake opens.
+/// How many runs may start before a brake opens, and how long what fails is tried again.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Of one pod.
@@ -20,6 +20,8 @@ pub struct Limits {
     pub all: Limit,
     /// At the request of someone, of one ExtendedJob.
     pub requests: Limit,
+    /// For how long the output of an attempt is tried to be written.
+    pub output_patience: Duration,
 }
 
 /// The buckets; those of pods that are full are forgotten.

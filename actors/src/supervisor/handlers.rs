@@ -11,13 +11,13 @@ use extendedjob_decide::{
 use jiff::Timestamp;
 
 use super::{
-    Revive, Supervisor, problems,
+    Revive, Supervisor,
     runs::{Runs, was_told},
 };
 use crate::{
     lifeline::ChildEnded,
     messages::{
-        BookNews, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
+        Befell, BookNews, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
         PodsWatched, RunNews, Sighted, SubscribeJobs,
     },
 };
@@ -85,7 +85,7 @@ impl Handler<Edited> for Supervisor {
             return;
         }
         if before.generation != self.declared.generation {
-            self.problems = problems(&self.declared);
+            self.problem = self.declared.problem();
             if before.spec.template.get() != self.declared.spec.template.get() {
                 self.template = Template::Unchecked;
                 self.check_template(ctx);
@@ -217,6 +217,14 @@ impl Handler<OutputSettled> for Supervisor {
 
     fn handle(&mut self, told: OutputSettled, ctx: &mut Self::Context) {
         self.output_settled(told, ctx);
+    }
+}
+
+impl Handler<Befell> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Befell { trouble, job, .. }: Befell, ctx: &mut Self::Context) {
+        self.warn(trouble.reason, Some(&job), trouble.message, ctx);
     }
 }
 

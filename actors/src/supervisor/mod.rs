@@ -19,14 +19,14 @@ mod turn;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Recipient};
-use extendedjob_api::{Target, validate};
+use extendedjob_api::Target;
 use extendedjob_decide::{
     checkpoint::Receipt,
     declared::Declared,
     desk::Desk,
     ledger::{Ledger, terms},
     transition::Trigger,
-    view::Template,
+    view::{Template, Trouble},
 };
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -43,7 +43,7 @@ use crate::{
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::{ChildId, Settled, Sight, TermBroken, Unexpect},
+    messages::{Befell, ChildId, Settled, Sight, TermBroken, Unexpect},
     output_writer::OutputWriter,
     trigger_watcher::{Superior, TriggerWatcher},
 };
@@ -53,6 +53,8 @@ use crate::{
 pub(crate) struct Surroundings {
     pub(crate) cluster: Cluster,
     pub(crate) operator: Recipient<TermBroken>,
+    /// For those whom one Supervisor's doing befalls.
+    pub(crate) others: Recipient<Befell>,
     pub(crate) limits: Limits,
     pub(crate) pods: Addr<PodHub>,
     pub(crate) jobs: Addr<JobHub>,
@@ -66,8 +68,8 @@ const SHARE_OF_CREATES: usize = 16;
 pub(crate) struct Supervisor {
     around: Surroundings,
     declared: Arc<Declared>,
-    /// Rules of the schema that the spec breaks: it was stored under an older one.
-    problems: Vec<String>,
+    /// What is wrong with the spec.
+    problem: Option<Trouble>,
     creates: Arc<Semaphore>,
     template: Template,
     /// `None` until the hub has told all Jobs: nothing may start before that.
@@ -105,7 +107,7 @@ impl Supervisor {
         // well: a start with nothing changed asks for nothing.
         let template = Template::told(&declared);
         Self {
-            problems: problems(&declared),
+            problem: declared.problem(),
             creates: Arc::new(Semaphore::new(SHARE_OF_CREATES)),
             template,
             runs: None,
@@ -229,9 +231,4 @@ impl Supervisor {
         error!(%namespace, %name, child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell");
         ctx.notify_later(Revive(id), fall.delay);
     }
-}
-
-fn problems(declared: &Declared) -> Vec<String> {
-    let problems = validate(&declared.spec).err().unwrap_or_default();
-    problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect()
 }

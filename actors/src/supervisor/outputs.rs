@@ -6,21 +6,31 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context};
-use extendedjob_api::{StreamOutput, Target};
-use extendedjob_decide::{attempts::AttemptEnd, job::Job, view::Outcome};
+use extendedjob_api::{Target, conditions::reasons};
+use extendedjob_decide::{
+    attempts::AttemptEnd,
+    job::Job,
+    output::Wish,
+    view::{Outcome, Replaced, Settled, Trouble},
+};
 
 use super::{Supervisor, runs::Runs};
 use crate::{
     lifeline::Lifeline,
-    messages::{ChildId, Logs, OutputSettled, WriteOutput},
+    messages::{Attempted, Befell, ChildId, Logs, OutputSettled, WriteOutput},
     output_writer::OutputWriter,
 };
+
+/// The id of the one order for versioned output.
+const ALL_ATTEMPTS: &str = "all";
 
 /// The output of a run that is on its way.
 #[derive(Default)]
 pub(super) struct Unsettled {
-    /// Its attempts that are over, and whose output has not settled, by their ids.
-    attempts: BTreeMap<String, WriteOutput>,
+    /// Attempts for which no order is given yet: of versioned output that is done when the run is over.
+    held: Vec<Arc<Attempted>>,
+    /// Orders that have not settled, by their ids.
+    orders: BTreeMap<String, WriteOutput>,
     /// Those of them that have not been tried yet.
     untried: BTreeSet<String>,
     /// The run is over: no more attempts come.
@@ -32,22 +42,27 @@ impl Unsettled {
     pub(super) fn may_bring_more(&self) -> bool {
         !self.is_over
     }
+
+    /// An order for these attempts, to be given now.
+    fn order(
+        &mut self,
+        id: String,
+        job: &Arc<Job>,
+        attempts: Vec<Arc<Attempted>>,
+        wish: Arc<Wish>,
+    ) -> WriteOutput {
+        let order = WriteOutput { id, job: Arc::clone(job), attempts: attempts.into(), wish };
+        self.untried.insert(order.id.clone());
+        self.orders.insert(order.id.clone(), order.clone());
+        order
+    }
 }
 
 impl Supervisor {
-    /// Whether the output of a run is wished.
-    fn output_is_wished(&self) -> bool {
-        self.output_wish().is_some()
-    }
-
-    fn output_wish(&self) -> Option<StreamOutput> {
-        self.declared.spec.output.as_ref()?.stdout.clone()
-    }
-
     /// Output of this Job is to come, or may have come without anyone's knowing what became of it.
     pub(super) fn expect_output(&mut self, job: &Job) {
         if !job.settled
-            && self.output_is_wished()
+            && self.declared.wish().is_some()
             && let Some(runs) = &mut self.runs
         {
             runs.unsettled.entry(job.name.clone()).or_default();
@@ -62,28 +77,31 @@ impl Supervisor {
         followed: Logs,
         ctx: &mut Context<Self>,
     ) {
-        let (Some(wish), Some(runs)) = (self.output_wish(), &mut self.runs) else { return };
+        let (Some(wish), Some(runs)) = (self.declared.wish(), &mut self.runs) else { return };
         if job.settled {
             return;
         }
-        let order = WriteOutput {
-            job: Arc::clone(job),
-            attempt: Arc::new(attempt),
-            followed: Arc::new(followed),
-            wish,
-        };
         let unsettled = runs.unsettled.entry(job.name.clone()).or_default();
-        unsettled.untried.insert(order.attempt.id.clone());
-        unsettled.attempts.insert(order.attempt.id.clone(), order.clone());
+        let attempted = Arc::new(Attempted { end: attempt, followed });
+        if wish.versioned {
+            return unsettled.held.push(attempted);
+        }
+        let id = attempted.end.id.clone();
+        let order = unsettled.order(id, job, vec![attempted], Arc::new(wish));
         self.write_output(order, ctx);
     }
 
     /// A run is over; says whether its output has still to be tried.
-    pub(super) fn output_is_due(&mut self, job: &Arc<Job>) -> bool {
+    pub(super) fn output_is_due(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) -> bool {
+        let wish = self.declared.wish();
         let Some(runs) = &mut self.runs else { return false };
         let Some(unsettled) = runs.unsettled.get_mut(&job.name) else { return false };
         unsettled.is_over = true;
-        if unsettled.attempts.is_empty() {
+        let held = std::mem::take(&mut unsettled.held);
+        let order = wish
+            .filter(|_| !held.is_empty())
+            .map(|wish| unsettled.order(ALL_ATTEMPTS.to_owned(), job, held, Arc::new(wish)));
+        if unsettled.orders.is_empty() {
             runs.unsettled.remove(&job.name);
             let state = runs.states.get_mut(&job.name);
             // No attempt was made, or none is left to be told of.
@@ -93,21 +111,23 @@ impl Supervisor {
             self.reporter.to_mark.push(Arc::clone(job));
             return false;
         }
-        !unsettled.untried.is_empty()
+        let is_due = !unsettled.untried.is_empty();
+        order.into_iter().for_each(|order| self.write_output(order, ctx));
+        is_due
     }
 
-    /// Something became of an attempt's output.
+    /// Something became of an order.
     pub(super) fn output_settled(&mut self, told: OutputSettled, ctx: &mut Context<Self>) {
-        let OutputSettled { job, attempt, settled, done } = told;
+        let OutputSettled { job, id, settled, done } = told;
         self.clean_up_later(ctx);
         let Some(runs) = &mut self.runs else { return };
         let Some(unsettled) = runs.unsettled.get_mut(&job) else { return };
-        unsettled.untried.remove(&attempt);
+        unsettled.untried.remove(&id);
         if done {
-            unsettled.attempts.remove(&attempt);
+            unsettled.orders.remove(&id);
         }
         let was_tried = unsettled.is_over && unsettled.untried.is_empty();
-        if unsettled.is_over && unsettled.attempts.is_empty() {
+        if unsettled.is_over && unsettled.orders.is_empty() {
             runs.unsettled.remove(&job);
             self.reporter.to_mark.extend(runs.jobs.get(&job).cloned());
         }
@@ -118,19 +138,38 @@ impl Supervisor {
         let Some(state) = runs.states.get_mut(&job) else { return };
         state.output_is_due &= !was_tried;
         let before = state.output.clone();
-        let trouble = settled.trouble.clone();
-        state.output.get_or_insert_default().take_in(&attempt, settled);
-        if state.output != before
-            && let Some(trouble) = trouble
-        {
-            let note = format!("Output of Job {job}: {}", trouble.message);
-            self.warn(trouble.reason, Some(&job), note, ctx);
+        let outcome = state.output.get_or_insert_default();
+        outcome.take_in(&id, settled.clone());
+        if before.as_ref() != Some(outcome) {
+            self.tell_of_output(&job, settled, ctx);
         }
         self.advance(ctx);
     }
 
+    /// In Events: what is not as the user may think.
+    fn tell_of_output(&mut self, job: &str, settled: Settled, ctx: &mut Context<Self>) {
+        let cuts: Vec<String> = settled.cuts().collect();
+        if !cuts.is_empty() {
+            let note = format!("Output of Job {job}: {}", cuts.join("; "));
+            self.warn(reasons::OUTPUT_CUT, Some(job), note, ctx);
+        }
+        if let Some(Trouble { reason, message }) = settled.trouble {
+            self.warn(reason, Some(job), format!("Output of Job {job}: {message}"), ctx);
+        }
+        for Replaced { extended_job, job: other, what } in settled.replaced {
+            let me = format!("{}/{}", self.declared.namespace, self.declared.name);
+            let note =
+                format!("Output of Job {job} has replaced {what}, written by ExtendedJob {extended_job}");
+            self.warn(reasons::OUTPUT_REPLACED, Some(job), note, ctx);
+            let message =
+                format!("Output of Job {other}: {what} was replaced by Job {job} of ExtendedJob {me}");
+            let trouble = Trouble { reason: reasons::OUTPUT_REPLACED, message };
+            self.around.others.do_send(Befell { extended_job, trouble, job: other });
+        }
+    }
+
     fn write_output(&mut self, order: WriteOutput, ctx: &mut Context<Self>) {
-        let Some(target) = order.wish.target(&self.declared.namespace) else { return };
+        let target = order.wish.target.clone();
         match self.writers.get(&target) {
             Some(writer) => writer.do_send(order),
             // It is sent again when the writer is back on its feet.
@@ -143,23 +182,23 @@ impl Supervisor {
     pub(super) fn start_writer(&mut self, target: Target, ctx: &mut Context<Self>) -> Addr<OutputWriter> {
         let (cluster, me) = (self.around.cluster.clone(), ctx.address());
         let extended_job = format!("{}/{}", self.declared.namespace, self.declared.name);
-        let id = ChildId::OutputWriter(target.clone());
+        let (id, patience) = (ChildId::OutputWriter(target.clone()), self.around.limits.output_patience);
         self.writers.start(target.clone(), |generation| {
             let lifeline = Lifeline::new(id, generation, me.clone().recipient());
-            OutputWriter::new(cluster, target, extended_job, me.recipient(), lifeline).start()
+            OutputWriter::new(cluster, target, extended_job, patience, me.recipient(), lifeline).start()
         })
     }
 
     /// Sends all outputs on their way that have not settled.
     pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
-        let wish = self.output_wish();
+        let wish = self.declared.wish().map(Arc::new);
         let Some(runs) = &mut self.runs else { return };
         let Runs { unsettled, busy, jobs, states, .. } = runs;
         let mut orders = vec![];
         unsettled.retain(|job, unsettled| {
             if let (Some(wish), true) = (&wish, jobs.contains_key(job) || !unsettled.is_over) {
-                unsettled.attempts.values_mut().for_each(|order| order.wish = wish.clone());
-                orders.extend(unsettled.attempts.values().cloned());
+                unsettled.orders.values_mut().for_each(|order| order.wish = Arc::clone(wish));
+                orders.extend(unsettled.orders.values().cloned());
                 return true;
             }
             // Its Job is gone, or no output is wished any more: nothing of it is still to be written.

@@ -93,7 +93,7 @@ impl Supervisor {
         let Some(runs) = &self.runs else { return };
         let view = View {
             declared: &self.declared,
-            problems: &self.problems,
+            problem: self.problem.as_ref(),
             template: &self.template,
             runs: &runs.states,
             gone: runs.gone,

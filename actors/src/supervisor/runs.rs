@@ -166,7 +166,7 @@ impl Supervisor {
             }
             _ => {}
         }
-        let is_due = self.output_is_due(job);
+        let is_due = self.output_is_due(job, ctx);
         if let Some(runs) = &mut self.runs {
             if !is_due {
                 runs.busy.remove(&job.name);

@@ -151,7 +151,7 @@ impl Supervisor {
     /// Whether no Job may be made at present: only an edit can help, or the first word on a new
     /// template is about to come. Where that fails to come, Jobs are made all the same.
     fn is_held(&self) -> bool {
-        let stalled = matches!(self.template, Template::Invalid(_)) || !self.problems.is_empty();
+        let stalled = matches!(self.template, Template::Invalid(_)) || self.problem.is_some();
         stalled || self.check.is_in_flight()
     }
 

@@ -31,7 +31,7 @@ use crate::{
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
-    messages::{BeginPods, ChildId, Edited, Expect, TermBroken},
+    messages::{Befell, BeginPods, ChildId, Edited, Expect, TermBroken},
     stand_in::{Asked, Reply, StandIn},
     trigger_watcher::TriggerWatcher,
 };
@@ -112,6 +112,12 @@ impl Handler<ChildEnded<String>> for Parent {
     }
 }
 
+impl Handler<Befell> for Parent {
+    type Result = ();
+
+    fn handle(&mut self, _: Befell, _: &mut Self::Context) {}
+}
+
 impl Handler<ChildEnded<&'static str>> for Parent {
     type Result = ();
 
@@ -189,9 +195,12 @@ impl Stage {
             jobs.do_send(Says(observation));
         }
         let limit = Limit { burst: 20, every: Duration::from_secs(30) };
-        let limits = Limits { pod: limit, all: limit, requests: limit };
+        let limits =
+            Limits { pod: limit, all: limit, requests: limit, output_patience: Duration::from_secs(86_400) };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
-        let around = Surroundings { cluster, operator, limits, pods: pods.clone(), jobs: jobs.clone() };
+        let others = parent.clone().recipient();
+        let around =
+            Surroundings { cluster, operator, others, limits, pods: pods.clone(), jobs: jobs.clone() };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
         let triggers = declared().spec.triggers.unwrap();
         let (owner, namespace, trigger) = ("uid".into(), "ns".into(), Trigger::new(&triggers));

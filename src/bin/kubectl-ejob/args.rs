@@ -57,6 +57,9 @@ pub(crate) enum Command {
         /// One stream only
         #[arg(long, value_enum)]
         stream: Option<Stream>,
+        /// What the run that made this version wrote, of versioned output
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+        version: Option<u64>,
     },
     /// Say what it waits for, what would start it, and which pods match
     Why {

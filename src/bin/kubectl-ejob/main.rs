@@ -44,7 +44,9 @@ async fn act(args: Args) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.connection).await?;
     match args.command {
         Command::Run(how) => return request::run(&cluster, &how).await,
-        Command::Output { name, stream } => return output::show(&cluster, &name, stream).await,
+        Command::Output { name, stream, version } => {
+            return output::show(&cluster, &name, stream, version).await;
+        }
         Command::Status { name } => status::show(&cluster, &name).await?,
         Command::Runs { name, timeline } => runs::show(&cluster, &name, timeline).await?,
         Command::Why { name } => why::show(&cluster, &name).await?,

@@ -19,6 +19,8 @@ use crate::{
 /// A program may be silent for hours; but so may a connection that was forgotten on its way. Taken up again, nothing
 /// is lost.
 const SILENCE: Duration = Duration::from_secs(600);
+/// Of a container that has ended nothing more comes; yet the kubelet does not always end what it sends.
+const SILENCE_AT_END: Duration = Duration::from_secs(5);
 /// A log ends when its container does; the pod tells so a little later. Else the log has only broken off.
 const NEWS: Duration = Duration::from_secs(2);
 /// How long it is tried to read on when the container has ended: of a pod that is gone there is nothing to read.
@@ -54,7 +56,7 @@ impl Cluster {
         let mut failing_since: Option<Instant> = None;
         let mut is_checked = false;
         loop {
-            let read = following.read(self, &log).await;
+            let read = following.read(self, &log, &mut over).await;
             let is_over = *over.borrow();
             let error = match read {
                 Ok(()) if is_over || is_over_soon(&mut over).await => {
@@ -102,7 +104,12 @@ struct Following {
 
 impl Following {
     /// Reads on until the log ends or breaks off.
-    async fn read(&mut self, cluster: &Cluster, log: &LogName) -> Result<(), LogError> {
+    async fn read(
+        &mut self,
+        cluster: &Cluster,
+        log: &LogName,
+        over: &mut watch::Receiver<bool>,
+    ) -> Result<(), LogError> {
         let params = LogParams {
             follow: true,
             timestamps: true,
@@ -113,8 +120,17 @@ impl Following {
         let mut stream = std::pin::pin!(stream);
         let (mut chunk, mut taken) = (vec![0; CHUNK], vec![]);
         loop {
-            let length = timeout(SILENCE, stream.read(&mut chunk))
-                .await
+            let is_over = *over.borrow();
+            let silence = if is_over { SILENCE_AT_END } else { SILENCE };
+            let read = tokio::select! {
+                read = timeout(silence, stream.read(&mut chunk)) => read,
+                told = over.wait_for(|over| *over), if !is_over => match told {
+                    Ok(_) => continue,
+                    // Nobody wants to know any more.
+                    Err(_) => return Ok(()),
+                },
+            };
+            let length = read
                 .map_err(|elapsed| log.broke_off(elapsed.into()))?
                 .map_err(|error| log.broke_off(error))?;
             if length == 0 {
@@ -187,6 +203,23 @@ mod tests {
             let (text, followed, _) = follow(answers.into_iter().chain([again]).collect(), is_over).await;
             assert_eq!(text, "one\ntwo\n");
             assert!(followed.ended && !followed.possibly_rotated);
+        });
+    }
+
+    #[test]
+    fn a_log_that_does_not_end_with_its_container_keeps_nobody_waiting() {
+        System::new().block_on(async {
+            pause();
+            let (over, is_over) = watch::channel(false);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                over.send_replace(true);
+                std::future::pending::<()>().await;
+            });
+            let began = Instant::now();
+            let (text, followed, _) = follow(vec![Reply::Stalling(FIRST.into())], is_over).await;
+            assert_eq!(text, "one\ntwo\n");
+            assert!(followed.ended && began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         });
     }
 

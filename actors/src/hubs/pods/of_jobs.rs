@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::Recipient;
-use extendedjob_decide::{attempts::JobPod, track::Observation};
+use extendedjob_decide::{
+    attempts::{JobPod, by_end},
+    track::Observation,
+};
 
 use crate::{
     cluster::pods::WatchedPod,
@@ -25,8 +28,9 @@ impl OfJobs {
 
     pub(super) fn subscribe(&mut self, SubscribeJobPods { job, subscriber }: SubscribeJobPods) {
         self.subscribers.retain(|_, subscriber| subscriber.connected());
-        for pod in self.pods.get(&job).into_iter().flat_map(HashMap::values) {
-            subscriber.do_send(JobPodNews::Seen(Arc::clone(pod)));
+        let known = self.pods.get(&job).into_iter().flat_map(HashMap::values).cloned();
+        for pod in by_end(known.collect()) {
+            subscriber.do_send(JobPodNews::Seen(pod));
         }
         self.subscribers.insert(job, subscriber);
     }

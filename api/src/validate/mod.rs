@@ -1,11 +1,13 @@
-//! The rules of the schema in Rust, for an ExtendedJob that was stored under an older schema.
+//! The rules of the schema in Rust, for an ExtendedJob that was stored under an older schema, and for what the schema
+//! can't know.
+
+mod output;
 
 use crate::{
-    ExtendedJobSpec, Operator, Output, Requirement, Selector, StreamOutput,
+    ExtendedJobSpec, Operator, Requirement, Selector,
     rules::{
-        CAPITALS, LABEL_KEY_TEXT, LABEL_NAME_MAX, LABEL_PREFIX_MAX, LABEL_VALUE_MAX, LABEL_VALUE_TEXT,
-        NAME_LENGTH, NAME_MAX, NAMESPACE_LENGTH, NAMESPACE_MAX, NO_REFERENCE, NO_RUN_POSSIBLE, NO_START,
-        NO_STREAM, REFERENCE_FORM_TEXT, TWO_REFERENCES, TWO_STARTS, VALUES_MISSING, VALUES_TOO_MANY,
+        LABEL_KEY_TEXT, LABEL_NAME_MAX, LABEL_PREFIX_MAX, LABEL_VALUE_MAX, LABEL_VALUE_TEXT, NO_RUN_POSSIBLE,
+        NO_START, TWO_STARTS, VALUES_MISSING, VALUES_TOO_MANY,
     },
 };
 
@@ -19,8 +21,9 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Says all that is wrong in `spec`, but for `template`: what is wrong there only a dry run of the Job tells.
-pub fn validate(spec: &ExtendedJobSpec) -> Result<(), Vec<Problem>> {
+/// Says all that is wrong in the `spec` of an ExtendedJob in `namespace`, but for `template`: what is wrong there only
+/// a dry run of the Job tells.
+pub fn validate(spec: &ExtendedJobSpec, namespace: &str) -> Result<(), Vec<Problem>> {
     let mut problems = Problems::default();
     match (&spec.triggers, &spec.run) {
         (Some(_), Some(_)) => problems.add("spec", TWO_STARTS),
@@ -34,7 +37,8 @@ pub fn validate(spec: &ExtendedJobSpec) -> Result<(), Vec<Problem>> {
         problems.add("spec.maxConcurrentRuns", NO_RUN_POSSIBLE);
     }
     if let Some(output) = &spec.output {
-        problems.in_output("spec.output", output);
+        problems.in_output("spec.output", output, namespace);
+        problems.in_keys("spec.output", spec);
     }
     if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
 }
@@ -73,46 +77,6 @@ impl Problems {
         }
         for (index, _) in requirement.values.iter().enumerate().filter(|(_, value)| !is_label_value(value)) {
             self.add(format!("{field}.values[{index}]"), LABEL_VALUE_TEXT);
-        }
-    }
-
-    fn in_output(&mut self, field: &str, output: &Output) {
-        match &output.stdout {
-            Some(stdout) => self.in_stream(&format!("{field}.stdout"), stdout),
-            None => self.add(field, NO_STREAM),
-        }
-    }
-
-    fn in_stream(&mut self, field: &str, stream: &StreamOutput) {
-        match (&stream.config_ref, &stream.secret_ref) {
-            (Some(_), Some(_)) => self.add(field, TWO_REFERENCES),
-            (None, None) => self.add(field, NO_REFERENCE),
-            _ => {}
-        }
-        for (name, reference) in [("configRef", &stream.config_ref), ("secretRef", &stream.secret_ref)] {
-            if let Some(reference) = reference {
-                self.in_reference(&format!("{field}.{name}"), reference);
-            }
-        }
-    }
-
-    fn in_reference(&mut self, field: &str, reference: &str) {
-        let lower = reference.to_ascii_lowercase();
-        if lower != reference {
-            self.add(field, format!("{CAPITALS}{lower}"));
-        }
-        let (namespace, name) = match lower.split_once('/') {
-            Some((namespace, name)) => (Some(namespace), name),
-            None => (None, lower.as_str()),
-        };
-        if !namespace.is_none_or(is_dns_label) || !name.split('.').all(is_dns_label) {
-            self.add(field, REFERENCE_FORM_TEXT);
-        }
-        if namespace.is_some_and(|namespace| namespace.len() > NAMESPACE_MAX) {
-            self.add(field, NAMESPACE_LENGTH);
-        }
-        if name.len() > NAME_MAX {
-            self.add(field, NAME_LENGTH);
         }
     }
 }
@@ -157,25 +121,23 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::rules::{LABEL_KEY_FORM, LABEL_KEY_MAX, LABEL_VALUE_FORM, REFERENCE_FORM};
+    use crate::rules::{LABEL_KEY_FORM, LABEL_KEY_MAX, LABEL_VALUE_FORM};
 
-    /// What is wrong with a spec of these fields and a template, as `field: beginning of the message`.
-    fn problems(mut fields: Value) -> Vec<String> {
-        fields["template"] = json!({});
+    /// What is wrong in namespace `mine` with a spec of these fields and some template, as `field: message`.
+    pub(super) fn problems(mut fields: Value) -> Vec<String> {
+        if fields["template"].is_null() {
+            fields["template"] = json!({});
+        }
         let spec: ExtendedJobSpec = serde_json::from_str(&fields.to_string()).unwrap();
-        validate(&spec).err().into_iter().flatten().map(|problem| problem.to_string()).collect()
+        validate(&spec, "mine").err().into_iter().flatten().map(|problem| problem.to_string()).collect()
     }
 
-    fn assert_only(fields: Value, field: &str, message: &str) {
+    pub(super) fn assert_only(fields: Value, field: &str, message: &str) {
         assert_eq!(problems(fields), [format!("{field}: {message}")]);
     }
 
     fn selecting(selector: Value) -> Value {
         json!({ "triggers": { "when": "ready", "selector": selector } })
-    }
-
-    fn writing(stdout: Value) -> Value {
-        json!({ "run": "once", "output": { "stdout": stdout } })
     }
 
     #[test]
@@ -192,8 +154,6 @@ mod tests {
                 { "key": "a", "operator": "In", "values": ["b", ""] },
                 { "key": "a", "operator": "DoesNotExist" },
             ] })),
-            writing(json!({ "configRef": "foo" })),
-            writing(json!({ "secretRef": "my-namespace/foo.bar-1" })),
         ] {
             assert_eq!(problems(fields.clone()), [""; 0], "{fields}");
         }
@@ -215,31 +175,6 @@ mod tests {
             once("failedRunsHistoryLimit", 0),
         ] {
             assert_eq!(problems(fields.clone()), [""; 0], "{fields}");
-        }
-    }
-
-    #[test]
-    fn exactly_one_target_is_needed_for_a_stream() {
-        assert_only(json!({ "run": "once", "output": {} }), "spec.output", NO_STREAM);
-        assert_only(writing(json!({})), "spec.output.stdout", NO_REFERENCE);
-        assert_only(
-            writing(json!({ "configRef": "a", "secretRef": "b" })),
-            "spec.output.stdout",
-            TWO_REFERENCES,
-        );
-    }
-
-    #[test]
-    fn a_reference_is_told_what_is_wrong_with_it() {
-        let field = "spec.output.stdout.secretRef";
-        for (reference, message) in [
-            ("mynamespace/fooSecret", format!("{CAPITALS}mynamespace/foosecret")),
-            ("a/b/c", REFERENCE_FORM_TEXT.to_owned()),
-            ("my.namespace/foo", REFERENCE_FORM_TEXT.to_owned()),
-            (&format!("{}/foo", "n".repeat(64)), NAMESPACE_LENGTH.to_owned()),
-            (&"n".repeat(254), NAME_LENGTH.to_owned()),
-        ] {
-            assert_only(writing(json!({ "secretRef": reference })), field, &message);
         }
     }
 
@@ -289,18 +224,11 @@ mod tests {
         assert_eq!(problems(fields).len(), 5);
     }
 
-    static REFERENCE: LazyLock<Regex> = LazyLock::new(|| Regex::new(REFERENCE_FORM).unwrap());
     static LABEL_KEY: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_KEY_FORM).unwrap());
     static LABEL_VALUE: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_VALUE_FORM).unwrap());
 
     // The schema has its forms as regular expressions, this file as code: they must agree.
     proptest! {
-        #[test]
-        fn references_are_judged_as_in_the_schema(reference in "[-./ab_]{0,8}") {
-            let in_schema = REFERENCE.is_match(&reference);
-            prop_assert_eq!(problems(writing(json!({ "configRef": reference }))).is_empty(), in_schema);
-        }
-
         #[test]
         fn label_keys_are_judged_as_in_the_schema(key in "[-./aB_ ]{0,8}|[ab]{0,5}[./]?[a]{60,66}") {
             let in_schema = LABEL_KEY.is_match(&key);

@@ -2,11 +2,15 @@
 //!
 //! A wrong spec is refused when it is applied, with a message that says what to write instead. What JSON
 //! schema can't say, or says badly ("should match '^[a-z…'"), is CEL. The API server estimates the cost of
-//! CEL from the limits stated beside it, so everything a rule walks is bounded, and no rule looks at
-//! `template`. `validate` checks the same in Rust and shares limits and texts.
+//! CEL from the limits stated beside it, so everything a rule walks is bounded, and of `template`, which is not, a
+//! rule looks at single fields only. `validate` checks the same in Rust and shares limits and texts.
+
+mod output;
 
 use kube::core::{Message, Reason, Rule};
 use schemars::{Schema, SchemaGenerator, json_schema};
+
+pub(crate) use self::output::*;
 
 pub(crate) const NAME_MAX: usize = 253;
 pub(crate) const NAMESPACE_MAX: usize = 63;
@@ -33,11 +37,6 @@ const ONCE_CHANGED: &str = "once can't be exchanged for manually or now, nor the
     and create it anew (output that was stored stays)";
 pub(crate) const NO_RUN_POSSIBLE: &str = "at least one run at a time must be possible: write 1 or more, leave it \
     out for any number of runs, or set suspend: true for none";
-pub(crate) const NO_STREAM: &str = "no stream is named: set stdout, or leave output out";
-pub(crate) const NO_REFERENCE: &str = "nothing says where the stream goes: set configRef (a ConfigMap) or \
-    secretRef (a Secret)";
-pub(crate) const TWO_REFERENCES: &str = "configRef and secretRef exclude each other: keep configRef for a \
-    ConfigMap, or secretRef for a Secret";
 pub(crate) const CAPITALS: &str = "capitals are not allowed in the names of objects and namespaces: write ";
 pub(crate) const REFERENCE_FORM_TEXT: &str = "write 'namespace/name', or a bare name for the ExtendedJob's own \
     namespace; names consist of lower-case letters, digits, '-' and (not in a namespace) '.', and begin and end \
@@ -55,8 +54,12 @@ pub(crate) const VALUES_MISSING: &str = "the operators In and NotIn compare with
 pub(crate) const VALUES_TOO_MANY: &str = "the operators Exists and DoesNotExist ask for the key alone: remove \
     the values, or use In or NotIn";
 
-/// For the spec: what starts the Job, and that it stays so.
-pub(crate) fn start() -> [Rule; 4] {
+/// For the spec: what starts the Job, and that it stays so; and what its output is called.
+pub(crate) fn spec() -> Vec<Rule> {
+    start().into_iter().chain(output::keys_by_job()).collect()
+}
+
+fn start() -> [Rule; 4] {
     [
         missing("has(self.triggers) || has(self.run)", NO_START),
         forbidden("!has(self.triggers) || !has(self.run)", TWO_STARTS),
@@ -80,19 +83,6 @@ pub(crate) fn max_concurrent_runs(_: &mut SchemaGenerator) -> Schema {
 /// How many finished Jobs are kept.
 pub(crate) fn history_limit(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int32", "minimum": 0 })
-}
-
-/// For `output`: an empty one would be accepted and do nothing.
-pub(crate) fn some_stream() -> [Rule; 1] {
-    [missing("has(self.stdout)", NO_STREAM)]
-}
-
-/// For one stream: exactly one target.
-pub(crate) fn one_reference() -> [Rule; 2] {
-    [
-        missing("has(self.configRef) || has(self.secretRef)", NO_REFERENCE),
-        forbidden("!has(self.configRef) || !has(self.secretRef)", TWO_REFERENCES),
-    ]
 }
 
 /// For an expression of a selector: values where they are compared with, and only there.
@@ -130,21 +120,16 @@ pub(crate) fn label_key(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Labels with their values. A message names the first key that is wrong, because the path ends at the map;
-/// joining all of them would cost more than the API server allows, as keys have no stated limit.
+/// Labels with their values.
 pub(crate) fn labels(_: &mut SchemaGenerator) -> Schema {
-    let all = |right: &str, message: &str| {
-        let first = format!("self.filter(key, !({right}))[0] + {}", quoted(&format!(": {message}")));
-        Rule::new(format!("self.all(key, {right})")).message(Message::Expression(first))
-    };
     json_schema!({
         "type": "object",
         "maxProperties": SELECTOR_ENTRIES_MAX,
         "additionalProperties": label_value(),
         "x-kubernetes-validations": [
-            all(&is_label_key("key"), LABEL_KEY_TEXT),
+            told_of_first(&is_label_key("key"), &format!(": {LABEL_KEY_TEXT}")),
             // By its type the value is never null, in the API server it may be all the same.
-            all("dyn(self[key]) != null", LABEL_VALUE_MISSING),
+            told_of_first("dyn(self[key]) != null", &format!(": {LABEL_VALUE_MISSING}")),
         ],
     })
 }
@@ -171,6 +156,13 @@ fn label_value() -> Schema {
 fn is_label_key(key: &str) -> String {
     let short = format!("size({key}) <= {LABEL_KEY_MAX} && {key}.indexOf('/') <= {LABEL_PREFIX_MAX}");
     format!("{short} && {key}.matches('{LABEL_KEY_FORM}')")
+}
+
+/// A rule for each key of a map. Its message names the first key that is wrong, because the path ends at the map;
+/// joining all of them would cost more than the API server allows, as keys have no stated limit.
+fn told_of_first(right: &str, message: &str) -> Rule {
+    let first = format!("self.filter(key, !({right}))[0] + {}", quoted(message));
+    Rule::new(format!("self.all(key, {right})")).message(Message::Expression(first))
 }
 
 /// A rule whose breach the API server calls "Required value".

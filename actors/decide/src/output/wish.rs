@@ -1,0 +1,223 @@
+//! What of a run's output is to be kept, and where.
+
+use std::collections::BTreeMap;
+
+use extendedjob_api::{
+    Format, Origin, Output, OutputKey, Placeholder, Stream, StreamOutput, Target, conditions::reasons,
+};
+
+use crate::{attempts::AttemptEnd, job::Job, view::Trouble};
+
+/// Of an Indexed Job whose pods nobody has seen no more keys than this are asked for.
+const UNSEEN_INDEXES: u32 = 1000;
+
+/// One object, and what goes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The object; with `versioned`, what its name begins with.
+    pub target: Target,
+    /// What is read.
+    pub source: Source,
+    /// Whether what is there is replaced.
+    pub overwrite: bool,
+    /// Whether failed attempts count.
+    pub write_on_failure: bool,
+    /// How many bytes a key may have at most.
+    pub limit: Option<usize>,
+    /// Whether each run makes a new object.
+    pub versioned: bool,
+    /// Labels of the object.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the object.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What of a container is read, and how it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// What it stands for. It is always the log, in which both streams are.
+    pub stream: Stream,
+    /// The key that the user wants.
+    key: Option<OutputKey>,
+    /// What it holds.
+    pub format: Format,
+}
+
+/// What one container wrote in one attempt, and the key for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The container.
+    pub container: String,
+    /// The key.
+    pub key: String,
+}
+
+/// What is wished of the output; `None` if nothing is, or not in the form that the schema asks for. The trouble is
+/// one that only the user can end.
+pub fn wish(output: &Output, namespace: &str) -> Result<Option<Wish>, Trouble> {
+    let wish = |output: &StreamOutput, stream: Stream| {
+        let target = output.target(namespace)?;
+        let source = Source { stream, key: output.output_key(), format: output.format };
+        Some(Wish {
+            target,
+            source,
+            overwrite: output.overwrite,
+            write_on_failure: output.write_on_failure,
+            limit: output.limit_bytes().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            versioned: output.versioned,
+            labels: output.labels.clone(),
+            annotations: output.annotations.clone(),
+        })
+    };
+    match (&output.stdout, &output.stderr) {
+        (Some(stdout), Some(stderr)) => {
+            let (target, other) = (stdout.target(namespace), stderr.target(namespace));
+            if let (Some(target), Some(other)) = (&target, &other)
+                && target != other
+            {
+                return Err(not_separable(target, other));
+            }
+            Ok(wish(stdout, Stream::Log))
+        }
+        (Some(stdout), None) => Ok(wish(stdout, Stream::Stdout)),
+        (None, Some(stderr)) => Ok(wish(stderr, Stream::Stderr)),
+        (None, None) => Ok(None),
+    }
+}
+
+fn not_separable(stdout: &Target, stderr: &Target) -> Trouble {
+    let message = format!(
+        "stdout is to go to {stdout} and stderr to {stderr}, but the log of a container holds both, and they can't be \
+         told apart: name one object for both, or only one of them"
+    );
+    Trouble { reason: reasons::STREAMS_NOT_SEPARABLE, message }
+}
+
+impl Wish {
+    /// What an attempt has left. Of one that nobody saw that is all that it may have left.
+    #[must_use]
+    pub fn pieces(&self, job: &Job, attempt: &AttemptEnd) -> Vec<Piece> {
+        let piece = |container: &str, index: Option<u32>| {
+            let Source { stream, key, .. } = &self.source;
+            let pod = job.pod_name.as_deref().unwrap_or_default();
+            let usual = || OutputKey::usual(job.indexes.is_some());
+            let key =
+                key.clone().unwrap_or_else(usual).fill(Origin { pod, container, stream: *stream, index });
+            Piece { container: container.to_owned(), key }
+        };
+        if !attempt.logs.is_empty() {
+            return attempt.logs.iter().map(|log| piece(&log.container, attempt.index)).collect();
+        }
+        let indexes: Vec<Option<u32>> = match job.indexes {
+            Some(count) if self.differs_by_index() => (0..count.min(UNSEEN_INDEXES)).map(Some).collect(),
+            _ => vec![None],
+        };
+        let of_index = |index| job.containers.iter().map(move |container| piece(container, index));
+        indexes.into_iter().flat_map(of_index).collect()
+    }
+
+    /// Among how many keys the object is divided; `None` where each affected pod has keys of its own.
+    #[must_use]
+    pub fn share(&self, job: &Job) -> Option<usize> {
+        if self.source.key.as_ref().is_some_and(|key| key.holds(Placeholder::Pod)) {
+            return None;
+        }
+        let indexes = job.indexes.filter(|_| self.differs_by_index()).unwrap_or(1);
+        Some(job.containers.len() * usize::try_from(indexes).unwrap_or(usize::MAX))
+    }
+
+    fn differs_by_index(&self) -> bool {
+        self.source.key.as_ref().is_none_or(|key| key.holds(Placeholder::Index))
+    }
+
+    /// Whether an attempt's output is wished at all.
+    #[must_use]
+    pub fn is_for(&self, succeeded: bool) -> bool {
+        succeeded || self.write_on_failure
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::attempts::LogId;
+
+    fn output(output: Value) -> Output {
+        serde_json::from_str(&output.to_string()).unwrap()
+    }
+
+    /// The wish of this stdout, in namespace `ns`.
+    pub(in super::super) fn wish_to(stdout: Value) -> Wish {
+        wish(&output(json!({ "stdout": stdout })), "ns").unwrap().unwrap()
+    }
+
+    fn job(containers: &[&str], indexes: Option<u32>) -> Job {
+        let containers = containers.iter().map(|&name| name.to_owned()).collect();
+        Job { containers, indexes, pod_name: Some("redis-0".into()), ..Job::default() }
+    }
+
+    fn attempt(containers: &[&str], index: Option<u32>) -> AttemptEnd {
+        let log = |&name: &&str| LogId { pod: "uid".into(), container: name.to_owned(), restart: 0 };
+        AttemptEnd {
+            id: "p".into(),
+            pod: "p".into(),
+            index,
+            in_place: false,
+            succeeded: true,
+            at: None,
+            rotatable: false,
+            logs: containers.iter().map(log).collect(),
+            containers: vec![],
+        }
+    }
+
+    fn keys(wish: &Wish, job: &Job, attempt: &AttemptEnd) -> Vec<String> {
+        wish.pieces(job, attempt).into_iter().map(|piece| piece.key).collect()
+    }
+
+    #[test]
+    fn one_stream_alone_has_its_own_name_and_both_are_the_log() {
+        let to = |name: &str| json!({ "configRef": name });
+        let key = |value: Value| {
+            let wish = wish(&output(value), "ns").unwrap().unwrap();
+            keys(&wish, &job(&["c"], None), &attempt(&["c"], None)).remove(0)
+        };
+        assert_eq!(key(json!({ "stdout": to("a") })), "c.stdout");
+        assert_eq!(key(json!({ "stderr": to("a") })), "c.stderr");
+        assert_eq!(key(json!({ "stdout": to("a"), "stderr": to("ns/a") })), "c.log");
+        let named = json!({ "configRef": "a", "key": "all.{stream}" });
+        assert_eq!(key(json!({ "stdout": named, "stderr": to("a") })), "all.log");
+    }
+
+    #[test]
+    fn two_objects_are_refused_with_a_remedy() {
+        let both = json!({ "stdout": { "configRef": "a" }, "stderr": { "secretRef": "a" } });
+        let trouble = wish(&output(both), "ns").unwrap_err();
+        assert_eq!(trouble.reason, "StreamsNotSeparable");
+        assert!(trouble.message.contains("ConfigMap ns/a") && trouble.message.contains("Secret ns/a"));
+    }
+
+    #[test]
+    fn each_container_and_each_index_has_its_key() {
+        let plain = wish_to(json!({ "configRef": "a" }));
+        let (left, both) = (attempt(&["l", "r"], None), job(&["l", "r"], None));
+        assert_eq!(keys(&plain, &both, &left), ["l.stdout", "r.stdout"]);
+        assert_eq!(keys(&plain, &job(&["c"], Some(3)), &attempt(&["c"], Some(2))), ["c.2.stdout"]);
+        let named = wish_to(json!({ "configRef": "a", "key": "{pod}-{container}" }));
+        assert_eq!(keys(&named, &both, &left), ["redis-0-l", "redis-0-r"]);
+        let unseen = keys(&plain, &job(&["c"], Some(2)), &attempt(&[], None));
+        assert_eq!(unseen, ["c.0.stdout", "c.1.stdout"]);
+    }
+
+    #[test]
+    fn an_object_is_shared_by_all_keys_that_a_job_has_there() {
+        let plain = wish_to(json!({ "configRef": "a" }));
+        assert_eq!(plain.share(&job(&["l", "r"], None)), Some(2));
+        assert_eq!(plain.share(&job(&["l", "r"], Some(5))), Some(10));
+        let one = wish_to(json!({ "configRef": "a", "key": "{container}" }));
+        assert_eq!(one.share(&job(&["l", "r"], Some(5))), Some(2));
+        assert_eq!(wish_to(json!({ "configRef": "a", "key": "{pod}" })).share(&job(&["c"], None)), None);
+    }
+}

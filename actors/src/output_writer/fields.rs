@@ -1,0 +1,100 @@
+//! Output that is one flat JSON object, of which each field becomes a key.
+//!
+//! The names of fields are output, too: neither status nor Events tell them.
+
+use std::collections::BTreeMap;
+
+use extendedjob_api::{OutputResult, OutputStatus};
+use extendedjob_decide::{
+    output::{self, Full, MOST, Present, Verdict, Write},
+    tail::Kept,
+    view::Settled,
+};
+
+use super::{
+    desk::Desk,
+    reading::Read,
+    words::{self, Obstacle},
+};
+use crate::messages::{Attempted, WriteOutput};
+
+/// How the keys of all fields are told.
+pub(super) const ALL: &str = "*";
+
+impl Desk {
+    /// Each field of the object that a container printed is one value.
+    pub(super) async fn fields(
+        &self,
+        order: &WriteOutput,
+        attempted: &Attempted,
+        present: Option<&Present>,
+        settled: &mut Settled,
+    ) -> Result<Vec<Write>, Obstacle> {
+        let attempt = self.attempt(order, attempted);
+        if attempted.is_unseen() {
+            let is_there = |present: &Present| present.records().any(|record| record.job == attempt.job);
+            if !present.is_some_and(is_there) {
+                settled.stumble(words::no_pod_left(&attempt.job));
+                settled.tell(self.told(order, ALL.to_owned(), OutputResult::Lost));
+            }
+            return Ok(vec![]);
+        }
+        let limit = order.wish.limit.unwrap_or(MOST).min(MOST);
+        let (mut writes, mut places): (Vec<Write>, BTreeMap<String, String>) = (vec![], BTreeMap::new());
+        for piece in order.wish.pieces(&order.job, &attempted.end) {
+            let container = &piece.container;
+            // All fields of a container are written at once.
+            if present.is_some_and(|present| present.records().any(|it| it.is_of(&attempt, container))) {
+                settled.tell(self.told(order, ALL.to_owned(), OutputResult::Written));
+                continue;
+            }
+            let Some(Read { kept, possibly_rotated }) = self.log(order, attempted, container, limit).await?
+            else {
+                settled.stumble(words::log_gone(container, &attempted.end.pod));
+                settled.tell(self.told(order, ALL.to_owned(), OutputResult::Lost));
+                continue;
+            };
+            if kept.is_cut() {
+                return Err(words::not_json(container, &format!("it is longer than {limit} bytes")));
+            }
+            let found = output::fields(&kept.bytes)
+                .map_err(|error| words::not_json(container, &error.to_string()))?;
+            let mut result = OutputResult::Written;
+            for field in found {
+                let place = words::place(container, field.place);
+                if let Some(other) = places.insert(field.name.clone(), place.clone()) {
+                    return Err(words::collide(&other, &place));
+                }
+                match output::judge(present, &field.name, &attempt, order.wish.overwrite) {
+                    Verdict::Write(replaced) => {
+                        self.note_replaced(&place, replaced, settled);
+                        let value = Kept { seen: field.value.len() as u64, bytes: field.value.into_bytes() };
+                        let record = attempt.record(container, &value, possibly_rotated);
+                        writes.push(Write { key: field.name, bytes: value.bytes, record });
+                    }
+                    Verdict::Done(_) | Verdict::Superseded => {}
+                    Verdict::KeyExists(record) => {
+                        let key = format!("the key of {place}");
+                        settled.stumble(words::key_exists(&self.target, &key, &attempt, record.as_ref()));
+                        result = OutputResult::KeyExists;
+                    }
+                    Verdict::Immutable => return Err(words::immutable(&self.target)),
+                }
+            }
+            let record = attempt.record(container, &kept, possibly_rotated);
+            let told = self.written(order, ALL, &record);
+            settled.tell(OutputStatus { result, ..told });
+        }
+        self.fits(present, &writes)?;
+        Ok(writes)
+    }
+
+    /// A part of a JSON object would be none.
+    fn fits(&self, present: Option<&Present>, writes: &[Write]) -> Result<(), Obstacle> {
+        let is_new = |key: &&String| writes.iter().all(|write| write.key != **key);
+        let sizes = present.into_iter().flat_map(|present| &present.sizes);
+        let others: usize = sizes.filter(|(key, _)| is_new(key)).map(|(_, size)| size).sum();
+        let all = others + writes.iter().map(|write| write.bytes.len()).sum::<usize>();
+        if all > MOST { Err(words::full(&self.target, Full::Values)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,78 @@
+//! Reads what a container wrote: what was kept while its log was followed, else the log itself.
+
+use extendedjob_decide::{attempts, fault::Class, tail::Kept};
+
+use super::{
+    desk::Desk,
+    words::{self, Obstacle},
+};
+use crate::{
+    cluster::logs::{Followed, LogName},
+    messages::{Attempted, WriteOutput},
+};
+
+/// How often a container may be started again while its log is read.
+const RESTARTS: usize = 3;
+
+/// What was read of a log.
+pub(super) struct Read {
+    pub(super) kept: Kept,
+    pub(super) possibly_rotated: bool,
+}
+
+impl Desk {
+    /// The log of a container, if it is still there to be read.
+    pub(super) async fn log(
+        &self,
+        order: &WriteOutput,
+        attempted: &Attempted,
+        container: &str,
+        limit: usize,
+    ) -> Result<Option<Read>, Obstacle> {
+        let (job, Attempted { end, followed }) = (&order.job, attempted);
+        let name = LogName {
+            namespace: job.namespace.clone(),
+            pod: end.pod.clone(),
+            container: container.to_owned(),
+        };
+        let followed = followed.get(container).filter(|followed| followed.capture.is_kept());
+        if let Some(followed) = followed.filter(|followed| followed.ended) {
+            return kept(followed, limit).await.map(Some);
+        }
+        let log = end.logs.iter().find(|log| log.container == container).filter(|_| end.in_place);
+        let mut restarts = log.map(|log| log.restart);
+        for _ in 0..RESTARTS {
+            let previous = match (log, restarts) {
+                (Some(log), Some(restarts)) if restarts == log.restart + 1 => true,
+                (Some(log), Some(restarts)) if restarts != log.restart => return Ok(None),
+                _ => false,
+            };
+            let read = self.cluster.log(&name, previous, limit).await;
+            // A container that failed is started again at any time, and its log then is another one.
+            if let (Some(log), false) = (log, end.succeeded) {
+                let pods = self.cluster.job_pods(job).await.map_err(words::not_read)?;
+                let now = attempts::restarts(&pods, log);
+                if now != restarts {
+                    restarts = now;
+                    continue;
+                }
+            }
+            return match read {
+                Ok(kept) => Ok(Some(Read { kept, possibly_rotated: end.rotatable })),
+                // The pod is gone, or the container never started.
+                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => match followed {
+                    // As far as it was read before.
+                    Some(followed) => kept(followed, limit).await.map(Some),
+                    None => Ok(None),
+                },
+                Err(error) => Err(words::not_read(error)),
+            };
+        }
+        Ok(None)
+    }
+}
+
+async fn kept(followed: &Followed, limit: usize) -> Result<Read, Obstacle> {
+    let kept = followed.capture.tail(limit).await.map_err(words::not_read)?;
+    Ok(Read { kept, possibly_rotated: followed.possibly_rotated })
+}

@@ -1,0 +1,98 @@
+//! Output for which each run makes an object of its own.
+
+use std::collections::BTreeSet;
+
+use extendedjob_api::{Format, OutputResult};
+use extendedjob_decide::{
+    output::{self, Version, Write},
+    view::Settled,
+};
+
+use super::{
+    desk::{CONFLICTS, Desk},
+    fields::ALL,
+    words::{self, Obstacle},
+};
+use crate::messages::{Attempted, WriteOutput};
+
+impl Desk {
+    /// Makes the object of a run, unless it is there. The create takes the number; one that is taken, by another run
+    /// in between or by anyone, is passed over.
+    pub(super) async fn make_version(&self, order: &WriteOutput) -> Result<Settled, Obstacle> {
+        let mut least = 1;
+        for _ in 1..CONFLICTS {
+            match self.make_version_from(&mut least, order).await {
+                Err(Obstacle::Conflict) => {}
+                made => return made,
+            }
+        }
+        self.make_version_from(&mut least, order).await
+    }
+
+    async fn make_version_from(&self, least: &mut u64, order: &WriteOutput) -> Result<Settled, Obstacle> {
+        let mut settled = Settled::default();
+        let there = self.cluster.versions(&self.target).await.map_err(words::obstacle)?;
+        let mut attempts: Vec<&Attempted> = self.wished(order).collect();
+        attempts.sort_by_key(|attempted| {
+            let attempt = self.attempt(order, attempted);
+            (attempt.ended, attempt.attempt)
+        });
+        let Some(last) = attempts.last().map(|attempted| self.attempt(order, attempted)) else {
+            return Ok(settled);
+        };
+        if let Some(version) = there.iter().find(|version| version.is_of(&last)) {
+            self.tell_version(order, version, &mut settled);
+            return Ok(settled);
+        }
+        let number = output::next(&there).max(*least);
+        *least = number + 1;
+        let made = Self { target: output::version(&self.target, number), ..self.clone() };
+        let writes = made.last_of_each_key(order, &attempts, &mut settled).await?;
+        if writes.is_empty() {
+            return Ok(settled);
+        }
+        output::annotations_fit(None, &writes).map_err(|full| words::full(&made.target, full))?;
+        let mut body = output::body(&order.wish, &writes);
+        for (label, value) in output::labels(&self.target, number) {
+            body["metadata"]["labels"][label] = value.into();
+        }
+        body["immutable"] = true.into();
+        self.cluster.write_target(&made.target, None, body).await.map_err(words::obstacle)?;
+        Ok(settled)
+    }
+
+    /// Of each key what was written last: in an Indexed Job that of each index.
+    async fn last_of_each_key(
+        &self,
+        order: &WriteOutput,
+        attempts: &[&Attempted],
+        settled: &mut Settled,
+    ) -> Result<Vec<Write>, Obstacle> {
+        let (mut writes, mut taken) = (vec![], BTreeSet::new());
+        for attempted in attempts.iter().rev() {
+            let pieces = order.wish.pieces(&order.job, &attempted.end);
+            let is_new = pieces.into_iter().filter(|piece| taken.insert(piece.key.clone())).count() > 0;
+            // Which keys a JSON object has, shows only when it is read.
+            let is_last = writes.is_empty() || order.wish.source.format == Format::Text;
+            if is_new && is_last {
+                writes.extend(self.writes(order, attempted, None, settled).await?);
+            }
+        }
+        Ok(writes)
+    }
+
+    /// What stands in an object that was made before a crash.
+    fn tell_version(&self, order: &WriteOutput, version: &Version, settled: &mut Settled) {
+        let made = Self { target: output::version(&self.target, version.number), ..self.clone() };
+        if order.wish.source.format == Format::Json {
+            return settled.tell(made.told(order, ALL.to_owned(), OutputResult::Written));
+        }
+        for attempted in self.wished(order) {
+            for piece in order.wish.pieces(&order.job, &attempted.end) {
+                if let Some(record) = version.present.record(&piece.key) {
+                    settled.tell(made.written(order, &piece.key, &record));
+                }
+            }
+        }
+    }
+}
