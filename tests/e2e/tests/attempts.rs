@@ -132,7 +132,7 @@ fn of_a_job_with_several_completions_the_one_that_ended_last_stands() -> Result<
 fn an_operator_that_is_killed_while_a_job_writes_loses_nothing_of_it() -> Result<()> {
     scenario(|ns| {
         let operator = Operator::hold();
-        let script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.1; done";
+        let script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.2; done";
         ns.create(extended_job("steady").once().running(template::script(script)).stdout_to("out"))?;
         until_running(ns)?;
         operator.kill()?;
@@ -147,6 +147,8 @@ fn an_operator_that_is_killed_while_a_job_writes_loses_nothing_of_it() -> Result
 #[test]
 fn what_a_pod_wrote_before_someone_deleted_it_is_written_on_failure() -> Result<()> {
     scenario(|ns| {
+        // What nobody follows when the pod goes is lost.
+        let _undisturbed = Operator::hold();
         ns.create(telling("slow", template::script("echo so far; sleep 1000")))?;
         let pod = until_running(ns)?;
         ns.kubectl.run(&["delete", "pod", &pod, "--wait=false"])?;

@@ -1,0 +1,108 @@
+//! The table in the README of what is written when, each cell of it.
+
+use anyhow::Result;
+use e2e::{Namespace, extended_job, scenario, template};
+use serde_json::{Value, json};
+
+/// What is at the key before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Before {
+    Nothing,
+    Foreign,
+    /// The output of a failed attempt of the same Job.
+    OwnFailure,
+}
+
+/// What becomes of an attempt's output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Written,
+    KeyExists,
+    Ignored,
+}
+
+use Before::{Foreign, Nothing, OwnFailure};
+use Outcome::{Ignored, KeyExists, Written};
+
+/// As in the README: what is there, `overwrite`, `writeOnFailure`, what becomes of a success, and of a failure.
+const TABLE: [(Before, bool, bool, Outcome, Outcome); 10] = [
+    (Nothing, false, false, Written, Ignored),
+    (Nothing, false, true, Written, Written),
+    (Nothing, true, false, Written, Ignored),
+    (Nothing, true, true, Written, Written),
+    (Foreign, false, false, KeyExists, Ignored),
+    (Foreign, false, true, KeyExists, KeyExists),
+    (Foreign, true, false, Written, Ignored),
+    (Foreign, true, true, Written, Written),
+    (OwnFailure, false, true, Written, KeyExists),
+    (OwnFailure, true, true, Written, Written),
+];
+
+#[test]
+fn what_is_written_when_is_as_the_readme_says() -> Result<()> {
+    scenario(|ns| {
+        let cells =
+            TABLE.iter().enumerate().flat_map(|(row, &(before, overwrite, on_failure, good, bad))| {
+                [(true, good), (false, bad)].map(|(succeeds, outcome)| {
+                    (format!("cell-{row}-{succeeds}"), before, overwrite, on_failure, succeeds, outcome)
+                })
+            });
+        let cells: Vec<_> = cells.collect();
+        for (name, before, overwrite, on_failure, succeeds, _) in &cells {
+            if *before == Foreign {
+                ns.create(json!({
+                    "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
+                    "data": {"main.stdout": "before"},
+                }))?;
+            }
+            let ejob = extended_job(name).once().running(job(*before, *succeeds)).stdout_to(name);
+            let ejob = ejob.with("/output/stdout/overwrite", json!(overwrite));
+            ns.create(ejob.with("/output/stdout/writeOnFailure", json!(on_failure)))?;
+        }
+        let wrong: Vec<String> = cells
+            .iter()
+            .filter_map(|(name, before, .., succeeds, outcome)| {
+                let told = check(ns, name, *before, *succeeds, *outcome).err()?;
+                Some(format!("{name}: {told:#}"))
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        Ok(())
+    })
+}
+
+/// One attempt, or a failed one and another one behind it.
+fn job(before: Before, succeeds: bool) -> Value {
+    let end = if succeeds { "echo after" } else { "echo after; exit 1" };
+    if before != OwnFailure {
+        return template::script(end);
+    }
+    let script =
+        format!("if [ -e /kept/tried ]; then {end}; else touch /kept/tried; echo before; exit 1; fi");
+    let mut template = template::script(&script);
+    template["spec"]["backoffLimit"] = json!(2);
+    let pod = &mut template["spec"]["template"]["spec"];
+    pod["restartPolicy"] = json!("OnFailure");
+    pod["volumes"] = json!([{"name": "kept", "emptyDir": {}}]);
+    pod["containers"][0]["volumeMounts"] = json!([{"name": "kept", "mountPath": "/kept"}]);
+    template
+}
+
+fn check(ns: &Namespace, name: &str, before: Before, succeeds: bool, outcome: Outcome) -> Result<()> {
+    ns.condition_of(name, if succeeds { "Complete" } else { "Failed" }, "True")?;
+    let reason = match outcome {
+        Written => "Written",
+        KeyExists => "KeyExists",
+        Ignored => "NothingToWrite",
+    };
+    ns.reason_of(name, "OutputWritten", reason)?;
+    let stored = ns.kubectl.get(&["configmap", name])?["data"]["main.stdout"].take();
+    let left = match before {
+        Nothing => Value::Null,
+        Foreign => json!("before"),
+        OwnFailure => json!("before\n"),
+    };
+    let expected = if outcome == Written { json!("after\n") } else { left };
+    anyhow::ensure!(stored == expected, "{stored} instead of {expected}");
+    Ok(())
+}
