@@ -135,7 +135,7 @@ mod tests {
     fn no_rule_walks_the_template() {
         assert_eq!(paths(&template(), |node| !node["x-kubernetes-validations"].is_null()), NONE);
         let looked_at =
-            ["size(self.template.spec.template.spec.containers)", "self.template.spec.?completionMode"];
+            ["size(self.template.spec.template.spec.containers)", "self.template.spec.completionMode"];
         for (path, node) in nodes(&schema()) {
             for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 let text = rule["rule"].as_str().unwrap();
