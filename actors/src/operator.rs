@@ -203,8 +203,9 @@ impl Handler<Befell> for Operator {
     type Result = ();
 
     fn handle(&mut self, befell: Befell, _: &mut Self::Context) {
-        let full_name = |declared: &Declared| format!("{}/{}", declared.namespace, declared.name);
-        let other = self.declared.store.objects().find(|declared| full_name(declared) == befell.extended_job);
+        let Some((namespace, name)) = befell.extended_job.split_once('/') else { return };
+        let is_it = |declared: &&Arc<Declared>| declared.namespace == namespace && declared.name == name;
+        let other = self.declared.store.objects().find(is_it);
         // One that is gone has no Events to look at.
         if let Some(supervisor) = other.and_then(|declared| self.supervisors.get(&declared.uid)) {
             supervisor.do_send(befell);

@@ -62,8 +62,8 @@ pub struct StreamOutput {
     #[serde(default)]
     pub write_on_failure: bool,
     /// Another key than `<container>.<stream>`. It may hold `{container}` (which it must if there are several),
-    /// `{stream}`, `{pod}` (the affected pod, in triggered jobs), and `{index}` (in Indexed Jobs). Example:
-    /// `{pod}.{container}`.
+    /// `{stream}`, `{pod}` (the affected pod, in triggered jobs), and `{index}` (in Indexed Jobs). Where both streams
+    /// stand in one log, it has the key of stdout. Example: `{pod}.{container}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "rules::output_key")]
     pub key: Option<String>,

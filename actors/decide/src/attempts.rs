@@ -394,12 +394,12 @@ mod tests {
             Arc::new(JobPod { name: name.into(), ..JobPod::clone(&pod(false, phase, vec![container])) })
         };
         let pods = vec![
-            named("open", Phase::Open, runs(0)),
-            named("late", Phase::Failed, ended(0, 1, 9)),
-            named("early", Phase::Failed, ended(0, 1, 5)),
+            named("a-open", Phase::Open, runs(0)),
+            named("b-late", Phase::Failed, ended(0, 1, 9)),
+            named("c-early", Phase::Failed, ended(0, 1, 5)),
         ];
         let names: Vec<String> = by_end(pods).iter().map(|pod| pod.name.clone()).collect();
-        assert_eq!(names, ["early", "late", "open"]);
+        assert_eq!(names, ["c-early", "b-late", "a-open"]);
     }
 
     #[test]

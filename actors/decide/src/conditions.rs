@@ -268,12 +268,12 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
     }
     Some(match outcome.trouble() {
         Some(trouble) => written("False", trouble.reason, &trouble.message),
-        None if outcome.outputs.iter().any(|output| output.result == OutputResult::Written) => {
-            let rotated = outcome.outputs.iter().filter(|output| output.possibly_rotated);
+        None if outcome.outputs().any(|output| output.result == OutputResult::Written) => {
+            let rotated = outcome.outputs().filter(|output| output.possibly_rotated);
             let rotated = rotated.map(|OutputStatus { key, .. }| {
                 format!("of {key} something may be missing: its log may have been rotated before it was read")
             });
-            let cut: Vec<String> = cuts(&outcome.outputs).chain(rotated).collect();
+            let cut: Vec<String> = cuts(outcome.outputs()).chain(rotated).collect();
             written("True", reasons::WRITTEN, &cut.join("; "))
         }
         None if run.result == Some(RunResult::Failed) => {

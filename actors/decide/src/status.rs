@@ -92,7 +92,7 @@ fn run_status(view: View<'_>, job: &str, run: &RunState, told: Option<&RunStatus
 /// Those that went wrong first, and no more than a status can hold: an Indexed Job may have thousands.
 fn outputs(outcome: &Outcome) -> Vec<OutputStatus> {
     let is_written = |output: &&OutputStatus| output.result == OutputResult::Written;
-    let (written, others): (Vec<_>, Vec<_>) = outcome.outputs.iter().partition(is_written);
+    let (written, others): (Vec<_>, Vec<_>) = outcome.outputs().partition(is_written);
     others.into_iter().chain(written).take(OUTPUTS).cloned().collect()
 }
 

@@ -104,11 +104,7 @@ pub struct Replaced {
 impl Settled {
     /// Says what became of a key, in the place of what was said of it before.
     pub fn tell(&mut self, output: OutputStatus) {
-        let same = |told: &&mut OutputStatus| told.target == output.target && told.key == output.key;
-        match self.outputs.iter_mut().find(same) {
-            Some(told) => *told = output,
-            None => self.outputs.push(output),
-        }
+        put(&mut self.outputs, output);
     }
 
     /// Says what stands in the way, if it is the first such thing.
@@ -118,42 +114,65 @@ impl Settled {
 
     /// Of which keys only the newest part was kept, in words.
     pub fn cuts(&self) -> impl Iterator<Item = String> {
-        cuts(&self.outputs)
+        cuts(self.outputs.iter())
     }
 }
 
 /// Of which outputs only the newest part was kept, in words.
-pub(crate) fn cuts(outputs: &[OutputStatus]) -> impl Iterator<Item = String> {
-    let cut = outputs.iter().filter(|output| output.bytes_kept < output.bytes_seen);
+pub(crate) fn cuts<'a>(outputs: impl Iterator<Item = &'a OutputStatus>) -> impl Iterator<Item = String> {
+    let cut = outputs.filter(|output| output.bytes_kept < output.bytes_seen);
     cut.map(|OutputStatus { key, bytes_kept, bytes_seen, .. }| {
         format!("of {key} only the newest {bytes_kept} of {bytes_seen} bytes are kept")
     })
+}
+
+fn is_same(one: &OutputStatus, other: &OutputStatus) -> bool {
+    one.target == other.target && one.key == other.key
+}
+
+fn put(outputs: &mut Vec<OutputStatus>, output: OutputStatus) {
+    match outputs.iter_mut().find(|told| is_same(told, &output)) {
+        Some(told) => *told = output,
+        None => outputs.push(output),
+    }
 }
 
 /// What became of the output of all attempts of a run so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Key by key, of the attempt that was told last of each.
-    pub outputs: Vec<OutputStatus>,
-    /// What stands in the way: by the key that it is about, or by the attempt if it is about none.
+    told: Vec<OutputStatus>,
+    /// What could not be written at the last try, by the order: which keys it will fill, shows only when it can.
+    unwritten: BTreeMap<String, Vec<OutputStatus>>,
+    /// What stands in the way: by the key that it is about, or by the order if it is about none.
     troubles: BTreeMap<String, Trouble>,
 }
 
 impl Outcome {
-    /// Takes in what became of an attempt's output.
-    pub fn take_in(&mut self, attempt: &str, settled: Settled) {
-        self.troubles.remove(attempt);
+    /// Takes in what became of an order for output, in the place of what was said of its last try.
+    pub fn take_in(&mut self, order: &str, settled: Settled) {
+        self.troubles.remove(order);
+        self.unwritten.remove(order);
+        let (failed, told): (Vec<_>, Vec<_>) =
+            settled.outputs.into_iter().partition(|output| output.result == OutputResult::Failed);
         let bad = |output: &&OutputStatus| output.result != OutputResult::Written;
-        let about = settled.outputs.iter().find(bad).map_or(attempt, |output| &output.key).to_owned();
-        for output in settled.outputs {
+        let about = told.iter().find(bad).map_or(order, |output| &output.key).to_owned();
+        for output in told {
             self.troubles.remove(&output.key);
-            let same = |told: &OutputStatus| told.target == output.target && told.key == output.key;
-            match self.outputs.iter_mut().find(|told| same(told)) {
-                Some(told) => *told = output,
-                None => self.outputs.push(output),
-            }
+            put(&mut self.told, output);
+        }
+        if !failed.is_empty() {
+            self.unwritten.insert(order.to_owned(), failed);
         }
         self.troubles.extend(settled.trouble.map(|trouble| (about, trouble)));
+    }
+
+    /// Key by key, of the attempt that was told last of each.
+    pub fn outputs(&self) -> impl Iterator<Item = &OutputStatus> {
+        let is_unwritten = |told: &&OutputStatus| {
+            self.unwritten.values().flatten().any(|unwritten| is_same(unwritten, told))
+        };
+        self.told.iter().filter(move |told| !is_unwritten(told)).chain(self.unwritten.values().flatten())
     }
 
     /// Why not all of it is where it should be.
@@ -323,7 +342,18 @@ mod tests {
         outcome.take_in("p2", settled("b", OutputResult::Lost));
         outcome.take_in("p3", settled("a", OutputResult::Written));
         assert_eq!(outcome.trouble().map(|trouble| trouble.message.as_str()), Some("b"));
-        assert_eq!(outcome.outputs.len(), 2);
+        assert_eq!(outcome.outputs().count(), 2);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_told_until_the_next_try_whatever_keys_that_fills() {
+        let mut outcome = Outcome::default();
+        outcome.take_in("p1", settled("a", OutputResult::Written));
+        outcome.take_in("p2", settled("a", OutputResult::Failed));
+        assert_eq!(outcome.outputs().map(|output| output.result).collect::<Vec<_>>(), [OutputResult::Failed]);
+        outcome.take_in("p2", settled("*", OutputResult::Written));
+        assert_eq!(outcome.trouble(), None);
+        assert!(outcome.outputs().all(|output| output.result == OutputResult::Written));
     }
 
     #[test]

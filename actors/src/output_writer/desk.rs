@@ -10,6 +10,7 @@ use extendedjob_decide::{
 use jiff::Timestamp;
 
 use super::{
+    fields::ALL,
     reading::Read,
     words::{self, Obstacle},
 };
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// How often a write that others got ahead of is decided anew at once.
-pub(super) const CONFLICTS: usize = 10;
+const CONFLICTS: usize = 10;
 
 /// What is needed to try an order.
 #[derive(Clone)]
@@ -43,14 +44,15 @@ pub(super) struct Tried {
 
 impl Desk {
     pub(super) async fn try_order(&self, order: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
-        let mut result = self.fulfil(order, &mut present).await;
+        let mut least = 1;
+        let mut result = self.fulfil(order, &mut present, &mut least).await;
         // Each conflict means that someone else has got on: decide anew on what is there now.
         for _ in 0..CONFLICTS {
             if !matches!(result, Err(Obstacle::Conflict)) {
                 break;
             }
             present = None;
-            result = self.fulfil(order, &mut present).await;
+            result = self.fulfil(order, &mut present, &mut least).await;
         }
         let (trouble, retry) = match result {
             Ok(settled) => return Tried { settled, done: true, present },
@@ -66,9 +68,13 @@ impl Desk {
     fn unwritten(&self, order: &WriteOutput, trouble: Trouble) -> Settled {
         let mut settled = Settled { trouble: Some(trouble), ..Settled::default() };
         for attempted in self.wished(order) {
-            for Piece { key, .. } in order.wish.pieces(&order.job, &attempted.end) {
-                settled.tell(self.told(order, key, OutputResult::Failed));
-            }
+            let keys = match order.wish.source.format {
+                Format::Text => {
+                    order.wish.pieces(&order.job, &attempted.end).into_iter().map(|piece| piece.key).collect()
+                }
+                Format::Json => vec![ALL.to_owned()],
+            };
+            keys.into_iter().for_each(|key| settled.tell(self.told(order, key, OutputResult::Failed)));
         }
         settled
     }
@@ -81,8 +87,8 @@ impl Desk {
 
     /// When the last of the attempts ended.
     pub(super) fn ended(&self, order: &WriteOutput) -> Timestamp {
-        let ended = order.attempts.iter().map(|attempted| self.attempt(order, attempted).ended);
-        ended.max().unwrap_or_default()
+        let ended = order.attempts.iter().filter_map(|attempted| attempted.end.at).max();
+        ended.or(order.job.created).unwrap_or_default()
     }
 
     pub(super) fn attempt(&self, order: &WriteOutput, attempted: &Attempted) -> Attempt {
@@ -96,14 +102,16 @@ impl Desk {
         }
     }
 
-    /// Reads, decides, writes. `present` is the target as last read; `None` if not read yet.
+    /// Reads, decides, writes. `present` is the target as last read; `None` if not read yet. `least`: the first
+    /// number that may be free, for versioned output.
     async fn fulfil(
         &self,
         order: &WriteOutput,
         present: &mut Option<Option<Present>>,
+        least: &mut u64,
     ) -> Result<Settled, Obstacle> {
         if order.wish.versioned {
-            return self.make_version(order).await;
+            return self.make_version(order, least).await;
         }
         let mut settled = Settled::default();
         for attempted in self.wished(order) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use extendedjob_api::{OutputResult, OutputStatus};
 use extendedjob_decide::{
-    output::{self, Full, MOST, Present, Verdict, Write},
+    output::{self, MOST, Present, Verdict, Write},
     tail::Kept,
     view::Settled,
 };
@@ -85,16 +85,8 @@ impl Desk {
             let told = self.written(order, ALL, &record);
             settled.tell(OutputStatus { result, ..told });
         }
-        self.fits(present, &writes)?;
+        // A part of a JSON object would be none.
+        output::values_fit(present, &writes).map_err(|full| words::full(&self.target, full))?;
         Ok(writes)
-    }
-
-    /// A part of a JSON object would be none.
-    fn fits(&self, present: Option<&Present>, writes: &[Write]) -> Result<(), Obstacle> {
-        let is_new = |key: &&String| writes.iter().all(|write| write.key != **key);
-        let sizes = present.into_iter().flat_map(|present| &present.sizes);
-        let others: usize = sizes.filter(|(key, _)| is_new(key)).map(|(_, size)| size).sum();
-        let all = others + writes.iter().map(|write| write.bytes.len()).sum::<usize>();
-        if all > MOST { Err(words::full(&self.target, Full::Values)) } else { Ok(()) }
     }
 }

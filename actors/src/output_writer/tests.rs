@@ -1,6 +1,10 @@
 //! What a writer does when writes fail, and with many wishes at once.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use actix::{Actor, Addr, Context, Handler, System};
 use extendedjob_api::{Target, TargetKind};
@@ -26,9 +30,12 @@ use crate::{
 /// The attempts of these tests ended long ago.
 const FOREVER: Duration = Duration::MAX;
 
+/// What the writer has told: why it is not written, and whether that is the last word.
+type Told = Arc<Mutex<Vec<(Option<&'static str>, bool)>>>;
+
 /// Keeps what the writer tells.
 #[derive(Default)]
-struct Parent(Vec<(String, bool)>);
+struct Parent(Told);
 
 impl Actor for Parent {
     type Context = Context<Self>;
@@ -38,7 +45,7 @@ impl Handler<OutputSettled> for Parent {
     type Result = ();
 
     fn handle(&mut self, told: OutputSettled, _: &mut Self::Context) {
-        self.0.push((told.job, told.done));
+        self.0.lock().unwrap().push((told.settled.trouble.map(|trouble| trouble.reason), told.done));
     }
 }
 
@@ -53,11 +60,15 @@ fn target() -> Target {
 }
 
 fn writer(api: &StandIn, parent: &Addr<Parent>) -> Addr<OutputWriter> {
+    patient_writer(api, parent, FOREVER)
+}
+
+fn patient_writer(api: &StandIn, parent: &Addr<Parent>, patience: Duration) -> Addr<OutputWriter> {
     let cluster = Cluster::new(api.client.clone(), Spool::without_room());
     cluster.term().hold(1, Instant::now() + Duration::from_secs(1_000_000));
     let id = ChildId::OutputWriter(target());
     let lifeline = Lifeline::new(id, 1, parent.clone().recipient());
-    OutputWriter::new(cluster, target(), "ns/ejob1".into(), FOREVER, parent.clone().recipient(), lifeline)
+    OutputWriter::new(cluster, target(), "ns/ejob1".into(), patience, parent.clone().recipient(), lifeline)
         .start()
 }
 
@@ -112,6 +123,20 @@ fn wishes_that_wait_share_one_retry() {
         let rounds =
             api.count(|asked| asked.method == Method::GET && asked.path.ends_with("/configmaps/out"));
         assert!((4..20).contains(&rounds), "{rounds} rounds");
+    });
+}
+
+#[test]
+fn what_fails_for_too_long_is_given_up_with_a_word_and_not_tried_again() {
+    System::new().block_on(async {
+        pause();
+        let mut api = api(|_| Reply::refused(404, "NotFound"));
+        let told = Told::default();
+        let parent = Parent(Arc::clone(&told)).start();
+        patient_writer(&api, &parent, Duration::from_secs(3600)).do_send(wish("job", 1));
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(*told.lock().unwrap(), [(Some("OutputGivenUp"), true)]);
+        assert_eq!(api.count(|asked| asked.method == Method::POST), 1);
     });
 }
 

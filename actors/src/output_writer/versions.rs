@@ -9,7 +9,7 @@ use extendedjob_decide::{
 };
 
 use super::{
-    desk::{CONFLICTS, Desk},
+    desk::Desk,
     fields::ALL,
     words::{self, Obstacle},
 };
@@ -17,19 +17,12 @@ use crate::messages::{Attempted, WriteOutput};
 
 impl Desk {
     /// Makes the object of a run, unless it is there. The create takes the number; one that is taken, by another run
-    /// in between or by anyone, is passed over.
-    pub(super) async fn make_version(&self, order: &WriteOutput) -> Result<Settled, Obstacle> {
-        let mut least = 1;
-        for _ in 1..CONFLICTS {
-            match self.make_version_from(&mut least, order).await {
-                Err(Obstacle::Conflict) => {}
-                made => return made,
-            }
-        }
-        self.make_version_from(&mut least, order).await
-    }
-
-    async fn make_version_from(&self, least: &mut u64, order: &WriteOutput) -> Result<Settled, Obstacle> {
+    /// in between or by anyone, is a conflict, and passed over at the next try.
+    pub(super) async fn make_version(
+        &self,
+        order: &WriteOutput,
+        least: &mut u64,
+    ) -> Result<Settled, Obstacle> {
         let mut settled = Settled::default();
         let there = self.cluster.versions(&self.target).await.map_err(words::obstacle)?;
         let mut attempts: Vec<&Attempted> = self.wished(order).collect();

@@ -80,8 +80,13 @@ pub(super) fn contended(target: &Target) -> Trouble {
 }
 
 pub(super) fn given_up(patience: Duration, last: &Trouble) -> Trouble {
-    let hours = patience.as_secs() / 3600;
-    let message = format!("given up after {hours} hours: {}", last.message);
+    let minutes = patience.as_secs() / 60;
+    let time = if minutes.is_multiple_of(60) {
+        format!("{} hours", minutes / 60)
+    } else {
+        format!("{minutes} minutes")
+    };
+    let message = format!("given up after {time}: {}", last.message);
     trouble(reasons::OUTPUT_GIVEN_UP, message)
 }
 

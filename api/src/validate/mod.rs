@@ -3,6 +3,8 @@
 
 mod output;
 
+use std::collections::BTreeMap;
+
 use crate::{
     ExtendedJobSpec, Operator, Requirement, Selector,
     rules::{
@@ -52,16 +54,22 @@ impl Problems {
     }
 
     fn in_selector(&mut self, field: &str, selector: &Selector) {
-        for (key, value) in &selector.match_labels {
-            if !is_label_key(key) {
-                self.add(format!("{field}.matchLabels"), format!("{key}: {LABEL_KEY_TEXT}"));
-            }
-            if !is_label_value(value) {
-                self.add(format!("{field}.matchLabels[{key}]"), LABEL_VALUE_TEXT);
-            }
-        }
+        self.in_labels(&format!("{field}.matchLabels"), &selector.match_labels);
         for (index, requirement) in selector.match_expressions.iter().enumerate() {
             self.in_requirement(&format!("{field}.matchExpressions[{index}]"), requirement);
+        }
+    }
+
+    fn in_labels(&mut self, field: &str, labels: &BTreeMap<String, String>) {
+        self.in_keys_of(field, labels);
+        for (key, _) in labels.iter().filter(|(_, value)| !is_label_value(value)) {
+            self.add(format!("{field}[{key}]"), LABEL_VALUE_TEXT);
+        }
+    }
+
+    fn in_keys_of(&mut self, field: &str, labels: &BTreeMap<String, String>) {
+        for key in labels.keys().filter(|key| !is_label_key(key)) {
+            self.add(field, format!("{key}: {LABEL_KEY_TEXT}"));
         }
     }
 

@@ -1,14 +1,13 @@
 //! The rules of `spec.output`.
 
-use super::{Problems, is_dns_label, is_label_key, is_label_value};
+use super::{Problems, is_dns_label};
 use crate::{
     ExtendedJobSpec, Format, Origin, Output, OutputKey, Placeholder, Stream, StreamOutput,
     rules::{
-        CAPITALS, CONTAINER_NOT_IN_KEY, INDEX_IN_KEY, JSON_WITH_KEY, KEY_FORM_TEXT, LABEL_KEY_TEXT,
-        LABEL_VALUE_TEXT, LIMIT_FORM_TEXT, MERGED_APART, MERGED_JSON, NAME_LENGTH, NAME_MAX,
-        NAMESPACE_LENGTH, NAMESPACE_MAX, NO_REFERENCE, NO_STREAM, POD_IN_KEY, REFERENCE_FORM_TEXT, RESERVED,
-        STDERR_JSON, STREAMS_COLLIDE, STREAMS_DISAGREE, TWO_REFERENCES, VERSIONED_NAME, VERSIONED_NAME_MAX,
-        VERSIONED_OVERWRITE, is_reserved,
+        CAPITALS, CONTAINER_NOT_IN_KEY, INDEX_IN_KEY, JSON_WITH_KEY, KEY_FORM_TEXT, LIMIT_FORM_TEXT,
+        MERGED_APART, MERGED_JSON, NAME_LENGTH, NAME_MAX, NAMESPACE_LENGTH, NAMESPACE_MAX, NO_REFERENCE,
+        NO_STREAM, POD_IN_KEY, REFERENCE_FORM_TEXT, RESERVED, STDERR_JSON, STREAMS_COLLIDE, STREAMS_DISAGREE,
+        TWO_REFERENCES, VERSIONED_NAME, VERSIONED_NAME_MAX, VERSIONED_OVERWRITE, is_reserved,
     },
 };
 
@@ -66,10 +65,10 @@ impl Problems {
 
     /// What a key may hold depends on what starts the Job, and on the Job.
     pub(super) fn in_keys(&mut self, field: &str, spec: &ExtendedJobSpec) {
-        let shape = spec.template.shape();
         for (stream, output) in spec.output.iter().flat_map(Output::streams) {
             let Some(key) = output.output_key() else { continue };
             let field = format!("{field}.{}.key", stream.name());
+            let shape = spec.template.shape();
             if spec.triggers.is_none() && key.holds(Placeholder::Pod) {
                 self.add(field.as_str(), POD_IN_KEY);
             }
@@ -108,16 +107,11 @@ impl Problems {
         if stream.versioned && stream.overwrite {
             self.add(field, VERSIONED_OVERWRITE);
         }
+        self.in_labels(&format!("{field}.labels"), &stream.labels);
+        self.in_keys_of(&format!("{field}.annotations"), &stream.annotations);
         for (name, map) in [("labels", &stream.labels), ("annotations", &stream.annotations)] {
-            for (key, value) in map {
-                if !is_label_key(key) {
-                    self.add(format!("{field}.{name}"), format!("{key}: {LABEL_KEY_TEXT}"));
-                } else if is_reserved(key) {
-                    self.add(format!("{field}.{name}"), format!("{key}{RESERVED}"));
-                }
-                if name == "labels" && !is_label_value(value) {
-                    self.add(format!("{field}.{name}[{key}]"), LABEL_VALUE_TEXT);
-                }
+            for key in map.keys().filter(|key| is_reserved(key)) {
+                self.add(format!("{field}.{name}"), format!("{key}{RESERVED}"));
             }
         }
     }
@@ -153,7 +147,7 @@ mod tests {
 
     use super::super::tests::{assert_only, problems};
     use super::*;
-    use crate::rules::{KEY_FORM, REFERENCE_FORM};
+    use crate::rules::{KEY_FORM, LABEL_KEY_TEXT, LABEL_VALUE_TEXT, REFERENCE_FORM};
 
     fn writing(stdout: Value) -> Value {
         json!({ "run": "once", "output": { "stdout": stdout } })

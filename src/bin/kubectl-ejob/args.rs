@@ -58,7 +58,7 @@ pub(crate) enum Command {
         #[arg(long, value_enum)]
         stream: Option<Stream>,
         /// What the run that made this version wrote, of versioned output
-        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, value_name = "NUMBER", conflicts_with = "stream", value_parser = clap::value_parser!(u64).range(1..))]
         version: Option<u64>,
     },
     /// Say what it waits for, what would start it, and which pods match

@@ -33,6 +33,27 @@ pub fn script_on_pod(text: &str) -> Value {
     template
 }
 
+/// A Job whose container is started again in its pod when it fails, until the Job is given up after so many times;
+/// what it puts under /kept is there for its next run.
+pub fn restarted(script: &str, again: u32) -> Value {
+    let mut template = self::script(script);
+    template["spec"]["backoffLimit"] = json!(again);
+    let pod = &mut template["spec"]["template"]["spec"];
+    pod["restartPolicy"] = json!("OnFailure");
+    pod["volumes"] = json!([{"name": "kept", "emptyDir": {}}]);
+    pod["containers"][0]["volumeMounts"] = json!([{"name": "kept", "mountPath": "/kept"}]);
+    template
+}
+
+/// An Indexed Job with this many pods, all at once.
+pub fn indexed(script: &str, completions: u32) -> Value {
+    let mut template = self::script(script);
+    template["spec"]["completionMode"] = json!("Indexed");
+    template["spec"]["completions"] = json!(completions);
+    template["spec"]["parallelism"] = json!(completions);
+    template
+}
+
 /// A Job whose pod has these containers, and is not tried again when one fails.
 pub fn of_containers(containers: impl IntoIterator<Item = Value>) -> Value {
     let containers: Vec<Value> = containers.into_iter().collect();

@@ -17,17 +17,6 @@ fn retried(script: &str, again: u32) -> Value {
     template
 }
 
-/// A Job whose container is started again in its pod.
-fn restarted(script: &str, again: u32) -> Value {
-    let mut template = retried(script, again);
-    template["spec"]["template"]["spec"]["restartPolicy"] = json!("OnFailure");
-    // Outlives the container, unlike its own file system.
-    template["spec"]["template"]["spec"]["volumes"] = json!([{"name": "kept", "emptyDir": {}}]);
-    template["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] =
-        json!([{"name": "kept", "mountPath": "/kept"}]);
-    template
-}
-
 /// The one pod, as soon as it runs.
 fn until_running(ns: &Namespace) -> Result<String> {
     ns.kubectl.until(&["pods"], "a pod that runs", |pods| {
@@ -80,7 +69,7 @@ fn a_container_that_succeeds_when_it_is_started_again_replaces_what_its_failure_
     scenario(|ns| {
         let script =
             "if [ -e /kept/tried ]; then echo second; else touch /kept/tried; echo first; exit 1; fi";
-        ns.create(telling("again", restarted(script, 3)))?;
+        ns.create(telling("again", template::restarted(script, 3)))?;
         ns.condition_of("again", "Complete", "True")?;
         ns.condition_of("again", "OutputWritten", "True")?;
         let (text, record) = stored(ns)?;
@@ -93,7 +82,7 @@ fn a_container_that_succeeds_when_it_is_started_again_replaces_what_its_failure_
 fn a_failed_run_of_a_container_is_not_written_unless_asked_for() -> Result<()> {
     scenario(|ns| {
         let script = "if [ -e /kept/tried ]; then sleep 3; echo second; else touch /kept/tried; echo first; exit 1; fi";
-        let ejob = telling("again", restarted(script, 3));
+        let ejob = telling("again", template::restarted(script, 3));
         ns.create(ejob.with("/output/stdout/writeOnFailure", json!(false)))?;
         ns.condition_of("again", "OutputWritten", "True")?;
         let (text, _) = stored(ns)?;

@@ -110,12 +110,7 @@ fn each_run_makes_a_new_immutable_object_and_never_two() -> Result<()> {
 fn of_versioned_output_the_last_attempt_is_kept_and_only_that() -> Result<()> {
     scenario(|ns| {
         let script = "if [ -e /kept/tried ]; then echo good; else touch /kept/tried; echo bad; exit 1; fi";
-        let mut template = template::script(script);
-        template["spec"]["backoffLimit"] = json!(3);
-        let pod = &mut template["spec"]["template"]["spec"];
-        pod["restartPolicy"] = json!("OnFailure");
-        pod["volumes"] = json!([{"name": "kept", "emptyDir": {}}]);
-        pod["containers"][0]["volumeMounts"] = json!([{"name": "kept", "mountPath": "/kept"}]);
+        let template = template::restarted(script, 3);
         let ejob = versioned("again").once().running(template);
         ns.create(ejob.with("/output/stdout/writeOnFailure", json!(true)))?;
         ns.condition_of("again", "OutputWritten", "True")?;
@@ -129,9 +124,7 @@ fn of_versioned_output_the_last_attempt_is_kept_and_only_that() -> Result<()> {
 #[test]
 fn a_version_of_an_indexed_job_holds_the_output_of_all_its_pods() -> Result<()> {
     scenario(|ns| {
-        let mut template = template::script("printf $JOB_COMPLETION_INDEX");
-        template["spec"]["completionMode"] = json!("Indexed");
-        template["spec"]["completions"] = json!(2);
+        let template = template::indexed("printf $JOB_COMPLETION_INDEX", 2);
         ns.create(versioned("pair").once().running(template))?;
         ns.condition_of("pair", "OutputWritten", "True")?;
         let expected = json!({"main.0.stdout": "MA==", "main.1.stdout": "MQ=="});
@@ -151,6 +144,28 @@ fn a_number_that_someone_else_took_is_passed_over() -> Result<()> {
         })?;
         assert_eq!(message, "");
         assert_eq!(secrets(ns)?, ["out-v1", "out-v2"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_fills_other_keys_or_objects_waits_for_its_namespace_and_is_no_longer_told_to_have_failed()
+-> Result<()> {
+    scenario(|ns| {
+        let target = json!(format!("{}-later/out", ns.name));
+        ns.create(printing_json("fields", r#"{"a": 1}"#).with("/output/stdout/configRef", target.clone()))?;
+        let version = versioned("version").once().running(template::script("echo x"));
+        ns.create(version.with("/output/stdout/secretRef", target))?;
+        for name in ["fields", "version"] {
+            ns.reason_of(name, "OutputWritten", "TargetNamespaceMissing")?;
+        }
+        ns.sibling("later")?;
+        for (name, key) in [("fields", "*"), ("version", "main.stdout")] {
+            let seen = ns.condition_of(name, "OutputWritten", "True")?;
+            let outputs = &seen["status"]["lastRun"]["outputs"];
+            assert_eq!((&outputs[0]["key"], &outputs[0]["result"]), (&json!(key), &json!("Written")));
+            assert_eq!(outputs.as_array().map(Vec::len), Some(1), "{outputs}");
+        }
         Ok(())
     })
 }

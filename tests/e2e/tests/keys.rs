@@ -91,25 +91,16 @@ fn a_key_is_named_by_its_placeholders() -> Result<()> {
     })
 }
 
-/// An Indexed Job with this many pods.
-fn indexed(script: &str, completions: u32) -> Value {
-    let mut template = template::script(script);
-    template["spec"]["completionMode"] = json!("Indexed");
-    template["spec"]["completions"] = json!(completions);
-    template["spec"]["parallelism"] = json!(completions);
-    template
-}
-
 #[test]
 fn each_pod_of_an_indexed_job_has_its_key_and_its_share() -> Result<()> {
     scenario(|ns| {
         let script = "echo $JOB_COMPLETION_INDEX";
-        let ejob = extended_job("three").once().running(indexed(script, 3)).stdout_to("out");
+        let ejob = extended_job("three").once().running(template::indexed(script, 3)).stdout_to("out");
         let expected = json!({"main.0.stdout": "0\n", "main.1.stdout": "1\n", "main.2.stdout": "2\n"});
         assert_eq!(data_of(ns, ejob)?, expected);
         let key = json!("{index}");
         let script = "seq 1 100000";
-        let big = extended_job("big").once().running(indexed(script, 4)).stdout_to("big");
+        let big = extended_job("big").once().running(template::indexed(script, 4)).stdout_to("big");
         ns.create(big.with("/output/stdout/key", key))?;
         ns.condition_of("big", "OutputWritten", "True")?;
         let big = ns.kubectl.get(&["configmap", "big"])?;

@@ -165,13 +165,8 @@ fn a_failed_jobs_output_is_written_only_with_write_on_failure() -> Result<()> {
 #[test]
 fn a_success_replaces_what_a_failed_attempt_of_its_job_wrote() -> Result<()> {
     scenario(|ns| {
-        let mut template =
-            template::script("test -e /tries/1 && echo good && exit; touch /tries/1; echo bad; exit 1");
-        template["spec"]["backoffLimit"] = json!(3);
-        let pod_spec = &mut template["spec"]["template"]["spec"];
-        pod_spec["restartPolicy"] = json!("OnFailure");
-        pod_spec["volumes"] = json!([{"name": "tries", "emptyDir": {}}]);
-        pod_spec["containers"][0]["volumeMounts"] = json!([{"name": "tries", "mountPath": "/tries"}]);
+        let script = "test -e /kept/1 && echo good && exit; touch /kept/1; echo bad; exit 1";
+        let template = template::restarted(script, 3);
         let twice =
             extended_job("twice").once().running(template).with("/output/stdout/writeOnFailure", json!(true));
         ns.create(twice.stdout_to("out"))?;

@@ -79,13 +79,7 @@ fn job(before: Before, succeeds: bool) -> Value {
     }
     let script =
         format!("if [ -e /kept/tried ]; then {end}; else touch /kept/tried; echo before; exit 1; fi");
-    let mut template = template::script(&script);
-    template["spec"]["backoffLimit"] = json!(2);
-    let pod = &mut template["spec"]["template"]["spec"];
-    pod["restartPolicy"] = json!("OnFailure");
-    pod["volumes"] = json!([{"name": "kept", "emptyDir": {}}]);
-    pod["containers"][0]["volumeMounts"] = json!([{"name": "kept", "mountPath": "/kept"}]);
-    template
+    template::restarted(&script, 2)
 }
 
 fn check(ns: &Namespace, name: &str, before: Before, succeeds: bool, outcome: Outcome) -> Result<()> {

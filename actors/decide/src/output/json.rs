@@ -1,6 +1,6 @@
 //! Output that is one flat JSON object: each field becomes a key.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{collections::HashSet, fmt};
 
 use extendedjob_api::is_key;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -88,13 +88,13 @@ pub fn fields(text: &[u8]) -> Result<Vec<Field>, NotFlat> {
         }
         let text = serde_json::from_str::<String>(value.get());
         let value = text.unwrap_or_else(|_| value.get().to_owned());
-        fields.push(Field { name: name.into_owned(), value, place });
+        fields.push(Field { name, value, place });
     }
     Ok(fields)
 }
 
 /// An object as its fields, also those whose name comes twice.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -109,8 +109,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = vec![];
-                while let Some(field) = map.next_entry::<String, &RawValue>()? {
-                    fields.push((Cow::Owned(field.0), field.1));
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
                 }
                 Ok(Object(fields))
             }

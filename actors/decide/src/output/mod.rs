@@ -21,7 +21,7 @@ pub use self::{
     json::{Field, NotFlat, Place, fields},
     present::{Present, Verdict, judge},
     record::{Attempt, AttemptResult, Record},
-    room::{Full, MOST, annotations_fit, room},
+    room::{Full, MOST, annotations_fit, room, values_fit},
     version::{Version, labels, next, selector, version},
     wish::{Piece, Source, Wish, wish},
 };

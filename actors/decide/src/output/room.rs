@@ -34,8 +34,7 @@ pub fn room(
     limit: Option<usize>,
 ) -> Result<usize, Full> {
     let others = |counts: &dyn Fn(&str) -> bool| -> usize {
-        let sizes = present.into_iter().flat_map(|present| &present.sizes);
-        sizes.filter(|(key, _)| !keys.contains(key) && counts(key)).map(|(_, size)| size).sum()
+        size_of(present, |key| !keys.iter().any(|written| written == key) && counts(key))
     };
     let is_foreign = |key: &str| {
         present.and_then(|present| present.record(key)).is_none_or(|record| record.extended_job != of)
@@ -48,6 +47,19 @@ pub fn room(
     };
     let room = left.min(fair);
     if room == 0 { Err(Full::Values) } else { Ok(room.min(limit.unwrap_or(usize::MAX))) }
+}
+
+/// What the values of these keys take up in the target.
+fn size_of(present: Option<&Present>, counts: impl Fn(&str) -> bool) -> usize {
+    let sizes = present.into_iter().flat_map(|present| &present.sizes);
+    sizes.filter(|(key, _)| counts(key)).map(|(_, size)| size).sum()
+}
+
+/// Whether these values fit as they are, beside what else the target holds.
+pub fn values_fit(present: Option<&Present>, writes: &[Write]) -> Result<(), Full> {
+    let others = size_of(present, |key| writes.iter().all(|write| write.key != key));
+    let all = others + writes.iter().map(|write| write.bytes.len()).sum::<usize>();
+    if all > MOST { Err(Full::Values) } else { Ok(()) }
 }
 
 /// Whether the annotations for these writes fit, too.
@@ -128,13 +140,22 @@ mod tests {
         assert_eq!(room(None, US, &one, Some(1), Some(10 * MOST)), Ok(MOST));
     }
 
+    fn write(key: &str) -> Write {
+        let record = attempt("a", 1).record("c", &kept(b""), false);
+        Write { key: key.to_owned(), record, bytes: vec![] }
+    }
+
+    #[test]
+    fn whole_values_fit_beside_others_and_in_their_own_place() {
+        let present = holding(&[("theirs", MOST - 10), ("k", 5)]);
+        let ten = || Write { bytes: vec![0; 10], ..write("k") };
+        assert_eq!(values_fit(Some(&present), &[ten()]), Ok(()));
+        assert_eq!(values_fit(Some(&present), &[Write { key: "other".into(), ..ten() }]), Err(Full::Values));
+        assert_eq!(values_fit(None, &[ten()]), Ok(()));
+    }
+
     #[test]
     fn annotations_have_their_own_limit() {
-        let write = |key: &str| Write {
-            key: key.to_owned(),
-            record: attempt("a", 1).record("c", &kept(b""), false),
-            bytes: vec![],
-        };
         let mut present = ours(holding(&[("k", 0)]), &["k"]);
         present.annotations = ANNOTATIONS_MAX;
         assert_eq!(annotations_fit(Some(&present), &[write("other")]), Err(Full::Annotations));

@@ -175,6 +175,17 @@ mod tests {
         (String::from_utf8(kept.bytes).unwrap(), followed, asked)
     }
 
+    /// Tells after so many seconds that the container has ended.
+    fn over_after(seconds: u64) -> watch::Receiver<bool> {
+        let (over, is_over) = watch::channel(false);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            over.send_replace(true);
+            std::future::pending::<()>().await;
+        });
+        is_over
+    }
+
     #[test]
     fn a_log_that_ends_with_its_container_is_asked_for_once() {
         System::new().block_on(async {
@@ -190,12 +201,7 @@ mod tests {
     fn a_log_that_ends_before_its_container_is_taken_up_where_it_broke_off() {
         System::new().block_on(async {
             pause();
-            let (over, is_over) = watch::channel(false);
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_secs(20)).await;
-                over.send_replace(true);
-                std::future::pending::<()>().await;
-            });
+            let is_over = over_after(20);
             // In the middle of the second line's stamp, and in the middle of that line.
             let answers =
                 [26, 2].map(|more| Reply::Raw([FIRST, &SECOND[..SECOND.len() - more]].concat().into()));
@@ -210,12 +216,7 @@ mod tests {
     fn a_log_that_does_not_end_with_its_container_keeps_nobody_waiting() {
         System::new().block_on(async {
             pause();
-            let (over, is_over) = watch::channel(false);
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_secs(5)).await;
-                over.send_replace(true);
-                std::future::pending::<()>().await;
-            });
+            let is_over = over_after(5);
             let began = Instant::now();
             let (text, followed, _) = follow(vec![Reply::Stalling(FIRST.into())], is_over).await;
             assert_eq!(text, "one\ntwo\n");
@@ -227,12 +228,7 @@ mod tests {
     fn of_a_pod_that_is_gone_is_kept_what_was_read() {
         System::new().block_on(async {
             pause();
-            let (over, is_over) = watch::channel(false);
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_secs(5)).await;
-                over.send_replace(true);
-                std::future::pending::<()>().await;
-            });
+            let is_over = over_after(5);
             let gone = || {
                 Reply::Now(
                     404,
