@@ -45,6 +45,15 @@ pub fn restarted(script: &str, again: u32) -> Value {
     template
 }
 
+/// A script that prints so many bytes, in numbered lines of 1,000.
+pub fn printing(bytes: usize) -> String {
+    // Long lines, because a runtime works by the line. The pause is for older versions of containerd, which lose what
+    // a container prints right before its end.
+    let (lines, rest) = (bytes / 1000, bytes % 1000);
+    let print = format!(r#"awk 'BEGIN {{ for (i = 1; i <= {lines}; i++) printf "%0999d\n", i }}'"#);
+    format!("{print}; head -c {rest} /dev/zero | tr '\\0' x; sleep 2")
+}
+
 /// An Indexed Job with this many pods, all at once.
 pub fn indexed(script: &str, completions: u32) -> Value {
     let mut template = self::script(script);

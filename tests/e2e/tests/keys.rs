@@ -99,14 +99,14 @@ fn each_pod_of_an_indexed_job_has_its_key_and_its_share() -> Result<()> {
         let expected = json!({"main.0.stdout": "0\n", "main.1.stdout": "1\n", "main.2.stdout": "2\n"});
         assert_eq!(data_of(ns, ejob)?, expected);
         let key = json!("{index}");
-        let script = "seq 1 100000";
-        let big = extended_job("big").once().running(template::indexed(script, 4)).stdout_to("big");
+        let script = template::printing(500_000);
+        let big = extended_job("big").once().running(template::indexed(&script, 4)).stdout_to("big");
         ns.create(big.with("/output/stdout/key", key))?;
         ns.condition_of("big", "OutputWritten", "True")?;
         let big = ns.kubectl.get(&["configmap", "big"])?;
         for index in ["0", "1", "2", "3"] {
             let kept = text(&big["data"][index]);
-            assert!(kept.ends_with("\n100000\n") && kept.len() > 250_000, "{index}: {}", kept.len());
+            assert!(kept.ends_with("000500\n") && kept.len() > 250_000, "{index}: {}", kept.len());
         }
         Ok(())
     })

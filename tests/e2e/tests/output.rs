@@ -219,10 +219,7 @@ fn what_a_job_printed_before_its_deadline_is_written_on_failure() -> Result<()> 
 #[test]
 fn of_output_that_does_not_fit_the_newest_whole_lines_are_kept() -> Result<()> {
     scenario(|ns| {
-        // Long lines, because the kubelet's file holds a stamp for each, and is rotated at 10 MiB. The pause is
-        // for older versions of containerd, which lose what a container prints right before its end.
-        let script = r#"awk 'BEGIN { for (i = 1; i <= 2000; i++) printf "%0999d\n", i }'; sleep 1"#;
-        let out = stored_by(ns, once("count", script))?;
+        let out = stored_by(ns, once("count", &template::printing(2_000_000)))?;
         let kept = text(&out["data"]["main.stdout"]);
         assert!(kept.len() > 900_000 && kept.len() < 1 << 20, "{}", kept.len());
         let lines: Vec<u32> = kept.lines().map(str::parse).collect::<Result<_, _>>()?;
@@ -238,10 +235,13 @@ fn of_output_that_does_not_fit_the_newest_whole_lines_are_kept() -> Result<()> {
 #[test]
 fn what_was_printed_before_the_kubelet_rotated_the_log_is_not_lost() -> Result<()> {
     scenario(|ns| {
-        // 14 MB in the kubelet's file, which it looks at every ten seconds.
-        let out = stored_by(ns, once("count", "seq 1 300000; sleep 15; echo end"))?;
+        // Nobody can read what was rotated away while no operator ran.
+        let _undisturbed = Operator::hold();
+        // The kubelet rotates what is longer than 10 MiB, and looks for that every ten seconds.
+        let script = format!("{}; sleep 15; echo end; sleep 2", template::printing(12_000_000));
+        let out = stored_by(ns, once("count", &script))?;
         let kept = text(&out["data"]["main.stdout"]);
-        assert!(kept.len() > 900_000 && kept.ends_with("\n300000\nend\n"), "{}", kept.len());
+        assert!(kept.len() > 900_000 && kept.ends_with("00012000\nend\n"), "{}", kept.len());
         Ok(())
     })
 }

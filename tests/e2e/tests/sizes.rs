@@ -17,20 +17,12 @@ fn stored(ns: &Namespace, name: &str) -> Result<Value> {
     ns.kubectl.get(&["configmap", name])
 }
 
-/// A script that prints so many bytes, in lines of 1,000.
-fn printing(bytes: usize) -> String {
-    // The pause is for older versions of containerd, which lose what a container prints right before its end.
-    let (lines, rest) = (bytes / 1000, bytes % 1000);
-    let print = format!(r#"awk 'BEGIN {{ for (i = 1; i <= {lines}; i++) printf "%0999d\n", i }}'"#);
-    format!("{print}; head -c {rest} /dev/zero | tr '\\0' x; sleep 1")
-}
-
 #[test]
 fn output_is_whole_up_to_what_fits_and_the_newest_part_of_more() -> Result<()> {
     scenario(|ns| {
         let sizes = [0, 1, MOST - 1, MOST, MOST + 1, 3_000_000];
         let name = |size: usize| format!("size-{size}");
-        ns.create_all(sizes.map(|size| once(&name(size), &printing(size)).into()))?;
+        ns.create_all(sizes.map(|size| once(&name(size), &template::printing(size)).into()))?;
         for size in sizes {
             let kept = stored(ns, &name(size))?;
             let kept = text(&kept["data"]["main.stdout"]);
