@@ -5,6 +5,7 @@ mod crash_points;
 mod downtime;
 mod idle_restart;
 mod leaders;
+mod output_crashes;
 mod queue;
 mod request_crashes;
 mod stopped_leader;
@@ -32,6 +33,8 @@ pub(crate) enum Scenario {
     CrashPoints,
     /// The same at each step of an errand
     RequestCrashes,
+    /// The same at each write of output
+    OutputCrashes,
     /// Runs wait for each other, and the operator is killed while they do
     Queue,
     /// One leader after the other is killed
@@ -61,6 +64,7 @@ impl Scenario {
             Self::Downtime410 => downtime::with_a_gap(stage).await,
             Self::CrashPoints => crash_points::play(stage).await,
             Self::RequestCrashes => request_crashes::play(stage).await,
+            Self::OutputCrashes => output_crashes::play(stage).await,
             Self::Queue => queue::play(stage).await,
             Self::Leaders => leaders::play(stage).await,
             Self::StoppedLeader => stopped_leader::play(stage).await,
