@@ -12,6 +12,7 @@ mod keys;
 mod leaders;
 mod ledger;
 mod lifecycle;
+mod mishaps;
 mod names;
 mod once;
 mod output;

@@ -45,14 +45,17 @@ fn stdout_lands_in_a_secret_of_another_namespace() -> Result<()> {
 }
 
 #[test]
-fn each_container_has_its_key_and_init_containers_have_none() -> Result<()> {
+fn each_container_has_its_key_and_init_containers_and_sidecars_have_none() -> Result<()> {
     scenario(|ns| {
         let mut template = template::of_containers([
             template::container("left", "echo from left"),
             template::container("right", "echo from right"),
         ]);
         let init = template::container("prepare", "echo from prepare");
-        template["spec"]["template"]["spec"]["initContainers"] = json!([init]);
+        // A native sidecar.
+        let mut beside = template::container("beside", "echo from beside; sleep 1000");
+        beside["restartPolicy"] = json!("Always");
+        template["spec"]["template"]["spec"]["initContainers"] = json!([init, beside]);
         let out = stored_by(ns, extended_job("pair").once().running(template))?;
         assert_eq!(out["data"], json!({"left.stdout": "from left\n", "right.stdout": "from right\n"}));
         Ok(())
@@ -282,6 +285,7 @@ fn no_byte_of_output_shows_anywhere_but_in_its_target() -> Result<()> {
         // The word stands in no manifest, so that whatever shows it has it from the output.
         let canary = "canary-in-the-mine";
         let script = "echo canary-in-THE-mine | tr A-Z a-z";
+        let json_of_it = r#"echo '{"canary-in-THE-mine": "canary-in-THE-mine"}' | tr A-Z a-z"#;
         let secret = |name: &str, immutable: bool| {
             // "aGVsbG8K" is any value.
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "immutable": immutable, "data": {"main.stdout": "aGVsbG8K"}})
@@ -298,10 +302,16 @@ fn no_byte_of_output_shows_anywhere_but_in_its_target() -> Result<()> {
             to("failed", "out-of-failure", &format!("{script}; exit 1")).into(),
             to("kept-out", "taken", script).into(),
             to("refused", "immutable", script).into(),
+            to("fields", "out-of-json", json_of_it).with("/output/stdout/format", json!("json")).into(),
+            to("no-json", "out-of-none", script).with("/output/stdout/format", json!("json")).into(),
+            to("versions", "out", script).with("/output/stdout/versioned", json!(true)).into(),
         ])?;
         ns.condition_of("written", "OutputWritten", "True")?;
         ns.condition_of("failed", "OutputWritten", "True")?;
+        ns.condition_of("fields", "OutputWritten", "True")?;
+        ns.condition_of("versions", "OutputWritten", "True")?;
         ns.reason_of("kept-out", "OutputWritten", "KeyExists")?;
+        ns.reason_of("no-json", "OutputWritten", "OutputNotJson")?;
         ns.reason_of("refused", "OutputWritten", "TargetImmutable")?;
         for place in ["extendedjobs", "jobs", "pods", "events", "configmaps"] {
             assert!(!ns.kubectl.get(&[place])?.to_string().contains(canary), "in {place}");

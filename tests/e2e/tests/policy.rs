@@ -88,6 +88,20 @@ fn a_configmap_asks_for_other_rights_than_a_secret() -> Result<()> {
 }
 
 #[test]
+fn stderr_asks_for_the_same_rights_as_stdout() -> Result<()> {
+    scenario(|ns| {
+        let alice = alice(ns)?;
+        ns.allow("alice", &["create"], "jobs.batch")?;
+        ns.allow("alice", &["create"], "secrets")?;
+        let to_secret = extended_job("print-keys").once().with("/output/stderr/secretRef", json!("keys"));
+        let to_secret = manifest(to_secret);
+        says(&alice.refusal(&CREATE, &to_secret)?, &["Secret", "keys", "stderr"]);
+        ns.allow("alice", &["update"], "secrets/keys")?;
+        alice.run_with_input(&CREATE, &to_secret).map(drop)
+    })
+}
+
+#[test]
 fn an_edit_needs_the_rights_too_and_metadata_needs_none() -> Result<()> {
     scenario(|ns| {
         ns.create(printing_keys())?;

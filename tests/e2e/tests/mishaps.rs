@@ -1,0 +1,126 @@
+//! Output of what comes to a bad end, and into what does: nothing hangs, nothing is lost that can be read, and what is
+//! lost is told.
+
+use anyhow::Result;
+use e2e::{ExtendedJob, Namespace, Operator, extended_job, scenario, template};
+use serde_json::{Value, json};
+
+/// A one-off whose failed attempts are written too, to the ConfigMap `out`.
+fn telling(name: &str, template: Value) -> ExtendedJob {
+    let told = extended_job(name).once().running(template).stdout_to("out");
+    told.with("/output/stdout/writeOnFailure", json!(true))
+}
+
+/// Its output is that of an attempt that failed for this reason.
+fn stands_with(ns: &Namespace, name: &str, output: &str, reason: &str) -> Result<()> {
+    ns.condition_of(name, "Failed", "True")?;
+    let seen = ns.condition_of(name, "OutputWritten", "True")?;
+    assert_eq!(seen["status"]["lastRun"]["containers"][0]["reason"], reason);
+    assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], output);
+    Ok(())
+}
+
+#[test]
+fn what_a_program_wrote_before_it_took_too_much_memory_is_written_on_failure() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("echo so far; sleep 1; tail /dev/zero");
+        template["spec"]["template"]["spec"]["containers"][0]["resources"] =
+            json!({"limits": {"memory": "16Mi"}});
+        ns.create(telling("greedy", template))?;
+        stands_with(ns, "greedy", "so far\n", "OOMKilled")
+    })
+}
+
+#[test]
+fn what_a_pod_wrote_before_the_kubelet_evicted_it_is_written_on_failure() -> Result<()> {
+    scenario(|ns| {
+        // What nobody follows when the pod goes may be lost.
+        let _undisturbed = Operator::hold();
+        let script = "echo so far; head -c 4000000 /dev/zero > /kept/too-much; sleep 1000";
+        let mut template = template::script(script);
+        let pod = &mut template["spec"]["template"]["spec"];
+        pod["volumes"] = json!([{"name": "kept", "emptyDir": {"sizeLimit": "1Mi"}}]);
+        pod["containers"][0]["volumeMounts"] = json!([{"name": "kept", "mountPath": "/kept"}]);
+        ns.create(telling("hoarder", template))?;
+        stands_with(ns, "hoarder", "so far\n", "Error")?;
+        let pods = ns.kubectl.list(&["pods"])?;
+        assert_eq!(pods[0]["status"]["reason"], "Evicted");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_job_with_no_time_to_live_stays_until_its_output_is_written() -> Result<()> {
+    scenario(|ns| {
+        // A restart puts cleanup off.
+        let _undisturbed = Operator::hold();
+        let mut template = template::script("echo patience");
+        template["spec"]["ttlSecondsAfterFinished"] = json!(0);
+        let target = json!(format!("{}-later/out", ns.name));
+        let brief = extended_job("brief").once().running(template);
+        ns.create(brief.with("/output/stdout/configRef", target))?;
+        ns.reason_of("brief", "OutputWritten", "TargetNamespaceMissing")?;
+        ns.condition_of("brief", "Complete", "True")?;
+        assert_eq!(ns.jobs_of("brief")?.len(), 1);
+        let later = ns.sibling("later")?;
+        ns.condition_of("brief", "OutputWritten", "True")?;
+        ns.until_no("jobs")?;
+        assert_eq!(later.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "patience\n");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_target_namespace_that_is_deleted_keeps_nobody_from_anything() -> Result<()> {
+    scenario(|ns| {
+        let vault = ns.sibling("vault")?;
+        let target = json!(format!("{}/out", vault.name));
+        let errand = extended_job("again").with("/run", json!("now")).running(template::script("echo x"));
+        ns.create(errand.with("/output/stdout/configRef", target))?;
+        ns.condition_of("again", "OutputWritten", "True")?;
+        ns.kubectl.run(&["delete", "namespace", &vault.name])?;
+        ns.edit("again", &json!({"run": "now"}))?;
+        ns.status_until("again", &json!({"completedRunNumber": 2}))?;
+        ns.reason_of("again", "OutputWritten", "TargetNamespaceMissing")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_namespace_goes_with_the_jobs_that_run_in_it() -> Result<()> {
+    scenario(|ns| {
+        let doomed = ns.sibling("doomed")?;
+        let slow = extended_job("slow").once().running(template::script("echo so far; sleep 1000"));
+        doomed.create(slow.stdout_to("out"))?;
+        doomed.kubectl.until(&["pods"], "a pod that runs", |pods| {
+            pods["items"].as_array()?.iter().any(|pod| pod["status"]["phase"] == "Running").then_some(())
+        })?;
+        ns.kubectl.run(&["delete", "namespace", &doomed.name, "--timeout=60s"]).map(drop)
+    })
+}
+
+#[test]
+fn output_of_a_pod_whose_node_is_gone_is_told_to_be_lost() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("echo unheard");
+        template["spec"]["template"]["spec"]["nodeName"] = json!("a-node-that-is-gone");
+        ns.create(extended_job("unheard").once().running(template).stdout_to("out"))?;
+        let pod = ns.kubectl.until(&["pods"], "the pod", |pods| {
+            Some(format!("pod/{}", pods["items"][0]["metadata"]["name"].as_str()?))
+        })?;
+        // What its node wrote last.
+        let ended = json!({"status": {"phase": "Succeeded", "containerStatuses": [{
+            "name": "main", "image": "busybox", "imageID": "", "ready": false, "restartCount": 0,
+            "containerID": "containerd://0",
+            "state": {"terminated": {
+                "exitCode": 0, "reason": "Completed", "containerID": "containerd://0",
+                "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z",
+            }},
+        }]}});
+        let patch = format!("--patch={ended}");
+        ns.kubectl.run(&["patch", &pod, "--subresource=status", "--type=merge", &patch])?;
+        ns.condition_of("unheard", "Complete", "True")?;
+        ns.reason_of("unheard", "OutputWritten", "OutputLost")?;
+        ns.event_of("unheard", "OutputLost", |event| (event["reason"] == "OutputLost").then_some(()))
+    })
+}
