@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -179,8 +179,15 @@ impl Capture {
         let capture = Arc::clone(&self.0);
         let reading = spawn_blocking(move || {
             let mut tail = Tail::new(limit);
+            let stored: usize = capture.segments.iter().map(|segment| segment.length).sum();
+            // Not what the tail would drop again, but for the byte that tells whether a line begins.
+            let mut surplus = (stored + capture.memory.len()).saturating_sub(limit + 1);
             for segment in &capture.segments {
-                tail.push(&fs::read(&segment.path)?);
+                let skipped = surplus.min(segment.length);
+                surplus -= skipped;
+                let mut file = File::open(&segment.path)?;
+                file.seek(SeekFrom::Start(skipped as u64))?;
+                io::copy(&mut file, &mut tail)?;
             }
             tail.push(&capture.memory);
             Ok(Kept { seen: capture.seen, ..tail.finish() })

@@ -8,6 +8,7 @@ use extendedjob_decide::{
     fault::Class,
     output::{self, Present, Version},
 };
+use http::header::{ACCEPT, HeaderValue};
 use kube::{
     api::Patch,
     core::params::{GetParams, ListParams},
@@ -18,6 +19,9 @@ use serde_json::{Value, json, value::RawValue};
 use super::{Cluster, Failpoint, Fault, creating, meta::Meta, patching, requests};
 
 const GROUP: &str = "api/v1";
+/// Asks for an object without its data.
+const METADATA: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// Why output could not be stored.
 #[derive(Debug, thiserror::Error)]
@@ -60,13 +64,13 @@ struct Wire<'a> {
     binary_data: BTreeMap<String, &'a RawValue>,
 }
 
-/// Metadata alone.
 #[derive(Deserialize)]
 struct WireList {
     /// A list of metadata has null for none.
     items: Option<Vec<WireItem>>,
 }
 
+/// Metadata alone.
 #[derive(Deserialize)]
 struct WireItem {
     metadata: Meta,
@@ -111,23 +115,34 @@ impl Cluster {
         mut body: Value,
     ) -> Result<Present, TargetError> {
         let requests = requests(GROUP, &target.namespace, resource(target.kind));
-        let answer: Box<RawValue> = if let Some(present) = present {
-            body["metadata"]["resourceVersion"] = json!(present.resource_version);
-            self.write(Failpoint::Output, requests.patch(&target.name, &patching(), &Patch::Merge(&body)))
-                .await
-                .map_err(|fault| TargetError::Write(target.clone(), fault))?
-        } else {
-            without_nulls(&mut body);
-            body["apiVersion"] = json!("v1");
-            body["kind"] = json!(target.kind.to_string());
-            body["metadata"]["name"] = json!(target.name);
-            body["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!(names::FIELD_MANAGER);
-            self.write(Failpoint::Output, requests.create(&creating(), body.to_string().into_bytes()))
-                .await
-                .map_err(|fault| TargetError::Create(target.clone(), fault))?
+        let (before, error): (_, fn(Target, Fault) -> TargetError) = match present {
+            Some(present) => {
+                body["metadata"]["resourceVersion"] = json!(present.resource_version);
+                (present.sizes.clone(), TargetError::Write)
+            }
+            None => {
+                without_nulls(&mut body);
+                body["apiVersion"] = json!("v1");
+                body["kind"] = json!(target.kind.to_string());
+                body["metadata"]["name"] = json!(target.name);
+                body["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!(names::FIELD_MANAGER);
+                (BTreeMap::new(), TargetError::Create)
+            }
         };
-        self::present(target.kind, answer.get())
-            .map_err(|error| TargetError::Write(target.clone(), Fault::Undecodable(error)))
+        let sizes = before.into_iter().chain(sizes(target.kind, &body)).collect();
+        let mut request = match present {
+            Some(_) => requests.patch(&target.name, &patching(), &Patch::Merge(&body)),
+            None => requests.create(&creating(), body.to_string().into_bytes()),
+        };
+        // A mebibyte, perhaps.
+        drop(body);
+        if let Ok(request) = &mut request {
+            // What stands there now is known: it need not be told once more.
+            request.headers_mut().insert(ACCEPT, METADATA);
+        }
+        let answer: WireItem =
+            self.write(Failpoint::Output, request).await.map_err(|fault| error(target.clone(), fault))?;
+        Ok(Present { sizes, ..described(answer.metadata) })
     }
 }
 
@@ -149,6 +164,17 @@ fn present(kind: TargetKind, json: &str) -> Result<Present, serde_json::Error> {
         sizes.insert(key, decoded_length(&serde_json::from_str::<String>(value.get())?));
     }
     Ok(Present { immutable: wire.immutable, sizes, ..described(wire.metadata) })
+}
+
+/// The sizes of the values that a write sets.
+fn sizes(kind: TargetKind, body: &Value) -> impl Iterator<Item = (String, usize)> {
+    let of = |part: &str, size: fn(&str) -> usize| {
+        let values = body[part].as_object().into_iter().flatten();
+        let sized = values.filter_map(|(key, value)| Some((key.clone(), size(value.as_str()?))));
+        sized.collect::<Vec<_>>()
+    };
+    let plain = if kind == TargetKind::Secret { decoded_length } else { str::len };
+    of("data", plain).into_iter().chain(of("binaryData", decoded_length))
 }
 
 /// What metadata tell of a target.

@@ -124,7 +124,7 @@ impl Desk {
                 continue;
             }
             output::annotations_fit(now.as_ref(), &writes).map_err(|full| words::full(&self.target, full))?;
-            let body = output::body(&order.wish, &writes);
+            let body = output::body(&order.wish, writes);
             let written = self.cluster.write_target(&self.target, now.as_ref(), body).await;
             *now = Some(written.map_err(words::obstacle)?);
         }

@@ -45,7 +45,7 @@ impl Desk {
             return Ok(settled);
         }
         output::annotations_fit(None, &writes).map_err(|full| words::full(&made.target, full))?;
-        let mut body = output::body(&order.wish, &writes);
+        let mut body = output::body(&order.wish, writes);
         for (label, value) in output::labels(&self.target, number) {
             body["metadata"]["labels"][label] = value.into();
         }

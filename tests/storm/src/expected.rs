@@ -51,6 +51,11 @@ impl Expected {
         }
     }
 
+    /// So many more Jobs are due that run for no pod.
+    pub(crate) fn without_pod(&mut self, count: usize, extended_job: &str) {
+        self.times(count, extended_job, &[Pod { name: "no pod".to_owned(), uid: String::new() }]);
+    }
+
     /// The Jobs for this pod are not counted.
     pub(crate) fn ignore(&mut self, sentinel: &Pod) {
         self.sentinels.insert(sentinel.uid.clone());

@@ -28,6 +28,7 @@ mod report;
 mod scenarios;
 mod stage;
 mod target;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -14,6 +14,7 @@ use crate::lease;
 use crate::names::OPERATOR;
 use crate::patience::until;
 use crate::target::Target;
+use crate::usage::Process;
 
 /// The operators of one scenario. They are killed when it is dropped.
 pub(crate) struct Operators<'a> {
@@ -75,6 +76,13 @@ impl<'a> Operators<'a> {
         // An operator that ended by itself tells more than the wait for it.
         self.ensure_alive()?;
         found
+    }
+
+    /// The process that leads, as soon as one does.
+    pub(crate) async fn leading_process(&mut self) -> Result<Process> {
+        let leader = self.leader().await?;
+        let leading = self.position(&leader).and_then(|index| self.running.get(index));
+        Ok(Process(leading.with_context(|| format!("no operator {leader} runs"))?.child.id()))
     }
 
     /// kill -9 of the one that leads. The next one need not wait until its Lease ends.

@@ -57,14 +57,23 @@ where
 }
 
 /// Looks again and again until something is found; `None` is "not yet".
-pub(crate) async fn until<T>(wanted: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn until<T>(wanted: &str, look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    until_within(PATIENCE, wanted, look).await
+}
+
+/// The same with another patience.
+pub(crate) async fn until_within<T>(
+    patience: Duration,
+    wanted: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = look().await.with_context(|| format!("while waiting for {wanted}"))? {
             return Ok(found);
         }
         if Instant::now() > deadline {
-            bail!("waited {PATIENCE:?} for {wanted}");
+            bail!("waited {patience:?} for {wanted}");
         }
         sleep(INTERVAL).await;
     }

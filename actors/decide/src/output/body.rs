@@ -26,27 +26,28 @@ pub(super) fn annotations(writes: &[Write]) -> BTreeMap<String, String> {
 
 /// The part of the target that a write sets: values, labels and annotations, for a create or a merge patch.
 #[must_use]
-pub fn body(wish: &Wish, writes: &[Write]) -> Value {
+pub fn body(wish: &Wish, writes: Vec<Write>) -> Value {
     let kind = wish.target.kind;
+    let mut annotations = annotations(&writes);
     let (mut text, mut binary) = (Map::new(), Map::new());
     for Write { key, bytes, .. } in writes {
-        let plain = std::str::from_utf8(bytes).ok().filter(|plain| is_compact(plain));
-        match (kind, plain) {
-            (TargetKind::Secret, _) => {
-                text.insert(key.clone(), Value::String(BASE64.encode(bytes)));
+        match kind {
+            TargetKind::Secret => {
+                text.insert(key, Value::String(BASE64.encode(&bytes)));
             }
             // A key never stands in both: the null takes it out of the other part.
-            (TargetKind::ConfigMap, Some(plain)) => {
-                text.insert(key.clone(), Value::String(plain.to_owned()));
-                binary.insert(key.clone(), Value::Null);
-            }
-            (TargetKind::ConfigMap, None) => {
-                binary.insert(key.clone(), Value::String(BASE64.encode(bytes)));
-                text.insert(key.clone(), Value::Null);
-            }
+            TargetKind::ConfigMap => match plain(bytes) {
+                Ok(plain) => {
+                    text.insert(key.clone(), Value::String(plain));
+                    binary.insert(key, Value::Null);
+                }
+                Err(bytes) => {
+                    binary.insert(key.clone(), Value::String(BASE64.encode(&bytes)));
+                    text.insert(key, Value::Null);
+                }
+            },
         }
     }
-    let mut annotations = annotations(writes);
     annotations.extend(wish.annotations.clone());
     let metadata = json!({ "annotations": annotations, "labels": wish.labels });
     let mut body = json!({ "metadata": metadata, "data": text });
@@ -54,6 +55,15 @@ pub fn body(wish: &Wish, writes: &[Write]) -> Value {
         body["binaryData"] = Value::Object(binary);
     }
     body
+}
+
+/// The text that these bytes are, if it is one to be stored as text; else the bytes.
+fn plain(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
+    match String::from_utf8(bytes) {
+        Ok(text) if is_compact(&text) => Ok(text),
+        Ok(text) => Err(text.into_bytes()),
+        Err(error) => Err(error.into_bytes()),
+    }
 }
 
 /// Whether JSON escaping at most doubles the text. A mebibyte of control characters would be six
@@ -82,7 +92,7 @@ mod tests {
         let record = attempt("a", 1).record("c", &kept(bytes), false);
         body(
             &wish_to(json!({ kind: "out" })),
-            &[Write { key: "k".to_owned(), bytes: bytes.to_vec(), record }],
+            vec![Write { key: "k".to_owned(), bytes: bytes.to_vec(), record }],
         )
     }
 
@@ -110,7 +120,7 @@ mod tests {
         let wish =
             wish_to(json!({ "configRef": "out", "labels": { "l": "1" }, "annotations": { "a": "2" } }));
         let record = attempt("a", 1).record("c", &kept(b""), false);
-        let metadata = &body(&wish, &[Write { key: "k".to_owned(), bytes: vec![], record }])["metadata"];
+        let metadata = &body(&wish, vec![Write { key: "k".to_owned(), bytes: vec![], record }])["metadata"];
         assert_eq!(metadata["labels"], json!({ "l": "1" }));
         assert_eq!(metadata["annotations"]["a"], "2");
         assert!(metadata["annotations"]["output.fissile.cloudfoundry.org/k"].is_string());

@@ -7,7 +7,7 @@ use crate::extended_jobs::{once, triggered};
 use crate::finish::finish;
 use crate::jobs_seen::JobsSeen;
 use crate::namespace::Namespace;
-use crate::pods::{IN_SELECTOR, Pod};
+use crate::pods::IN_SELECTOR;
 use crate::stage::Stage;
 
 /// See the module.
@@ -42,7 +42,7 @@ async fn some_runs(stage: &mut Stage<'_>) -> Result<()> {
     stage.operators.start()?;
     stage.declare("ready", triggered("ready")).await?;
     stage.namespace.declare("once", once()).await?;
-    stage.expected.one("once", &[Pod { name: "no pod".to_owned(), uid: String::new() }]);
+    stage.expected.without_pod(1, "once");
     let pods = stage.namespace.create_pods("idle", stage.load.pods() / 4, IN_SELECTOR).await?;
     stage.expected.one("ready", &pods);
     stage.namespace.turn_ready(&pods, 0).await?;

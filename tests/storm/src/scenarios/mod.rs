@@ -5,6 +5,7 @@ mod crash_points;
 mod downtime;
 mod idle_restart;
 mod leaders;
+mod logs;
 mod output_crashes;
 mod queue;
 mod request_crashes;
@@ -43,6 +44,10 @@ pub(crate) enum Scenario {
     StoppedLeader,
     /// The API server is killed in the middle of a burst
     Apiserver,
+    /// A log of 2 GiB is followed, and its cost measured
+    LongLog,
+    /// 500 logs are followed, and their cost measured
+    ManyLogs,
     /// An operator starts where nothing has changed
     IdleRestart,
 }
@@ -50,8 +55,9 @@ pub(crate) enum Scenario {
 impl Scenario {
     /// All of them, or those that take seconds.
     pub(crate) fn all(short: bool) -> Vec<Self> {
-        // A Lease has to run out in it.
-        let takes_long = |scenario: &Self| *scenario == Self::StoppedLeader;
+        // A Lease has to run out in the first.
+        let takes_long =
+            |scenario: &Self| matches!(scenario, Self::StoppedLeader | Self::LongLog | Self::ManyLogs);
         Self::value_variants().iter().copied().filter(|scenario| !(short && takes_long(scenario))).collect()
     }
 
@@ -69,6 +75,8 @@ impl Scenario {
             Self::Leaders => leaders::play(stage).await,
             Self::StoppedLeader => stopped_leader::play(stage).await,
             Self::Apiserver => burst::with_a_killed_api_server(stage).await,
+            Self::LongLog => logs::one_long(stage).await,
+            Self::ManyLogs => logs::many(stage).await,
             Self::IdleRestart => idle_restart::play(stage).await,
         }
     }
