@@ -23,6 +23,10 @@ pub struct Follower {
     /// Lines that are still to be counted off.
     again: Option<u64>,
     gap: bool,
+    /// Whether a line has come since the log was opened.
+    begun: bool,
+    /// Whether something has come since then that is neither a line nor the rest of one.
+    stray: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +52,14 @@ impl Follower {
         self.place = Place::Stamp;
         self.stamp.clear();
         self.again = self.newest.map(|_| self.lines);
+        (self.begun, self.stray) = (false, false);
+    }
+
+    /// Whether the log, which is at its end now, was cut short: the kubelet puts its own trouble behind what it has
+    /// sent, such as that it has too many files open to follow one more.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        self.stray || !self.stamp.is_empty()
     }
 
     /// Whether something is missing: the log was rotated while it was not read.
@@ -60,14 +72,14 @@ impl Follower {
     pub fn push(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
         while !chunk.is_empty() {
             chunk = match self.place {
-                Place::Stamp => self.in_stamp(chunk, out),
+                Place::Stamp => self.in_stamp(chunk),
                 Place::Line => self.in_line(chunk, out),
                 Place::Taken(left) => self.in_taken(chunk, left),
             };
         }
     }
 
-    fn in_stamp<'a>(&mut self, chunk: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    fn in_stamp<'a>(&mut self, chunk: &'a [u8]) -> &'a [u8] {
         let end = chunk.iter().position(|&byte| byte == b' ' || byte == b'\n');
         let room = STAMP_MAX - self.stamp.len();
         let length = end.map_or(chunk.len(), |end| end + 1).min(room);
@@ -85,23 +97,16 @@ impl Follower {
         if !ends_line && !head.ends_with(b" ") && self.stamp.len() < STAMP_MAX {
             return rest;
         }
-        // No stamp: the rest of a line that began before that second, and was taken. Else it is unknown what it is, and
-        // nothing is left out.
-        let known = self.again.is_some();
-        if known {
-            self.stamp.clear();
-        } else {
-            out.append(&mut self.stamp);
-        }
-        self.place = match (ends_line, known) {
-            (true, _) => Place::Stamp,
-            (false, true) => Place::Taken(None),
-            (false, false) => Place::Line,
-        };
+        // No stamp: the rest of a line that began before that second, and was taken; anything else is not the
+        // container's.
+        self.stamp.clear();
+        self.stray |= self.begun || self.newest.is_none();
+        self.place = if ends_line { Place::Stamp } else { Place::Taken(None) };
         rest
     }
 
     fn begin_line(&mut self, stamp: Timestamp) {
+        self.begun = true;
         let newest = self.newest.unwrap_or(stamp);
         self.place = match self.again {
             Some(left) if stamp <= newest => {
@@ -220,7 +225,7 @@ mod tests {
             }
             let whole = text(&lines);
             prop_assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&whole));
-            prop_assert!(!follower.has_gap());
+            prop_assert!(!follower.has_gap() && !follower.is_cut_short());
         }
     }
 
@@ -250,8 +255,17 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_stamps_loses_nothing() {
-        let text = "no stamp here\nnor\n\nhere, in a line that is longer than any stamp could be\n";
-        assert_eq!(pushed(&mut Follower::default(), text.as_bytes()), text);
+    fn what_the_kubelet_says_of_itself_is_no_output_and_told() {
+        let words = "failed to create fsnotify watcher: too many open files";
+        for words in [words.to_owned(), "EOF".to_owned(), format!("{words}\n")] {
+            let mut follower = Follower::default();
+            let sent = [stamped(&[(0, "a\n".into())]), words.into_bytes()].concat();
+            assert_eq!(pushed(&mut follower, &sent), "a\n");
+            assert!(follower.is_cut_short());
+            follower.resume();
+            let sent = stamped(&[(0, "a\n".into()), (1, "b\n".into())]);
+            assert_eq!(pushed(&mut follower, &sent), "b\n");
+            assert!(!follower.is_cut_short() && !follower.has_gap());
+        }
     }
 }

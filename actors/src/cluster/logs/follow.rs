@@ -1,5 +1,7 @@
 //! The log of a container, followed from its start to its end, over all breaks.
 
+use std::io;
+
 use extendedjob_decide::{fault::Class, follow::Follower, retry::Backoff};
 use futures::AsyncReadExt;
 use jiff::Timestamp;
@@ -110,8 +112,9 @@ impl Following {
         log: &LogName,
         over: &mut watch::Receiver<bool>,
     ) -> Result<(), LogError> {
+        // What has ended is read like any log: the kubelet has to watch nothing for it.
         let params = LogParams {
-            follow: true,
+            follow: !*over.borrow(),
             timestamps: true,
             since_time: self.follower.since(),
             ..LogParams::default()
@@ -133,6 +136,9 @@ impl Following {
             let length = read
                 .map_err(|elapsed| log.broke_off(elapsed.into()))?
                 .map_err(|error| log.broke_off(error))?;
+            if length == 0 && self.follower.is_cut_short() {
+                return Err(log.broke_off(io::Error::other("the kubelet could not go on")));
+            }
             if length == 0 {
                 return Ok(());
             }
@@ -207,6 +213,20 @@ mod tests {
                 [26, 2].map(|more| Reply::Raw([FIRST, &SECOND[..SECOND.len() - more]].concat().into()));
             let again = Reply::refused(503, "ServiceUnavailable");
             let (text, followed, _) = follow(answers.into_iter().chain([again]).collect(), is_over).await;
+            assert_eq!(text, "one\ntwo\n");
+            assert!(followed.ended && !followed.possibly_rotated);
+        });
+    }
+
+    #[test]
+    fn what_the_kubelet_can_not_follow_is_read_until_its_container_ends() {
+        System::new().block_on(async {
+            pause();
+            let is_over = over_after(5);
+            let refusal = "failed to create fsnotify watcher: too many open files";
+            let refused = || Reply::Raw([FIRST, refusal].concat().into());
+            let answers = std::iter::repeat_with(refused).take(2);
+            let (text, followed, _) = follow(answers.collect(), is_over).await;
             assert_eq!(text, "one\ntwo\n");
             assert!(followed.ended && !followed.possibly_rotated);
         });

@@ -80,8 +80,9 @@ pub(super) async fn many(stage: &mut Stage<'_>) -> Result<()> {
         Ok(())
     };
     let (outputs, ()) = futures::try_join!(writing, looking)?;
-    let whole = outputs.iter().filter(|output| output.ends_with("line\nend\n")).count();
-    ensure!(whole == logs, "{whole} of {logs} logs are whole");
+    let broken: Vec<&String> = outputs.iter().filter(|output| !output.ends_with("line\nend\n")).collect();
+    ensure!(outputs.len() == logs, "{} outputs of {logs} logs", outputs.len());
+    ensure!(broken.is_empty(), "{} logs are not whole, such as {:?}", broken.len(), broken.first());
     Ok(())
 }
 
