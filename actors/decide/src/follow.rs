@@ -12,6 +12,7 @@ const STAMP_MAX: usize = 40;
 /// What is known of the log so far. Memory does not grow with it, nor with its lines.
 #[derive(Debug, Default)]
 pub struct Follower {
+    first: Option<Timestamp>,
     newest: Option<Timestamp>,
     /// How many lines of the second of `newest` have been begun.
     lines: u64,
@@ -45,6 +46,12 @@ impl Follower {
     #[must_use]
     pub fn since(&self) -> Option<Timestamp> {
         self.newest.map(second)
+    }
+
+    /// The second in which the first line was written; `None`: there is none.
+    #[must_use]
+    pub fn first(&self) -> Option<Timestamp> {
+        self.first
     }
 
     /// The log is read again, from [`Self::since`] on.
@@ -125,6 +132,7 @@ impl Follower {
     }
 
     fn take_line(&mut self, stamp: Timestamp) -> Place {
+        self.first.get_or_insert_with(|| second(stamp));
         let newest = self.newest.unwrap_or(stamp);
         if second(stamp) > second(newest) {
             self.lines = 0;

@@ -35,7 +35,10 @@ impl Desk {
             pod: end.pod.clone(),
             container: container.to_owned(),
         };
-        let followed = followed.get(container).filter(|followed| followed.capture.is_kept());
+        // Of a run whose end nobody has seen no other one is known, either.
+        let is_told = end.in_place && !end.containers.is_empty();
+        let is_of_it = |followed: &&Followed| !is_told || followed.began_by(end.at);
+        let followed = followed.get(container).filter(|it| it.capture.is_kept()).filter(is_of_it);
         if let Some(followed) = followed.filter(|followed| followed.ended) {
             return kept(followed, limit).await.map(Some);
         }

@@ -41,6 +41,16 @@ pub(crate) struct Followed {
     pub(crate) ended: bool,
     /// What stood between two rotations may be missing.
     pub(crate) possibly_rotated: bool,
+    /// The second in which its first line was written.
+    first: Option<Timestamp>,
+}
+
+impl Followed {
+    /// Whether it may be of a container that ended in this second. One that was started again right away may have
+    /// been faster than the request for the log of the run before.
+    pub(crate) fn began_by(&self, end: Option<Timestamp>) -> bool {
+        self.first.zip(end).is_none_or(|(first, end)| first <= end)
+    }
 }
 
 impl Cluster {
@@ -150,7 +160,8 @@ impl Following {
 
     fn end(self, ended: bool) -> Followed {
         let possibly_rotated = !ended || self.follower.has_gap();
-        Followed { capture: self.recorder.finish(), ended, possibly_rotated }
+        let first = self.follower.first();
+        Followed { capture: self.recorder.finish(), ended, possibly_rotated, first }
     }
 }
 
@@ -200,6 +211,9 @@ mod tests {
                 follow(vec![Reply::Raw([FIRST, SECOND].concat().into())], is_over).await;
             assert_eq!((text.as_str(), asked), ("one\ntwo\n", 1));
             assert!(followed.ended && !followed.possibly_rotated);
+            let end = |text: &str| Some(text.parse().unwrap());
+            assert!(followed.began_by(end("2026-01-01T00:00:01Z")));
+            assert!(!followed.began_by(end("2026-01-01T00:00:00Z")));
         });
     }
 
