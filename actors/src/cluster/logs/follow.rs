@@ -63,7 +63,12 @@ impl Cluster {
     ) -> Followed {
         let mut following =
             Following { follower: Follower::default(), recorder: Recorder::new(self.spool.clone(), keep) };
-        let Ok(_turn) = self.follows.acquire().await else { return following.end(false) };
+        // Who has no turn by its end is not held up by the others: the log is read then.
+        let turn = tokio::select! {
+            turn = self.follows.acquire() => turn,
+            _ = over.wait_for(|over| *over) => return following.end(false),
+        };
+        let Ok(_turn) = turn else { return following.end(false) };
         let mut backoff = Backoff::default();
         let mut failing_since: Option<Instant> = None;
         let mut is_checked = false;
@@ -243,6 +248,19 @@ mod tests {
             let (text, followed, _) = follow(answers.collect(), is_over).await;
             assert_eq!(text, "one\ntwo\n");
             assert!(followed.ended);
+        });
+    }
+
+    #[test]
+    fn a_log_that_has_no_turn_keeps_nobody_waiting() {
+        System::new().block_on(async {
+            let api = StandIn::answering(|_| Reply::Raw(FIRST.into()));
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let all = u32::try_from(cluster.follows.available_permits()).unwrap();
+            let _others = cluster.follows.acquire_many(all).await.unwrap();
+            let log = LogName { namespace: "ns".into(), pod: "p".into(), container: "c".into() };
+            let (_over, is_over) = watch::channel(true);
+            assert!(!cluster.follow_log(log, 1000, is_over).await.ended);
         });
     }
 
