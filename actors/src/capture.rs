@@ -2,7 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -17,6 +18,9 @@ use tracing::warn;
 /// So much of each log is held in memory before it goes to a file.
 const IN_MEMORY: usize = 16 * 1024;
 
+/// So much of it may stay there when it has ended.
+const KEPT_IN_MEMORY: usize = 1024;
+
 /// A folder for the newest parts of logs, and how much of it may be used.
 #[derive(Clone, Debug)]
 pub struct Spool {
@@ -27,17 +31,14 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// A spool of at most `room` bytes in `folder`, from which is removed what an earlier process has left.
+    /// A spool of at most `room` bytes in `folder`.
     pub fn new(folder: &Path, room: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        for left in fs::read_dir(folder)? {
-            let left = left?.path();
-            if left.extension().is_some_and(|extension| extension == EXTENSION) {
-                fs::remove_file(left)?;
-            }
-        }
         let room = Arc::new(AtomicU64::new(room));
-        Ok(Self { folder: Arc::new(folder.to_owned()), room, names: Arc::default() })
+        let spool = Self { folder: Arc::new(folder.to_owned()), room, names: Arc::default() };
+        // If nothing can be kept there, it is better told now.
+        Segment::new(spool.clone())?;
+        Ok(spool)
     }
 
     /// One that keeps nothing beyond what is held in memory.
@@ -53,23 +54,22 @@ impl Spool {
     }
 }
 
-const EXTENSION: &str = "log";
-
-/// A file that goes with what it stands for.
+/// A file without a name: nobody else can open it, and it goes with this process, however that ends.
 #[derive(Debug)]
 struct Segment {
     spool: Spool,
-    path: PathBuf,
     file: File,
     length: usize,
 }
 
 impl Segment {
     fn new(spool: Spool) -> io::Result<Self> {
-        let name = spool.names.fetch_add(1, Ordering::Relaxed);
-        let path = spool.folder.join(format!("{name}.{EXTENSION}"));
-        let file = File::create(&path)?;
-        Ok(Self { spool, path, file, length: 0 })
+        let number = spool.names.fetch_add(1, Ordering::Relaxed);
+        let path = spool.folder.join(format!("{}-{number}.log", std::process::id()));
+        let file =
+            File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(Self { spool, file, length: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -77,14 +77,25 @@ impl Segment {
         self.length += bytes.len();
         self.file.write_all(bytes)
     }
+
+    /// Gives what stands behind the first `skipped` bytes to `tail`.
+    fn read(&self, skipped: usize, tail: &mut Tail) -> io::Result<()> {
+        let mut chunk = vec![0; IN_MEMORY];
+        let mut place = skipped as u64;
+        loop {
+            let length = self.file.read_at(&mut chunk, place)?;
+            if length == 0 {
+                return Ok(());
+            }
+            tail.push(&chunk[..length]);
+            place += length as u64;
+        }
+    }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
         self.spool.room.fetch_add(self.length as u64, Ordering::Relaxed);
-        if let Err(error) = fs::remove_file(&self.path) {
-            warn!(%error, "a file of the spool is left");
-        }
     }
 }
 
@@ -115,9 +126,13 @@ impl Recorder {
             return;
         }
         self.memory.extend_from_slice(bytes);
-        if self.memory.len() <= IN_MEMORY {
-            return;
+        if self.memory.len() > IN_MEMORY {
+            self.store().await;
         }
+    }
+
+    /// Puts into a file what is in memory.
+    async fn store(&mut self) {
         let (memory, segments) = (std::mem::take(&mut self.memory), std::mem::take(&mut self.segments));
         let (spool, keep) = (self.spool.clone(), self.keep);
         match spawn_blocking(move || store(spool, segments, keep, memory)).await {
@@ -138,8 +153,14 @@ impl Recorder {
         self.seen
     }
 
-    /// The log has ended, or nothing more is known of it.
-    pub(crate) fn finish(self) -> Capture {
+    /// The log has ended, or nothing more is known of it. It may be long until it is written: of what is more than a
+    /// line or two nothing stays in memory.
+    pub(crate) async fn finish(mut self) -> Capture {
+        let has_room = self.spool.room.load(Ordering::Relaxed) > self.memory.len() as u64;
+        if self.memory.len() > KEPT_IN_MEMORY && has_room {
+            self.store().await;
+        }
+        self.memory.shrink_to_fit();
         Capture(Arc::new(self))
     }
 }
@@ -185,9 +206,7 @@ impl Capture {
             for segment in &capture.segments {
                 let skipped = surplus.min(segment.length);
                 surplus -= skipped;
-                let mut file = File::open(&segment.path)?;
-                file.seek(SeekFrom::Start(skipped as u64))?;
-                io::copy(&mut file, &mut tail)?;
+                segment.read(skipped, &mut tail)?;
             }
             tail.push(&capture.memory);
             Ok(Kept { seen: capture.seen, ..tail.finish() })
@@ -221,7 +240,7 @@ mod tests {
                 for chunk in whole.chunks(7_000) {
                     recorder.push(chunk).await;
                 }
-                let capture = recorder.finish();
+                let capture = recorder.finish().await;
                 for limit in [10, 50_000] {
                     let kept = capture.tail(limit).await.unwrap();
                     assert!(whole.ends_with(&kept.bytes) && kept.bytes.len() <= limit);
@@ -235,7 +254,6 @@ mod tests {
             }
         });
         assert_eq!(spool.room.load(Ordering::Relaxed), 1 << 20, "all room is given back");
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no file is left");
         fs::remove_dir(&folder).unwrap();
     }
 
@@ -247,18 +265,21 @@ mod tests {
             let mut recorder = Recorder::new(spool, 50_000);
             recorder.push(&lines(10_000)).await;
             recorder.push(b"more").await;
-            assert!(!recorder.finish().is_kept());
+            assert!(!recorder.finish().await.is_kept());
         });
         fs::remove_dir(&folder).unwrap();
     }
 
     #[test]
-    fn what_an_earlier_process_left_is_removed() {
-        let folder = folder("left");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("7.log"), "left").unwrap();
-        Spool::new(&folder, 100).unwrap();
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    fn nobody_else_finds_what_is_kept() {
+        let folder = folder("hidden");
+        let spool = Spool::new(&folder, 1 << 20).unwrap();
+        System::new().block_on(async {
+            let mut recorder = Recorder::new(spool, 50_000);
+            recorder.push(&lines(10_000)).await;
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+            assert!(recorder.finish().await.is_kept());
+        });
         fs::remove_dir(&folder).unwrap();
     }
 }

@@ -298,13 +298,6 @@ pub(crate) struct Attempted {
     pub(crate) followed: Logs,
 }
 
-impl Attempted {
-    /// Nobody saw it: it is only known that there was one.
-    pub(crate) fn is_unseen(&self) -> bool {
-        self.end.logs.is_empty()
-    }
-}
-
 /// Supervisor → OutputWriter: store what these attempts of a Job wrote, one or, of versioned output, all of them.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]

@@ -57,6 +57,8 @@ pub struct Container {
     pub restarts: u32,
     /// It runs.
     pub runs: bool,
+    /// When its present run began, while it runs.
+    pub began: Option<Timestamp>,
     /// How its present run has ended.
     pub ended: Option<Ended>,
     /// How the run before it has ended.
@@ -87,6 +89,12 @@ impl Ended {
 /// (<https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>, containerLogMonitorInterval).
 const LOOKS_EACH: i64 = 10;
 
+/// Whether the log of a container that began then may have been rotated before it is read from `now` on.
+#[must_use]
+pub fn is_late(began: Option<Timestamp>, now: Timestamp) -> bool {
+    began.is_some_and(|began| now.as_second() - began.as_second() >= LOOKS_EACH)
+}
+
 /// One run of one container, which has a log of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId {
@@ -111,7 +119,7 @@ pub struct AttemptEnd {
     pub in_place: bool,
     /// Whether it did its work.
     pub succeeded: bool,
-    /// When it ended, as far as that is known.
+    /// When it ended; where nobody says, when that was noticed.
     pub at: Option<Timestamp>,
     /// It ran long enough for the kubelet, which looks at logs each ten seconds, to rotate one.
     pub rotatable: bool,
@@ -121,11 +129,37 @@ pub struct AttemptEnd {
     pub containers: Vec<ContainerEnd>,
 }
 
+impl AttemptEnd {
+    /// A try of a Job that nobody saw: its pod went before anyone looked.
+    #[must_use]
+    pub fn unseen(index: Option<u32>, succeeded: bool, at: Option<Timestamp>) -> Self {
+        let (id, pod, logs, containers) = (String::new(), String::new(), vec![], vec![]);
+        Self { id, pod, index, in_place: false, succeeded, at, rotatable: true, logs, containers }
+    }
+
+    /// Whether nobody saw it.
+    #[must_use]
+    pub fn is_unseen(&self) -> bool {
+        self.id.is_empty()
+    }
+}
+
+/// A run of a container that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Its log.
+    pub log: LogId,
+    /// The container may be started again in its pod.
+    pub in_place: bool,
+    /// When it began.
+    pub at: Option<Timestamp>,
+}
+
 /// What follows from what is seen of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The run of a container has begun to write a log: follow it.
-    Follow(LogId),
+    Follow(Begun),
     /// It has ended: its log grows no more.
     Ended(LogId),
     /// An attempt is over.
@@ -145,6 +179,8 @@ struct Known {
     ended: BTreeSet<LogId>,
     /// It has ended, or is gone: nothing more comes of it.
     over: bool,
+    /// It has done its work.
+    succeeded: bool,
 }
 
 /// How often the container of `log` has been started again by now; `None` if its pod is gone.
@@ -173,8 +209,8 @@ fn last_end(pod: &JobPod) -> Option<Timestamp> {
 }
 
 impl Attempts {
-    /// A pod is as it is told to be.
-    pub fn observe(&mut self, pod: &Arc<JobPod>) -> Vec<Step> {
+    /// A pod is as it is told to be, at `now`.
+    pub fn observe(&mut self, pod: &Arc<JobPod>, now: Timestamp) -> Vec<Step> {
         let known = self.pods.entry(pod.uid.clone()).or_default();
         if known.over {
             return vec![];
@@ -182,10 +218,10 @@ impl Attempts {
         known.pod = Arc::clone(pod);
         let mut steps = vec![];
         for container in &pod.containers {
-            known.take_in(container, &mut steps);
+            known.take_in(container, now, &mut steps);
         }
         if pod.phase != Phase::Open {
-            known.end(pod.phase == Phase::Succeeded, None, &mut steps);
+            known.end(pod.phase == Phase::Succeeded, now, &mut steps);
         }
         steps
     }
@@ -194,7 +230,7 @@ impl Attempts {
     pub fn gone(&mut self, uid: &str, now: Timestamp) -> Vec<Step> {
         let mut steps = vec![];
         if let Some(known) = self.pods.get_mut(uid).filter(|known| !known.over) {
-            known.end(false, Some(now), &mut steps);
+            known.end(false, now, &mut steps);
         }
         steps
     }
@@ -210,6 +246,18 @@ impl Attempts {
         self.pods.values().filter(|known| known.over).count()
     }
 
+    /// How many pods did their work.
+    #[must_use]
+    pub fn succeeded(&self) -> usize {
+        self.pods.values().filter(|known| known.succeeded).count()
+    }
+
+    /// Whether a pod for this index of an Indexed Job did its work.
+    #[must_use]
+    pub fn has_succeeded(&self, index: u32) -> bool {
+        self.pods.values().any(|known| known.succeeded && known.pod.index == Some(index))
+    }
+
     /// How the containers of the pod that ended last have ended, as far as that is known.
     #[must_use]
     pub fn last_containers(&self) -> Vec<ContainerEnd> {
@@ -223,24 +271,25 @@ impl Known {
         LogId { pod: self.pod.uid.clone(), container: container.to_owned(), restart }
     }
 
-    fn take_in(&mut self, container: &Container, steps: &mut Vec<Step>) {
+    fn take_in(&mut self, container: &Container, now: Timestamp, steps: &mut Vec<Step>) {
         let present = self.log(&container.name, container.restarts);
         // What ran before the present run has ended, whether its end was seen or not.
         for earlier in 0..container.restarts {
             let end = container.before.as_ref().filter(|_| earlier + 1 == container.restarts);
-            self.end_log(self.log(&container.name, earlier), end, steps);
+            self.end_log(self.log(&container.name, earlier), end, now, steps);
         }
         // A watch that begins anew may tell of it as it was, when its end is known already.
         if container.runs && !self.ended.contains(&present) && self.followed.insert(present.clone()) {
-            steps.push(Step::Follow(present.clone()));
+            let (log, in_place, at) = (present.clone(), self.pod.restarts, container.began);
+            steps.push(Step::Follow(Begun { log, in_place, at }));
         }
         if let Some(end) = &container.ended {
-            self.end_log(present, Some(end), steps);
+            self.end_log(present, Some(end), now, steps);
         }
     }
 
     /// A run of a container has ended; without an `end` all that is known is that it did.
-    fn end_log(&mut self, log: LogId, end: Option<&Ended>, steps: &mut Vec<Step>) {
+    fn end_log(&mut self, log: LogId, end: Option<&Ended>, now: Timestamp, steps: &mut Vec<Step>) {
         if !self.ended.insert(log.clone()) {
             return;
         }
@@ -255,30 +304,36 @@ impl Known {
             index: self.pod.index,
             in_place: true,
             succeeded: end.is_some_and(|end| end.exit_code == 0),
-            at: end.and_then(|end| end.at).or(self.pod.created),
+            at: end.and_then(|end| end.at).or(Some(now)),
             rotatable: end.is_none_or(Ended::is_rotatable),
             containers: end.map(|end| container_end(&log.container, end)).into_iter().collect(),
             logs: vec![log],
         }));
     }
 
-    fn end(&mut self, succeeded: bool, now: Option<Timestamp>, steps: &mut Vec<Step>) {
-        self.over = true;
+    fn end(&mut self, succeeded: bool, now: Timestamp, steps: &mut Vec<Step>) {
+        (self.over, self.succeeded) = (true, succeeded);
         let left: Vec<LogId> = self.followed.difference(&self.ended).cloned().collect();
         for log in left {
-            self.end_log(log, None, steps);
+            self.end_log(log, None, now, steps);
         }
         if self.pod.restarts {
             return;
         }
-        let logs = self.pod.containers.iter().map(|container| self.log(&container.name, container.restarts));
+        // One that never ran has left nothing.
+        let has_run = |container: &&Container| {
+            let log = self.log(&container.name, container.restarts);
+            container.ended.is_some() || container.before.is_some() || self.followed.contains(&log)
+        };
+        let ran = self.pod.containers.iter().filter(has_run);
+        let logs = ran.map(|container| self.log(&container.name, container.restarts));
         steps.push(Step::Over(AttemptEnd {
             id: self.pod.name.clone(),
             pod: self.pod.name.clone(),
             index: self.pod.index,
             in_place: false,
             succeeded,
-            at: last_end(&self.pod).or(now).or(self.pod.created),
+            at: last_end(&self.pod).or(Some(now)),
             rotatable: self.pod.containers.iter().any(|it| it.ended.as_ref().is_none_or(Ended::is_rotatable)),
             containers: self.container_ends(),
             logs: logs.collect(),
@@ -320,7 +375,7 @@ mod tests {
     /// What follows, in short: `f0` follow run 0, `e0` it ended, `+p`, `-p` attempt p succeeded, failed.
     fn short(steps: &[Step]) -> Vec<String> {
         let word = |step: &Step| match step {
-            Step::Follow(log) => format!("f{}", log.restart),
+            Step::Follow(begun) => format!("f{}", begun.log.restart),
             Step::Ended(log) => format!("e{}", log.restart),
             Step::Over(end) => format!("{}{}", if end.succeeded { '+' } else { '-' }, end.id),
         };
@@ -330,7 +385,7 @@ mod tests {
     #[test]
     fn a_pod_whose_containers_are_not_restarted_is_one_attempt() {
         let mut attempts = Attempts::default();
-        let mut see = |phase, container| short(&attempts.observe(&pod(false, phase, vec![container])));
+        let mut see = |phase, container| short(&attempts.observe(&pod(false, phase, vec![container]), at(9)));
         assert_eq!(see(Phase::Open, runs(0)), ["f0"]);
         assert!(see(Phase::Open, runs(0)).is_empty(), "it is followed already");
         assert_eq!(see(Phase::Open, ended(0, 1, 5)), ["e0"]);
@@ -341,7 +396,7 @@ mod tests {
     #[test]
     fn what_is_told_late_does_not_bring_an_ended_container_back() {
         let mut attempts = Attempts::default();
-        let mut see = |phase, container| short(&attempts.observe(&pod(false, phase, vec![container])));
+        let mut see = |phase, container| short(&attempts.observe(&pod(false, phase, vec![container]), at(9)));
         assert_eq!(see(Phase::Open, ended(0, 0, 5)), ["e0"]);
         assert!(see(Phase::Open, runs(0)).is_empty());
         assert_eq!(see(Phase::Succeeded, ended(0, 0, 5)), ["+p"]);
@@ -350,7 +405,7 @@ mod tests {
     #[test]
     fn a_pod_that_is_seen_only_when_it_has_ended_is_an_attempt_all_the_same() {
         let mut attempts = Attempts::default();
-        let steps = attempts.observe(&pod(false, Phase::Succeeded, vec![ended(0, 0, 5)]));
+        let steps = attempts.observe(&pod(false, Phase::Succeeded, vec![ended(0, 0, 5)]), at(9));
         assert_eq!(short(&steps), ["e0", "+p"]);
         assert!(matches!(&steps[1], Step::Over(end) if end.at == Some(at(5)) && end.logs.len() == 1));
     }
@@ -358,7 +413,7 @@ mod tests {
     #[test]
     fn each_run_of_a_container_that_is_restarted_is_an_attempt() {
         let mut attempts = Attempts::default();
-        let mut see = |phase, container| short(&attempts.observe(&pod(true, phase, vec![container])));
+        let mut see = |phase, container| short(&attempts.observe(&pod(true, phase, vec![container]), at(9)));
         assert_eq!(see(Phase::Open, runs(0)), ["f0"]);
         assert_eq!(see(Phase::Open, ended(0, 1, 5)), ["e0", "-p/c/0"]);
         assert_eq!(see(Phase::Open, runs(1)), ["f1"]);
@@ -368,10 +423,10 @@ mod tests {
     #[test]
     fn a_run_whose_end_was_not_seen_is_known_by_the_next_one() {
         let mut attempts = Attempts::default();
-        attempts.observe(&pod(true, Phase::Open, vec![runs(0)]));
+        attempts.observe(&pod(true, Phase::Open, vec![runs(0)]), at(1));
         let before = ended(0, 3, 5).ended;
         let next = Container { before, ..runs(1) };
-        let steps = attempts.observe(&pod(true, Phase::Open, vec![next]));
+        let steps = attempts.observe(&pod(true, Phase::Open, vec![next]), at(9));
         assert_eq!(short(&steps), ["e0", "-p/c/0", "f1"]);
         assert!(matches!(&steps[1], Step::Over(end) if end.containers[0].exit_code == 3));
     }
@@ -380,12 +435,32 @@ mod tests {
     fn a_pod_that_is_removed_while_it_runs_has_failed_and_its_log_is_complete() {
         for (restarts, attempt) in [(false, "-p"), (true, "-p/c/0")] {
             let mut attempts = Attempts::default();
-            attempts.observe(&pod(restarts, Phase::Open, vec![runs(0)]));
+            attempts.observe(&pod(restarts, Phase::Open, vec![runs(0)]), at(1));
             assert_eq!(attempts.open().count(), 1);
             assert_eq!(short(&attempts.gone("uid", at(9))), ["e0", attempt]);
             assert_eq!((attempts.open().count(), attempts.ended()), (0, 1));
             assert!(attempts.gone("uid", at(9)).is_empty());
         }
+    }
+
+    #[test]
+    fn an_end_that_nobody_states_is_that_at_which_it_was_noticed() {
+        for restarts in [false, true] {
+            let mut attempts = Attempts::default();
+            attempts.observe(&pod(restarts, Phase::Open, vec![runs(0)]), at(1));
+            // The node is gone, and the controller says that the pod has failed.
+            let steps = attempts.observe(&pod(restarts, Phase::Failed, vec![runs(0)]), at(60));
+            assert!(matches!(&steps[1], Step::Over(end) if end.at == Some(at(60)) && !end.succeeded));
+        }
+    }
+
+    #[test]
+    fn a_container_that_never_ran_has_left_nothing() {
+        let mut attempts = Attempts::default();
+        let waits = Container { name: "waits".into(), ..Container::default() };
+        let steps = attempts.observe(&pod(false, Phase::Failed, vec![ended(0, 1, 5), waits]), at(9));
+        let Some(Step::Over(end)) = steps.last() else { panic!("{steps:?}") };
+        assert_eq!(end.logs.iter().map(|log| log.container.as_str()).collect::<Vec<_>>(), ["c"]);
     }
 
     #[test]
@@ -408,7 +483,7 @@ mod tests {
         for (uid, exit_code, second) in [("a", 1, 5), ("b", 2, 9), ("c", 3, 7)] {
             let mut pod = JobPod::clone(&pod(false, Phase::Failed, vec![ended(0, exit_code, second)]));
             pod.uid = uid.to_owned();
-            attempts.observe(&Arc::new(pod));
+            attempts.observe(&Arc::new(pod), at(9));
         }
         assert_eq!(attempts.last_containers()[0].exit_code, 2);
     }

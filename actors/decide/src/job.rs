@@ -35,10 +35,25 @@ pub struct Job {
     pub attempts: u32,
     /// How many of its pods have ended, as far as the Job controller has counted them.
     pub pods_ended: usize,
+    /// How many of its pods have done their work.
+    pub succeeded: usize,
+    /// Which of its completion indexes are done, such as `1,3-5`.
+    pub completed: String,
     /// How it ended, if it has.
     pub end: Option<End>,
     /// Nothing of its output is still to be written, see [`extendedjob_api::names::OUTPUT_SETTLED`].
     pub settled: bool,
+}
+
+impl Job {
+    /// The completion indexes that are done, if it is an Indexed Job.
+    pub fn completed(&self) -> impl Iterator<Item = u32> {
+        let ranges = self.completed.split(',').filter_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+        });
+        ranges.flatten().filter(|_| self.indexes.is_some())
+    }
 }
 
 /// How a Job ended.
@@ -57,4 +72,16 @@ pub struct Failure {
     pub reason: String,
     /// A sentence for people.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_read_as_the_job_controller_writes_them() {
+        let job = |completed: &str| Job { indexes: Some(9), completed: completed.into(), ..Job::default() };
+        assert_eq!(job("1,3-5,7").completed().collect::<Vec<_>>(), [1, 3, 4, 5, 7]);
+        assert_eq!(job("").completed().count(), 0);
+    }
 }

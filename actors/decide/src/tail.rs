@@ -1,7 +1,5 @@
 //! The newest part of a stream that fits, in memory bounded by that part.
 
-use std::io;
-
 /// How far to look for the end of a line before the cut is made inside one.
 const NEAR: usize = 4096;
 
@@ -60,17 +58,6 @@ impl Tail {
             self.bytes.drain(..start);
         }
         Kept { bytes: self.bytes, seen: self.seen }
-    }
-}
-
-impl io::Write for Tail {
-    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
-        self.push(chunk);
-        Ok(chunk.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -96,10 +96,11 @@ struct Container {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct JobStatus {
     succeeded: u32,
     failed: u32,
+    completed_indexes: String,
     conditions: Vec<Condition>,
 }
 
@@ -123,6 +124,8 @@ fn decode(json: &str) -> Result<Job, serde_json::Error> {
         indexes: spec.completions.filter(|_| spec.completion_mode == "Indexed"),
         pods_ended: usize::try_from(status.succeeded + status.failed).unwrap_or_default(),
         attempts: (status.succeeded + status.failed).max(1),
+        succeeded: usize::try_from(status.succeeded).unwrap_or_default(),
+        completed: status.completed_indexes,
         end: status.conditions.iter().find_map(end),
         settled: metadata.annotations.contains_key(names::OUTPUT_SETTLED),
     })

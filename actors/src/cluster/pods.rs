@@ -6,14 +6,18 @@ use extendedjob_api::names;
 use extendedjob_decide::{
     attempts::{Container, Ended, JobPod, Phase},
     edges::Edges,
+    fault::Class,
     job::Job,
     pod::{Pod, Readiness, Status, Version},
 };
 use jiff::Timestamp;
-use kube::{api::ListParams, core::Request};
+use kube::{
+    api::ListParams,
+    core::{Request, params::GetParams},
+};
 use serde::{
     Deserialize,
-    de::{DeserializeOwned, Error as _, IgnoredAny},
+    de::{DeserializeOwned, Error as _},
 };
 use serde_json::value::RawValue;
 
@@ -104,8 +108,14 @@ struct ContainerStatus {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ContainerState {
-    running: Option<IgnoredAny>,
+    running: Option<Running>,
     terminated: Option<Terminated>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Running {
+    started_at: Option<Timestamp>,
 }
 
 #[derive(Default, Deserialize)]
@@ -159,6 +169,7 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
             name,
             restarts: restart_count,
             runs: state.running.is_some(),
+            began: state.running.and_then(|running| running.started_at),
             ended: state.terminated.map(ended),
             before: last_state.terminated.map(ended),
         }
@@ -212,6 +223,25 @@ impl Cluster {
         let request = Request::new("/api/v1/pods").list(&ListParams::default().limit(1));
         let head: Head = self.call(request).await.map_err(PodError::Version)?;
         head.metadata.resource_version.parse().map_err(|_| PodError::NoNumber(head.metadata.resource_version))
+    }
+
+    /// How often a container of a pod of a Job of ours has been started again; `None` if there is no such pod.
+    pub(super) async fn restarts(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+    ) -> Result<Option<u32>, Fault> {
+        let request = requests("api/v1", namespace, "pods").get(pod, &GetParams::default());
+        let pod: Box<RawValue> = match self.call(request).await {
+            Ok(pod) => pod,
+            Err(fault) if fault.class() == Class::NotFound => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let pod = decode(pod.get()).map_err(Fault::Undecodable)?.own;
+        let of_pod = pod.iter().flat_map(|pod| &pod.containers);
+        let found = of_pod.into_iter().find(|it| it.name == container);
+        Ok(found.map(|container| container.restarts))
     }
 
     /// The pods of `job` that are there now.

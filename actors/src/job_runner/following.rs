@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::ContainerEnd;
 use extendedjob_decide::{
-    attempts::{AttemptEnd, Attempts, JobPod, LogId, Step, by_end},
+    attempts::{AttemptEnd, Attempts, Begun, JobPod, LogId, Step, by_end},
     job::Job,
     output,
+    retry::Backoff,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -15,13 +16,16 @@ use tracing::debug;
 
 use super::{JobRunner, Stage};
 use crate::{
-    cluster::logs::{Followed, LogName},
+    cluster::logs::{Followed, LogName, RunLog},
     messages::{JobPodNews, RunNews, SubscribeJobPods},
 };
 
 /// How long the end of a Job waits to be told for pods that do not end: longer than the grace that a pod has by
 /// default.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of an Indexed Job no more attempts than this are told that nobody saw.
+const UNSEEN_INDEXES: usize = 1000;
 
 /// What is known of the Job.
 #[derive(Default)]
@@ -32,12 +36,14 @@ pub(super) struct Following {
     logs: BTreeMap<LogId, Log>,
     /// Attempts that are over, and whose logs have not been read to their ends.
     unread: Vec<AttemptEnd>,
-    /// The attempts that succeeded, and all, as they were told.
-    told: (usize, usize),
     /// It is over, and its pods are waited for.
     ending: bool,
     /// All pods that are there are known.
     listed: bool,
+    /// It was deleted: only logs of attempts that are over are waited for.
+    gone: bool,
+    /// For listing its pods again.
+    backoff: Backoff,
 }
 
 /// A log that is followed.
@@ -46,6 +52,11 @@ enum Log {
     Open(watch::Sender<bool>),
     Read(Followed),
 }
+
+/// Its pods are to be listed again.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct ListAgain;
 
 /// Its pods have been waited for long enough.
 #[derive(actix::Message)]
@@ -63,9 +74,17 @@ impl JobRunner {
         following.job = Some(Arc::clone(&job));
         match (job.end.is_some(), gone) {
             (false, false) => {}
-            (_, true) => self.end(ctx),
+            (_, true) => self.job_gone(ctx),
             (true, false) => self.job_ended(job, ctx),
         }
+    }
+
+    /// What its attempts have left is read to its end, if they are over.
+    fn job_gone(&mut self, ctx: &mut Context<Self>) {
+        if let Stage::Following(following) = &mut self.stage {
+            (following.ending, following.gone) = (true, true);
+        }
+        self.end_if_complete(ctx);
     }
 
     /// Its end is told when all its pods have ended.
@@ -77,32 +96,40 @@ impl JobRunner {
         if following.is_complete() {
             return self.end(ctx);
         }
-        // The watch on pods is another one than that on Jobs, and may be behind it; and pods may have gone before
-        // anyone watched.
+        self.list_pods(job, ctx);
+    }
+
+    /// The watch on pods is another one than that on Jobs, and may be behind it; and pods may have gone before anyone
+    /// watched.
+    fn list_pods(&mut self, job: Arc<Job>, ctx: &mut Context<Self>) {
         let cluster = self.cluster.clone();
         let asking = async move { cluster.job_pods(&job).await };
         ctx.spawn(asking.into_actor(self).map(|pods, runner, ctx| match pods {
             Ok(pods) => runner.listed(&by_end(pods), ctx),
-            Err(error) => debug!(%error, "the pods of an ended Job are not known"),
+            Err(error) => {
+                debug!(%error, "the pods of an ended Job are not known");
+                if let Stage::Following(following) = &mut runner.stage {
+                    ctx.notify_later(ListAgain, following.backoff.after_failure(Timestamp::now()));
+                }
+            }
         }));
-        ctx.notify_later(PatienceOver, PATIENCE);
     }
 
-    /// These are all pods of the Job that are there.
+    /// These are all pods of the Job that are there. Of others that were, the watch is about to tell.
     fn listed(&mut self, pods: &[Arc<JobPod>], ctx: &mut Context<Self>) {
         for pod in pods {
             self.observe(pod, ctx);
         }
-        let Stage::Following(following) = &mut self.stage else { return };
-        let is_there = |uid: &String| pods.iter().any(|pod| pod.uid == *uid);
-        let gone: Vec<String> = following.attempts.open().filter(|uid| !is_there(uid)).cloned().collect();
-        gone.iter().for_each(|uid| self.gone(uid, ctx));
-        self.end_if_all_ended(ctx);
+        if let Stage::Following(following) = &mut self.stage {
+            following.listed = true;
+        }
+        ctx.notify_later(PatienceOver, PATIENCE);
+        self.end_if_complete(ctx);
     }
 
     fn observe(&mut self, pod: &Arc<JobPod>, ctx: &mut Context<Self>) {
         if let Stage::Following(following) = &mut self.stage {
-            let steps = following.attempts.observe(pod);
+            let steps = following.attempts.observe(pod, Timestamp::now());
             self.take(&pod.name, steps, ctx);
         }
     }
@@ -117,7 +144,7 @@ impl JobRunner {
     fn take(&mut self, pod: &str, steps: Vec<Step>, ctx: &mut Context<Self>) {
         for step in steps {
             match step {
-                Step::Follow(log) => self.follow_log(log, pod, ctx),
+                Step::Follow(begun) => self.follow_log(begun, pod, ctx),
                 Step::Ended(log) => {
                     if let Stage::Following(Following { logs, .. }) = &self.stage
                         && let Some(Log::Open(over)) = logs.get(&log)
@@ -136,15 +163,22 @@ impl JobRunner {
     }
 
     /// Reads a log while it is written: at its end it may have been rotated, or removed with its pod.
-    fn follow_log(&mut self, id: LogId, pod: &str, ctx: &mut Context<Self>) {
+    fn follow_log(&mut self, begun: Begun, pod: &str, ctx: &mut Context<Self>) {
         if self.declared.spec.output.is_none() {
             return;
         }
         let Stage::Following(Following { job: Some(job), logs, .. }) = &mut self.stage else { return };
+        let Begun { log: id, in_place, at: began } = begun;
+        // One that someone has added to the pod is none of the user's.
+        if !job.containers.contains(&id.container) {
+            return;
+        }
         let (sender, over) = watch::channel(false);
         logs.insert(id.clone(), Log::Open(sender));
         let (namespace, pod, container) = (job.namespace.clone(), pod.to_owned(), id.container.clone());
-        let (cluster, log) = (self.cluster.clone(), LogName { namespace, pod, container });
+        let name = LogName { namespace, pod, container };
+        let log = RunLog { name, restart: in_place.then_some(id.restart), began };
+        let cluster = self.cluster.clone();
         let following = async move { cluster.follow_log(log, output::MOST, over).await };
         ctx.spawn(following.into_actor(self).map(|followed, runner, ctx| {
             if let Stage::Following(Following { logs, .. }) = &mut runner.stage {
@@ -157,7 +191,7 @@ impl JobRunner {
 
     /// Tells of the attempts whose logs are read.
     fn tell_read(&mut self) {
-        let Stage::Following(Following { job: Some(job), logs, unread, told, .. }) = &mut self.stage else {
+        let Stage::Following(Following { job: Some(job), logs, unread, .. }) = &mut self.stage else {
             return;
         };
         let is_open = |log: &LogId| matches!(logs.get(log), Some(Log::Open(_)));
@@ -169,8 +203,6 @@ impl JobRunner {
                 _ => None,
             });
             let (followed, job) = (taken.collect(), Arc::clone(job));
-            told.0 += usize::from(attempt.succeeded);
-            told.1 += 1;
             self.supervisor.do_send(RunNews::AttemptEnded { job, attempt, followed });
         }
     }
@@ -184,22 +216,10 @@ impl JobRunner {
         }
     }
 
-    /// The same, when it is known that no other pods are there.
-    fn end_if_all_ended(&mut self, ctx: &mut Context<Self>) {
-        if let Stage::Following(following) = &mut self.stage
-            && following.ending
-            && following.attempts.open().next().is_none()
-        {
-            following.listed = true;
-            self.end_if_complete(ctx);
-        }
-    }
-
     /// The last word of a runner.
     fn end(&mut self, ctx: &mut Context<Self>) {
-        let unseen = self.unseen_attempt();
         if let Stage::Following(following) = &mut self.stage {
-            following.unread.extend(unseen);
+            following.unread.extend(following.unseen());
         }
         self.tell_read();
         let Stage::Following(Following { job: Some(job), attempts, .. }) = &self.stage else { return };
@@ -211,27 +231,6 @@ impl JobRunner {
         self.supervisor.do_send(RunNews::Ended { end: job.end.clone(), job: Arc::clone(job), containers });
         ctx.stop();
     }
-
-    /// The Job has ended by an attempt that nobody has seen: its pod went before anyone looked.
-    fn unseen_attempt(&self) -> Option<AttemptEnd> {
-        let Stage::Following(Following { job: Some(job), told: (succeeded, all), .. }) = &self.stage else {
-            return None;
-        };
-        let end = job.end.as_ref()?;
-        let has_succeeded = end.failure.is_none();
-        let is_unseen = if has_succeeded { *succeeded == 0 } else { *all == 0 && job.pods_ended > 0 };
-        is_unseen.then(|| AttemptEnd {
-            id: String::new(),
-            pod: String::new(),
-            index: None,
-            in_place: false,
-            succeeded: has_succeeded,
-            at: end.time,
-            rotatable: true,
-            logs: vec![],
-            containers: vec![],
-        })
-    }
 }
 
 impl Following {
@@ -239,7 +238,25 @@ impl Following {
     fn is_complete(&self) -> bool {
         let counted = self.job.as_ref().map_or(0, |job| job.pods_ended);
         let all_seen = self.listed || self.attempts.ended() >= counted;
-        all_seen && self.attempts.open().next().is_none() && self.unread.is_empty()
+        let all_ended = self.gone || (all_seen && self.attempts.open().next().is_none());
+        all_ended && self.unread.is_empty()
+    }
+
+    /// The attempts by which the Job has ended and that nobody has seen: their pods went before anyone looked.
+    fn unseen(&self) -> Vec<AttemptEnd> {
+        let Some((job, end)) = self.job.as_ref().and_then(|job| Some((job, job.end.as_ref()?))) else {
+            return vec![];
+        };
+        let unseen = |index, succeeded| AttemptEnd::unseen(index, succeeded, end.time);
+        let indexes = job.completed().filter(|index| !self.attempts.has_succeeded(*index));
+        let of_indexes: Vec<AttemptEnd> =
+            indexes.take(UNSEEN_INDEXES).map(|index| unseen(Some(index), true)).collect();
+        if !of_indexes.is_empty() {
+            return of_indexes;
+        }
+        let a_success = job.succeeded > self.attempts.succeeded();
+        let a_failure = end.failure.is_some() && self.attempts.ended() == 0 && job.pods_ended > 0;
+        if a_success || a_failure { vec![unseen(None, a_success)] } else { vec![] }
     }
 }
 
@@ -263,6 +280,17 @@ impl Handler<JobPodNews> for JobRunner {
     }
 }
 
+impl Handler<ListAgain> for JobRunner {
+    type Result = ();
+
+    fn handle(&mut self, _: ListAgain, ctx: &mut Self::Context) {
+        if let Stage::Following(Following { job: Some(job), gone: false, .. }) = &self.stage {
+            let job = Arc::clone(job);
+            self.list_pods(job, ctx);
+        }
+    }
+}
+
 impl Handler<PatienceOver> for JobRunner {
     type Result = ();
 
@@ -270,6 +298,6 @@ impl Handler<PatienceOver> for JobRunner {
         let Stage::Following(following) = &self.stage else { return };
         let open: Vec<String> = following.attempts.open().cloned().collect();
         open.iter().for_each(|uid| self.gone(uid, ctx));
-        self.end_if_all_ended(ctx);
+        self.end_if_complete(ctx);
     }
 }

@@ -10,7 +10,7 @@ use extendedjob_decide::{
 use jiff::Timestamp;
 
 use super::{
-    fields::ALL,
+    fields::{ALL, Places},
     reading::Read,
     words::{self, Obstacle},
 };
@@ -119,7 +119,8 @@ impl Desk {
                 Some(present) => present,
                 None => present.insert(self.cluster.target(&self.target).await.map_err(words::obstacle)?),
             };
-            let writes = self.writes(order, attempted, now.as_ref(), &mut settled).await?;
+            let mut places = Places::new();
+            let writes = self.writes(order, attempted, now.as_ref(), &mut places, &mut settled).await?;
             if writes.is_empty() {
                 continue;
             }
@@ -137,11 +138,12 @@ impl Desk {
         order: &WriteOutput,
         attempted: &Attempted,
         present: Option<&Present>,
+        places: &mut Places,
         settled: &mut Settled,
     ) -> Result<Vec<Write>, Obstacle> {
         match order.wish.source.format {
             Format::Text => self.texts(order, attempted, present, settled).await,
-            Format::Json => self.fields(order, attempted, present, settled).await,
+            Format::Json => self.fields(order, attempted, present, places, settled).await,
         }
     }
 
@@ -182,7 +184,7 @@ impl Desk {
         let share = order.wish.share(&order.job);
         let limit = output::room(present, &self.extended_job, &keys, share, order.wish.limit)
             .map_err(|full| words::full(&self.target, full))?;
-        if attempted.is_unseen() {
+        if attempted.end.is_unseen() {
             settled.stumble(words::no_pod_left(&attempt.job));
             keys.into_iter().for_each(|key| settled.tell(self.told(order, key, OutputResult::Lost)));
             return Ok(vec![]);

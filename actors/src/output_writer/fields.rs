@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use extendedjob_api::{OutputResult, OutputStatus};
 use extendedjob_decide::{
-    output::{self, MOST, Present, Verdict, Write},
+    output::{self, MOST, Present, Record, Verdict, Write},
     tail::Kept,
     view::Settled,
 };
@@ -21,6 +21,9 @@ use crate::messages::{Attempted, WriteOutput};
 /// How the keys of all fields are told.
 pub(super) const ALL: &str = "*";
 
+/// Where each field stands that was found for an object.
+pub(super) type Places = BTreeMap<String, String>;
+
 impl Desk {
     /// Each field of the object that a container printed is one value.
     pub(super) async fn fields(
@@ -28,10 +31,11 @@ impl Desk {
         order: &WriteOutput,
         attempted: &Attempted,
         present: Option<&Present>,
+        places: &mut Places,
         settled: &mut Settled,
     ) -> Result<Vec<Write>, Obstacle> {
         let attempt = self.attempt(order, attempted);
-        if attempted.is_unseen() {
+        if attempted.end.is_unseen() {
             let is_there = |present: &Present| present.records().any(|record| record.job == attempt.job);
             if !present.is_some_and(is_there) {
                 settled.stumble(words::no_pod_left(&attempt.job));
@@ -40,16 +44,17 @@ impl Desk {
             return Ok(vec![]);
         }
         let limit = order.wish.limit.unwrap_or(MOST).min(MOST);
-        let (mut writes, mut places): (Vec<Write>, BTreeMap<String, String>) = (vec![], BTreeMap::new());
+        let mut writes: Vec<Write> = vec![];
         for piece in order.wish.pieces(&order.job, &attempted.end) {
             let container = &piece.container;
-            // All fields of a container are written at once.
-            if present.is_some_and(|present| present.records().any(|it| it.is_of(&attempt, container))) {
-                settled.tell(self.told(order, ALL.to_owned(), OutputResult::Written));
-                continue;
-            }
             let Some(Read { kept, possibly_rotated }) = self.log(order, attempted, container, limit).await?
             else {
+                let is_of_it = |it: Record| it.is_of(&attempt) && it.container == *container;
+                if present.is_some_and(|present| present.records().any(is_of_it)) {
+                    // Before a crash.
+                    settled.tell(self.told(order, ALL.to_owned(), OutputResult::Written));
+                    continue;
+                }
                 settled.stumble(words::log_gone(container, &attempted.end.pod));
                 settled.tell(self.told(order, ALL.to_owned(), OutputResult::Lost));
                 continue;
@@ -64,6 +69,12 @@ impl Desk {
                 let place = words::place(container, field.place);
                 if let Some(other) = places.insert(field.name.clone(), place.clone()) {
                     return Err(words::collide(&other, &place));
+                }
+                if let Some(record) = present.and_then(|present| present.record(&field.name))
+                    && record.job == attempt.job
+                    && record.container != *container
+                {
+                    return Err(words::collide(&words::some_field(&record.container), &place));
                 }
                 match output::judge(present, &field.name, &attempt, order.wish.overwrite) {
                     Verdict::Write(replaced) => {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use extendedjob_api::{Format, OutputResult};
 use extendedjob_decide::{
-    output::{self, Version, Write},
+    output::{self, Piece, Version, Write},
     view::Settled,
 };
 
 use super::{
     desk::Desk,
-    fields::ALL,
+    fields::{ALL, Places},
     words::{self, Obstacle},
 };
 use crate::messages::{Attempted, WriteOutput};
@@ -61,14 +61,16 @@ impl Desk {
         attempts: &[&Attempted],
         settled: &mut Settled,
     ) -> Result<Vec<Write>, Obstacle> {
-        let (mut writes, mut taken) = (vec![], BTreeSet::new());
+        let (mut writes, mut places, mut taken) = (vec![], Places::new(), BTreeSet::new());
         for attempted in attempts.iter().rev() {
             let pieces = order.wish.pieces(&order.job, &attempted.end);
-            let is_new = pieces.into_iter().filter(|piece| taken.insert(piece.key.clone())).count() > 0;
             // Which keys a JSON object has, shows only when it is read.
-            let is_last = writes.is_empty() || order.wish.source.format == Format::Text;
-            if is_new && is_last {
-                writes.extend(self.writes(order, attempted, None, settled).await?);
+            let name = |piece: Piece| match order.wish.source.format {
+                Format::Text => piece.key,
+                Format::Json => format!("{} {:?}", piece.container, attempted.end.index),
+            };
+            if pieces.into_iter().filter(|piece| taken.insert(name(piece.clone()))).count() > 0 {
+                writes.extend(self.writes(order, attempted, None, &mut places, settled).await?);
             }
         }
         Ok(writes)

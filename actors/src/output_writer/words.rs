@@ -95,6 +95,11 @@ pub(super) fn place(container: &str, place: Place) -> String {
     format!("the field at {place} of container {container}")
 }
 
+/// One of a container's fields, written before.
+pub(super) fn some_field(container: &str) -> String {
+    format!("a field of container {container}")
+}
+
 pub(super) fn not_json(container: &str, why: &str) -> Obstacle {
     let message = format!("the output of container {container} is to be one flat JSON object, but {why}");
     lasting(reasons::OUTPUT_NOT_JSON, message)

@@ -58,6 +58,14 @@ impl Unsettled {
     }
 }
 
+/// One for each attempt of a Job, and for each index of which nobody saw one.
+fn order_id(attempt: &AttemptEnd) -> String {
+    match attempt.index {
+        Some(index) if attempt.is_unseen() => format!("unseen {index}"),
+        _ => attempt.id.clone(),
+    }
+}
+
 impl Supervisor {
     /// Output of this Job is to come, or may have come without anyone's knowing what became of it.
     pub(super) fn expect_output(&mut self, job: &Job) {
@@ -86,7 +94,7 @@ impl Supervisor {
         if wish.versioned {
             return unsettled.held.push(attempted);
         }
-        let id = attempted.end.id.clone();
+        let id = order_id(&attempted.end);
         let order = unsettled.order(id, job, vec![attempted], Arc::new(wish));
         self.write_output(order, ctx);
     }

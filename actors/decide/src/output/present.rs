@@ -58,14 +58,19 @@ pub fn judge(present: Option<&Present>, key: &str, attempt: &Attempt, overwrite:
     }
     let record = present.record(key);
     if let Some(record) = &record {
-        if record.order() == attempt.order() {
-            return Verdict::Done(record.clone());
-        }
+        // A success may have been taken for a failure, while its pod could not be seen.
+        let fits = !attempt.succeeded || record.result == AttemptResult::Succeeded;
         // What an attempt that nobody saw has left is that of some attempt of its Job.
-        if attempt.attempt.is_empty() && record.job == attempt.job {
+        let is_unseen = attempt.attempt.is_empty() && record.job == attempt.job;
+        let is_same = record.is_of(attempt);
+        if fits && (is_same || is_unseen) {
             return Verdict::Done(record.clone());
         }
-        if (overwrite || record.job == attempt.job) && record.order() > attempt.order() {
+        if !is_same
+            && !is_unseen
+            && (overwrite || record.job == attempt.job)
+            && record.order() > attempt.order()
+        {
             return Verdict::Superseded;
         }
     }
@@ -129,6 +134,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_attempt_is_the_same_whenever_its_end_was_noticed() {
+        let present = written_by(&attempt("a", 5));
+        for second in [1, 9] {
+            assert!(matches!(judge(Some(&present), "k", &attempt("a", second), true), Verdict::Done(_)));
+        }
+        // What was taken for a failure, because its pod could not be seen, was none.
+        let failed = written_by(&Attempt { succeeded: false, ..attempt("a", 5) });
+        assert!(matches!(judge(Some(&failed), "k", &attempt("a", 1), false), Verdict::Write(_)));
+    }
+
+    #[test]
+    fn a_failure_is_not_what_a_success_that_nobody_saw_has_left() {
+        let unseen = Attempt { attempt: String::new(), ..attempt("a", 9) };
+        assert!(matches!(judge(Some(&written_by(&attempt("a", 5))), "k", &unseen, false), Verdict::Done(_)));
+        let failed = written_by(&Attempt { succeeded: false, ..attempt("a", 5) });
+        assert!(matches!(judge(Some(&failed), "k", &unseen, false), Verdict::Write(_)));
+    }
+
+    #[test]
     fn an_existing_key_is_left_alone_without_overwrite() {
         let stranger = Present { sizes: [("k".to_owned(), 1)].into(), ..Present::default() };
         assert_eq!(judge(Some(&stranger), "k", &attempt("a", 1), false), Verdict::KeyExists(None));
@@ -160,7 +184,7 @@ pub(super) mod tests {
     fn an_immutable_target_is_never_written() {
         let mut present = written_by(&attempt("a", 1));
         present.immutable = true;
-        assert_eq!(judge(Some(&present), "k", &attempt("a", 2), true), Verdict::Immutable);
+        assert_eq!(judge(Some(&present), "k", &attempt("b", 2), true), Verdict::Immutable);
         assert_eq!(judge(Some(&present), "other", &attempt("a", 2), false), Verdict::Immutable);
     }
 }

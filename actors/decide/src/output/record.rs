@@ -98,9 +98,9 @@ impl Record {
         (self.ended, &self.job, &self.attempt)
     }
 
-    /// Whether it is about what this container wrote in that attempt.
+    /// Whether it is about that attempt, whose end may have been noticed at another time.
     #[must_use]
-    pub fn is_of(&self, attempt: &Attempt, container: &str) -> bool {
-        self.order() == attempt.order() && self.container == container
+    pub fn is_of(&self, attempt: &Attempt) -> bool {
+        self.job == attempt.job && self.attempt == attempt.attempt
     }
 }

@@ -94,7 +94,8 @@ fn not_separable(stdout: &Target, stderr: &Target) -> Trouble {
 }
 
 impl Wish {
-    /// What an attempt has left. Of one that nobody saw that is all that it may have left.
+    /// What an attempt has left. Of one that nobody saw that is all that it may have left. Containers that someone has
+    /// added to the pod are none of the user's.
     #[must_use]
     pub fn pieces(&self, job: &Job, attempt: &AttemptEnd) -> Vec<Piece> {
         let piece = |container: &str, index: Option<u32>| {
@@ -105,10 +106,12 @@ impl Wish {
                 key.clone().unwrap_or_else(usual).fill(Origin { pod, container, stream: *stream, index });
             Piece { container: container.to_owned(), key }
         };
-        if !attempt.logs.is_empty() {
-            return attempt.logs.iter().map(|log| piece(&log.container, attempt.index)).collect();
+        if !attempt.is_unseen() {
+            let of_job = attempt.logs.iter().filter(|log| job.containers.contains(&log.container));
+            return of_job.map(|log| piece(&log.container, attempt.index)).collect();
         }
         let indexes: Vec<Option<u32>> = match job.indexes {
+            _ if attempt.index.is_some() => vec![attempt.index],
             Some(count) if self.differs_by_index() => (0..count.min(UNSEEN_INDEXES)).map(Some).collect(),
             _ => vec![None],
         };
@@ -160,17 +163,8 @@ pub(super) mod tests {
 
     fn attempt(containers: &[&str], index: Option<u32>) -> AttemptEnd {
         let log = |&name: &&str| LogId { pod: "uid".into(), container: name.to_owned(), restart: 0 };
-        AttemptEnd {
-            id: "p".into(),
-            pod: "p".into(),
-            index,
-            in_place: false,
-            succeeded: true,
-            at: None,
-            rotatable: false,
-            logs: containers.iter().map(log).collect(),
-            containers: vec![],
-        }
+        let logs = containers.iter().map(log).collect();
+        AttemptEnd { id: "p".into(), logs, ..AttemptEnd::unseen(index, true, None) }
     }
 
     fn keys(wish: &Wish, job: &Job, attempt: &AttemptEnd) -> Vec<String> {
@@ -207,8 +201,15 @@ pub(super) mod tests {
         assert_eq!(keys(&plain, &job(&["c"], Some(3)), &attempt(&["c"], Some(2))), ["c.2.stdout"]);
         let named = wish_to(json!({ "configRef": "a", "key": "{pod}-{container}" }));
         assert_eq!(keys(&named, &both, &left), ["redis-0-l", "redis-0-r"]);
-        let unseen = keys(&plain, &job(&["c"], Some(2)), &attempt(&[], None));
-        assert_eq!(unseen, ["c.0.stdout", "c.1.stdout"]);
+        let unseen = |index| keys(&plain, &job(&["c"], Some(2)), &AttemptEnd::unseen(index, true, None));
+        assert_eq!(unseen(None), ["c.0.stdout", "c.1.stdout"]);
+        assert_eq!(unseen(Some(1)), ["c.1.stdout"]);
+    }
+
+    #[test]
+    fn what_others_have_added_to_a_pod_has_no_key() {
+        let named = wish_to(json!({ "configRef": "a", "key": "result" }));
+        assert_eq!(named.pieces(&job(&["c"], None), &attempt(&["c", "mesh"], None)).len(), 1);
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! The log of a container, followed from its start to its end, over all breaks.
 
-use std::io;
-
-use extendedjob_decide::{fault::Class, follow::Follower, retry::Backoff};
+use extendedjob_decide::{attempts, fault::Class, follow::Follower, retry::Backoff};
 use futures::AsyncReadExt;
 use jiff::Timestamp;
 use kube::core::subresource::LogParams;
@@ -12,7 +10,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{CHUNK, LogError, LogName};
+use super::{CHUNK, LogError, LogName, RunLog, whole};
 use crate::{
     capture::{Capture, Recorder},
     cluster::Cluster,
@@ -57,28 +55,41 @@ impl Cluster {
     /// Follows a log, and keeps at least the newest `keep` bytes. `over` says that the container has ended.
     pub(crate) async fn follow_log(
         &self,
-        log: LogName,
+        RunLog { name: log, restart, began }: RunLog,
         keep: usize,
         mut over: watch::Receiver<bool>,
     ) -> Followed {
-        let mut following =
-            Following { follower: Follower::default(), recorder: Recorder::new(self.spool.clone(), keep) };
+        let mut following = Following {
+            follower: Follower::default(),
+            recorder: Recorder::new(self.spool.clone(), keep),
+            late: began.filter(|_| attempts::is_late(began, Timestamp::now())),
+        };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
             turn = self.follows.acquire() => turn,
-            _ = over.wait_for(|over| *over) => return following.end(false),
+            _ = over.wait_for(|over| *over) => return following.end(false).await,
         };
-        let Ok(_turn) = turn else { return following.end(false) };
+        let Ok(_turn) = turn else { return following.end(false).await };
         let mut backoff = Backoff::default();
         let mut failing_since: Option<Instant> = None;
-        let mut is_checked = false;
+        let (mut is_checked, mut is_opened) = (false, false);
         loop {
-            let read = following.read(self, &log, &mut over).await;
+            let read = match restart.filter(|_| is_opened) {
+                Some(restart) => self.is_present_run(&log, restart).await,
+                None => Ok(true),
+            };
+            is_opened = true;
+            let read = match read {
+                Ok(true) => following.read(self, &log, &mut over).await,
+                // What would be read on is the log of another run.
+                Ok(false) => return following.end(false).await,
+                Err(error) => Err(error),
+            };
             let is_over = *over.borrow();
             let error = match read {
                 Ok(()) if is_over || is_over_soon(&mut over).await => {
                     if is_checked || following.recorder.seen() < ROTATABLE {
-                        return following.end(true);
+                        return following.end(true).await;
                     }
                     is_checked = true;
                     following.follower.resume();
@@ -96,7 +107,7 @@ impl Cluster {
                 let is_gone = matches!(error.class(), Class::NotFound | Class::Senseless);
                 if is_over && (is_gone || since.elapsed() > PATIENCE) {
                     warn!(%error, "a log that was followed could not be read to its end");
-                    return following.end(false);
+                    return following.end(false).await;
                 }
                 debug!(%error, "a log that is followed broke off");
             }
@@ -104,9 +115,17 @@ impl Cluster {
             let delay = backoff.after_failure(Timestamp::now());
             if timeout(delay, over.changed()).await.is_ok_and(|told| told.is_err()) {
                 // Nobody wants to know any more.
-                return following.end(false);
+                return following.end(false).await;
             }
         }
+    }
+}
+
+impl Cluster {
+    /// Whether a container's present run is the one before which it had been started so often.
+    async fn is_present_run(&self, log: &LogName, restart: u32) -> Result<bool, LogError> {
+        let restarts = self.restarts(&log.namespace, &log.pod, &log.container).await;
+        restarts.map(|restarts| restarts == Some(restart)).map_err(|fault| log.not_opened(fault))
     }
 }
 
@@ -117,6 +136,8 @@ async fn is_over_soon(over: &mut watch::Receiver<bool>) -> bool {
 struct Following {
     follower: Follower,
     recorder: Recorder,
+    /// When the run began, if that was so long before that its log may have been rotated.
+    late: Option<Timestamp>,
 }
 
 impl Following {
@@ -151,11 +172,8 @@ impl Following {
             let length = read
                 .map_err(|elapsed| log.broke_off(elapsed.into()))?
                 .map_err(|error| log.broke_off(error))?;
-            if length == 0 && self.follower.is_cut_short() {
-                return Err(log.broke_off(io::Error::other("the kubelet could not go on")));
-            }
             if length == 0 {
-                return Ok(());
+                return whole(&self.follower, log);
             }
             self.follower.push(&chunk[..length], &mut taken);
             self.recorder.push(&taken).await;
@@ -163,10 +181,12 @@ impl Following {
         }
     }
 
-    fn end(self, ended: bool) -> Followed {
-        let possibly_rotated = !ended || self.follower.has_gap();
+    async fn end(self, ended: bool) -> Followed {
         let first = self.follower.first();
-        Followed { capture: self.recorder.finish(), ended, possibly_rotated, first }
+        let begins_late =
+            self.late.zip(first).is_some_and(|(began, first)| first.as_second() > began.as_second() + 1);
+        let possibly_rotated = !ended || begins_late || self.follower.has_gap();
+        Followed { capture: self.recorder.finish().await, ended, possibly_rotated, first }
     }
 }
 
@@ -185,13 +205,17 @@ mod tests {
     const FIRST: &str = "2026-01-01T00:00:01.000000001Z one\n";
     const SECOND: &str = "2026-01-01T00:00:05.000000002Z two\n";
 
+    fn log() -> RunLog {
+        let name = LogName { namespace: "ns".into(), pod: "p".into(), container: "c".into() };
+        RunLog { name, restart: None, began: None }
+    }
+
     /// Answers one after the other, and the last one from then on; says what was taken, and how often it was asked.
     async fn follow(answers: Vec<Reply>, over: watch::Receiver<bool>) -> (String, Followed, usize) {
         let mut answers = answers.into_iter();
         let mut api = StandIn::answering(move |_| answers.next().unwrap_or(Reply::Raw(SECOND.into())));
         let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-        let log = LogName { namespace: "ns".into(), pod: "p".into(), container: "c".into() };
-        let followed = cluster.follow_log(log, 1000, over).await;
+        let followed = cluster.follow_log(log(), 1000, over).await;
         let kept = followed.capture.tail(1000).await.unwrap();
         let asked = api.count(|asked| asked.path.ends_with("/log"));
         (String::from_utf8(kept.bytes).unwrap(), followed, asked)
@@ -258,9 +282,8 @@ mod tests {
             let cluster = Cluster::new(api.client.clone(), Spool::without_room());
             let all = u32::try_from(cluster.follows.available_permits()).unwrap();
             let _others = cluster.follows.acquire_many(all).await.unwrap();
-            let log = LogName { namespace: "ns".into(), pod: "p".into(), container: "c".into() };
             let (_over, is_over) = watch::channel(true);
-            assert!(!cluster.follow_log(log, 1000, is_over).await.ended);
+            assert!(!cluster.follow_log(log(), 1000, is_over).await.ended);
         });
     }
 

@@ -2,11 +2,15 @@
 
 mod follow;
 
+use std::io;
+
 use extendedjob_decide::{
     fault::Class,
+    follow::Follower,
     tail::{Kept, Tail},
 };
 use futures::{AsyncBufRead, AsyncReadExt};
+use jiff::Timestamp;
 use kube::core::{Request, subresource::LogParams};
 use tokio::time::{Duration, timeout};
 
@@ -47,6 +51,16 @@ pub(crate) struct LogName {
     pub(crate) container: String,
 }
 
+/// That of one run of a container.
+#[derive(Clone, Debug)]
+pub(crate) struct RunLog {
+    pub(crate) name: LogName,
+    /// How often it had been started before, where it may be started again.
+    pub(crate) restart: Option<u32>,
+    /// When it began.
+    pub(crate) began: Option<Timestamp>,
+}
+
 impl LogName {
     fn not_opened(&self, fault: Fault) -> LogError {
         LogError::Open(format!("{}/{}", self.namespace, self.pod), self.container.clone(), fault)
@@ -61,9 +75,11 @@ impl Cluster {
     /// The newest `limit` bytes of what an ended container wrote; `previous`: in the run before its present one.
     pub(crate) async fn log(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
         let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
-        let stream = self.open_log(log, LogParams { previous, ..LogParams::default() }).await?;
+        // With stamps, to tell the kubelet's own words from the container's.
+        let params = LogParams { previous, timestamps: true, ..LogParams::default() };
+        let stream = self.open_log(log, params).await?;
         let mut stream = std::pin::pin!(stream);
-        let mut tail = Tail::new(limit);
+        let (mut follower, mut tail, mut taken) = (Follower::default(), Tail::new(limit), vec![]);
         let mut chunk = vec![0; CHUNK];
         loop {
             let length = timeout(SILENCE, stream.read(&mut chunk))
@@ -71,9 +87,11 @@ impl Cluster {
                 .map_err(|elapsed| log.broke_off(elapsed.into()))?
                 .map_err(|error| log.broke_off(error))?;
             if length == 0 {
-                return Ok(tail.finish());
+                return whole(&follower, log).map(|()| tail.finish());
             }
-            tail.push(&chunk[..length]);
+            follower.push(&chunk[..length], &mut taken);
+            tail.push(&taken);
+            taken.clear();
         }
     }
 
@@ -91,4 +109,12 @@ impl Cluster {
             .map_err(|_| log.not_opened(Fault::NoAnswer(REQUEST_TIMEOUT)))?
             .map_err(|source| log.not_opened(source.into()))
     }
+}
+
+/// That a log, which is at its end, was not cut short.
+fn whole(follower: &Follower, log: &LogName) -> Result<(), LogError> {
+    if follower.is_cut_short() {
+        return Err(log.broke_off(io::Error::other("the kubelet could not go on")));
+    }
+    Ok(())
 }
