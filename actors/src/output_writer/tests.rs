@@ -88,7 +88,8 @@ fn wish(job: &str, second: i64) -> WriteOutput {
         logs: vec![log],
         containers: vec![],
     };
-    let job = Job { name: job.into(), namespace: "ns".into(), ..Job::default() };
+    let containers = vec!["main".to_owned()];
+    let job = Job { name: job.into(), namespace: "ns".into(), containers, ..Job::default() };
     let id = attempt.id.clone();
     let attempts = [Arc::new(Attempted { end: attempt, followed: HashMap::new() })].into();
     WriteOutput { id, job: job.into(), attempts, wish: wish.into() }
@@ -98,7 +99,7 @@ fn wish(job: &str, second: i64) -> WriteOutput {
 fn api(create: impl Fn(&Asked) -> Reply + Send + 'static) -> StandIn {
     StandIn::answering(move |asked| {
         if asked.path.ends_with("/log") {
-            Reply::Now(200, json!("printed"))
+            Reply::Raw("2026-01-01T00:00:00Z printed\n".into())
         } else if asked.method == Method::GET {
             Reply::refused(404, "NotFound")
         } else {

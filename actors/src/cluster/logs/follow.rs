@@ -66,6 +66,7 @@ impl Cluster {
         };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
+            biased;
             turn = self.follows.acquire() => turn,
             _ = over.wait_for(|over| *over) => return following.end(false).await,
         };
