@@ -245,7 +245,9 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
         message: message.to_owned(),
     };
     let run = last_run?;
-    if run.result == Some(RunResult::Deleted) {
+    let is_written = |output: &OutputStatus| output.result == OutputResult::Written;
+    let has_left = last.and_then(|run| run.output.as_ref()).is_some_and(|it| it.outputs().any(is_written));
+    if run.result == Some(RunResult::Deleted) && !has_left {
         return Some(written(
             "False",
             reasons::OUTPUT_LOST,
@@ -266,6 +268,7 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
     if outcome.trouble().is_none() && is_open {
         return Some(written("Unknown", reasons::OUTPUT_PENDING, "not all output has been written yet"));
     }
+    let writes_failures = view.declared.wish().is_some_and(|wish| wish.write_on_failure);
     Some(match outcome.trouble() {
         Some(trouble) => written("False", trouble.reason, &trouble.message),
         None if outcome.outputs().any(|output| output.result == OutputResult::Written) => {
@@ -276,7 +279,7 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
             let cut: Vec<String> = cuts(outcome.outputs()).chain(rotated).collect();
             written("True", reasons::WRITTEN, &cut.join("; "))
         }
-        None if run.result == Some(RunResult::Failed) => {
+        None if run.result == Some(RunResult::Failed) && !writes_failures => {
             written("True", reasons::NOTHING_TO_WRITE, "the run failed, and writeOnFailure is false")
         }
         None => written("True", reasons::NOTHING_TO_WRITE, "the output of a later run is there already"),

@@ -54,13 +54,18 @@ impl Declared {
             let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
             return Some(Trouble { reason: reasons::INVALID_SPEC, message: words.join("; ") });
         }
-        output::wish(self.spec.output.as_ref()?, &self.namespace).err()
+        self.wished().err()
     }
 
-    /// What is to become of the output of its runs.
+    /// What is to become of the output of its runs; an error is one that only the user can end.
+    pub fn wished(&self) -> Result<Option<Wish>, Trouble> {
+        self.spec.output.as_ref().map_or(Ok(None), |output| output::wish(output, &self.namespace))
+    }
+
+    /// The same, as far as it is known.
     #[must_use]
     pub fn wish(&self) -> Option<Wish> {
-        output::wish(self.spec.output.as_ref()?, &self.namespace).ok().flatten()
+        self.wished().ok().flatten()
     }
 
     /// What starts its runs; `None` where the spec says neither, which the schema refuses.

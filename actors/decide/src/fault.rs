@@ -67,6 +67,21 @@ pub fn classify(answer: Answer<'_>) -> Class {
     }
 }
 
+/// The message of a refusal, but for what it may quote of the object, which holds what nobody else is to see: keys in the
+/// words of the API server, values in those of an admission webhook.
+#[must_use]
+pub fn without_content(class: Class, code: u16, message: &str) -> String {
+    const DENIED: [&str; 2] = ["denied the request", "denied request"];
+    match class {
+        Class::Refused => match DENIED.iter().find_map(|word| Some(message.find(word)? + word.len())) {
+            Some(end) => message[..end].to_owned(),
+            None => message.to_owned(),
+        },
+        Class::Invalid | Class::Senseless => format!("the API server does not take it (HTTP {code})"),
+        _ => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +119,16 @@ mod tests {
         let causes = ["NamespaceTerminating".to_owned()];
         let terminating = Answer { code: Some(403), reason: "Forbidden", causes: &causes, ..silence };
         assert_eq!(classify(terminating), Class::Terminating);
+    }
+
+    #[test]
+    fn what_a_refusal_quotes_is_not_passed_on() {
+        let webhook = r#"admission webhook "x.example.com" denied the request: value "hunter2" is weak"#;
+        let told = without_content(Class::Refused, 403, webhook);
+        assert_eq!(told, r#"admission webhook "x.example.com" denied the request"#);
+        let invalid = r#"ConfigMap "out" is invalid: data[hunter2/]: Invalid value: "hunter2/""#;
+        assert!(!without_content(Class::Invalid, 422, invalid).contains("hunter2"));
+        let quota = "secrets \"out\" is forbidden: exceeded quota: few";
+        assert_eq!(without_content(Class::Quota, 403, quota), quota);
     }
 }

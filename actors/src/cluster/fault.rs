@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use extendedjob_decide::fault::{Answer, Class, classify};
+use extendedjob_decide::fault::{self, Answer, Class, classify};
 
 /// A failed call. What was called, and for which object, is said by the error that wraps it.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,15 @@ impl From<kube::Error> for Fault {
 impl Fault {
     pub(super) fn request(error: kube::core::request::Error) -> Self {
         Self::Broken(kube::Error::BuildRequest(error))
+    }
+
+    /// What it is, without what a refusal may quote of the object: see [`fault::without_content`].
+    #[must_use]
+    pub(crate) fn without_content(&self) -> String {
+        match self {
+            Self::Status(status) => fault::without_content(self.class(), status.code, &status.message),
+            other => other.to_string(),
+        }
     }
 
     /// What kind of trouble it is.

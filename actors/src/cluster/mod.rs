@@ -29,7 +29,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::{
-    sync::{OwnedRwLockWriteGuard, RwLock, Semaphore},
+    sync::{OwnedRwLockWriteGuard, RwLock, Semaphore, SemaphorePermit},
     time::timeout,
 };
 use tracing::warn;
@@ -59,6 +59,9 @@ const LOGS_IN_FLIGHT: usize = 8;
 /// Logs that are followed at a time: each holds a connection and some memory.
 const FOLLOWS_IN_FLIGHT: usize = 1000;
 
+/// Outputs that are written at a time: each takes some mebibytes.
+const OUTPUTS_IN_FLIGHT: usize = 16;
+
 /// The cluster, as seen by the operator's account.
 #[derive(Clone)]
 pub struct Cluster {
@@ -69,6 +72,7 @@ pub struct Cluster {
     creates_in_flight: Arc<Semaphore>,
     logs: Arc<Semaphore>,
     follows: Arc<Semaphore>,
+    outputs: Arc<Semaphore>,
     spool: Spool,
     /// Held for reading by each write that is under way, and for writing by a shutdown.
     writes: Arc<RwLock<()>>,
@@ -95,6 +99,7 @@ impl Cluster {
             creates_in_flight,
             logs,
             follows: Arc::new(Semaphore::new(FOLLOWS_IN_FLIGHT)),
+            outputs: Arc::new(Semaphore::new(OUTPUTS_IN_FLIGHT)),
             spool,
             writes: Arc::default(),
             events,
@@ -104,6 +109,12 @@ impl Cluster {
     /// The time in office of whoever uses this.
     pub(crate) fn term(&self) -> &Term {
         &self.term
+    }
+
+    /// Held by whoever has output in memory to write it.
+    pub(crate) async fn turn_to_write(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.outputs.acquire().await.ok()
     }
 
     /// How far the leader has got with what happens to pods.

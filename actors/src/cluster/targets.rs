@@ -33,10 +33,10 @@ pub enum TargetError {
     #[error("can't read {0}: {1}")]
     Read(Target, #[source] Fault),
     /// Creating the target.
-    #[error("can't create {0}: {1}")]
+    #[error("can't create {0}: {fault}", fault = .1.without_content())]
     Create(Target, #[source] Fault),
     /// Changing the target.
-    #[error("can't write {0}: {1}")]
+    #[error("can't write {0}: {fault}", fault = .1.without_content())]
     Write(Target, #[source] Fault),
 }
 

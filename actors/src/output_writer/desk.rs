@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{
     fields::{ALL, Places},
     reading::Read,
-    words::{self, Obstacle},
+    words::{self, Obstacle, Retry},
 };
 use crate::{
     cluster::Cluster,
@@ -38,12 +38,25 @@ pub(super) struct Desk {
 pub(super) struct Tried {
     pub(super) settled: Settled,
     pub(super) done: bool,
+    /// Why no order for this target can be fulfilled now.
+    pub(super) blocks: Option<Trouble>,
     /// The target as last read.
     pub(super) present: Option<Option<Present>>,
 }
 
+/// What one try has come to so far.
+#[derive(Default)]
+pub(super) struct Trial {
+    pub(super) settled: Settled,
+    /// Where the fields of the object stand.
+    pub(super) places: Places,
+    /// Why something could not be read now. The rest is written all the same.
+    pub(super) unread: Option<Obstacle>,
+}
+
 impl Desk {
     pub(super) async fn try_order(&self, order: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
+        let _turn = self.cluster.turn_to_write().await;
         let mut least = 1;
         let mut result = self.fulfil(order, &mut present, &mut least).await;
         // Each conflict means that someone else has got on: decide anew on what is there now.
@@ -55,13 +68,25 @@ impl Desk {
             result = self.fulfil(order, &mut present, &mut least).await;
         }
         let (trouble, retry) = match result {
-            Ok(settled) => return Tried { settled, done: true, present },
-            Err(Obstacle::Conflict) => (words::contended(&self.target), true),
+            Ok(settled) => return Tried { settled, done: true, blocks: None, present },
+            Err(Obstacle::Conflict) => (words::contended(&self.target), Retry::This),
             Err(Obstacle::Trouble { trouble, retry }) => (trouble, retry),
         };
-        let hopeless = output::is_hopeless(self.ended(order), Timestamp::now(), self.patience);
+        let blocks = (retry == Retry::All).then(|| trouble.clone());
+        let (settled, done) = self.not_now(order, trouble, retry != Retry::Never);
+        Tried { settled, done, blocks, present }
+    }
+
+    /// An order can't be fulfilled now; says whether that is the last word.
+    pub(super) fn not_now(&self, order: &WriteOutput, trouble: Trouble, retry: bool) -> (Settled, bool) {
+        let hopeless = self.is_hopeless(order);
         let trouble = if retry && hopeless { words::given_up(self.patience, &trouble) } else { trouble };
-        Tried { settled: self.unwritten(order, trouble), done: !retry || hopeless, present }
+        (self.unwritten(order, trouble), !retry || hopeless)
+    }
+
+    /// Whether it has been tried for long enough.
+    pub(super) fn is_hopeless(&self, order: &WriteOutput) -> bool {
+        output::is_hopeless(self.ended(order), Timestamp::now(), self.patience)
     }
 
     /// Nothing of it could be written.
@@ -113,14 +138,14 @@ impl Desk {
         if order.wish.versioned {
             return self.make_version(order, least).await;
         }
-        let mut settled = Settled::default();
+        let mut trial = Trial::default();
         for attempted in self.wished(order) {
             let now = match present {
                 Some(present) => present,
                 None => present.insert(self.cluster.target(&self.target).await.map_err(words::obstacle)?),
             };
-            let mut places = Places::new();
-            let writes = self.writes(order, attempted, now.as_ref(), &mut places, &mut settled).await?;
+            trial.places.clear();
+            let writes = self.writes(order, attempted, now.as_ref(), &mut trial).await?;
             if writes.is_empty() {
                 continue;
             }
@@ -129,7 +154,10 @@ impl Desk {
             let written = self.cluster.write_target(&self.target, now.as_ref(), body).await;
             *now = Some(written.map_err(words::obstacle)?);
         }
-        Ok(settled)
+        match trial.unread {
+            Some(obstacle) => Err(obstacle),
+            None => Ok(trial.settled),
+        }
     }
 
     /// What is to be written of an attempt into a target that is as `present` says.
@@ -138,12 +166,11 @@ impl Desk {
         order: &WriteOutput,
         attempted: &Attempted,
         present: Option<&Present>,
-        places: &mut Places,
-        settled: &mut Settled,
+        trial: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
         match order.wish.source.format {
-            Format::Text => self.texts(order, attempted, present, settled).await,
-            Format::Json => self.fields(order, attempted, present, places, settled).await,
+            Format::Text => self.texts(order, attempted, present, trial).await,
+            Format::Json => self.fields(order, attempted, present, trial).await,
         }
     }
 
@@ -153,8 +180,9 @@ impl Desk {
         order: &WriteOutput,
         attempted: &Attempted,
         present: Option<&Present>,
-        settled: &mut Settled,
+        trial: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
+        let settled = &mut trial.settled;
         let attempt = self.attempt(order, attempted);
         let mut due = vec![];
         for piece in order.wish.pieces(&order.job, &attempted.end) {
@@ -192,16 +220,17 @@ impl Desk {
         let mut writes = vec![];
         for Piece { container, key } in due {
             // The others' output is written also if one is lost.
-            match self.log(order, attempted, &container, limit).await? {
-                Some(Read { kept, possibly_rotated }) => {
+            match self.log(order, attempted, &container, limit).await {
+                Ok(Some(Read { kept, possibly_rotated })) => {
                     let record = attempt.record(&container, &kept, possibly_rotated);
                     settled.tell(self.written(order, &key, &record));
                     writes.push(Write { key, bytes: kept.bytes, record });
                 }
-                None => {
+                Ok(None) => {
                     settled.stumble(words::log_gone(&container, &attempted.end.pod));
                     settled.tell(self.told(order, key, OutputResult::Lost));
                 }
+                Err(obstacle) => trial.unread = Some(obstacle),
             }
         }
         Ok(writes)

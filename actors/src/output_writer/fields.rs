@@ -8,11 +8,10 @@ use extendedjob_api::{OutputResult, OutputStatus};
 use extendedjob_decide::{
     output::{self, MOST, Present, Record, Verdict, Write},
     tail::Kept,
-    view::Settled,
 };
 
 use super::{
-    desk::Desk,
+    desk::{Desk, Trial},
     reading::Read,
     words::{self, Obstacle},
 };
@@ -31,8 +30,7 @@ impl Desk {
         order: &WriteOutput,
         attempted: &Attempted,
         present: Option<&Present>,
-        places: &mut Places,
-        settled: &mut Settled,
+        Trial { settled, places, .. }: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
         let attempt = self.attempt(order, attempted);
         if attempted.end.is_unseen() {

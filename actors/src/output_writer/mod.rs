@@ -11,7 +11,11 @@ mod tests;
 mod versions;
 mod words;
 
-use std::{collections::BTreeMap, ops::Bound, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    time::Duration,
+};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use extendedjob_api::Target;
@@ -33,6 +37,7 @@ pub(crate) struct OutputWriter {
     /// Wishes not tried yet, and those of which trying again may help.
     queue: Queue,
     state: State,
+    block: Option<Block>,
     backoff: Backoff,
     _lifeline: Lifeline<ChildId>,
 }
@@ -50,6 +55,12 @@ enum State {
     Busy,
     /// Some orders have failed; the next round comes after a delay.
     Pausing,
+}
+
+/// Why no order can be fulfilled now, and who has been told.
+struct Block {
+    trouble: Trouble,
+    told: BTreeSet<Place>,
 }
 
 /// Try the first order behind this one; `None` begins a round.
@@ -77,6 +88,7 @@ impl OutputWriter {
             supervisor,
             queue: Queue::new(),
             state: State::Idle,
+            block: None,
             backoff: Backoff::default(),
             _lifeline: lifeline,
         }
@@ -92,16 +104,46 @@ impl OutputWriter {
         self.state = State::Busy;
         let (desk, place, order) = (self.desk.clone(), place.clone(), order.clone());
         let trying = async move { desk.try_order(&order, present).await };
-        ctx.spawn(trying.into_actor(self).map(move |tried, writer, ctx| {
+        ctx.spawn(trying.into_actor(self).map(move |mut tried, writer, ctx| {
             let failed = failed || !tried.done;
+            let blocks = tried.blocks.take();
             let present = writer.tried(&place, tried);
-            writer.work(Work { behind: Some(place), present, failed }, ctx);
+            match blocks {
+                Some(trouble) => writer.hold_up(&place, trouble, ctx),
+                None => {
+                    writer.block = None;
+                    writer.work(Work { behind: Some(place), present, failed }, ctx);
+                }
+            }
         }));
+    }
+
+    /// What one order has met with, all others would: they are told so once, and not tried in this round.
+    fn hold_up(&mut self, tried: &Place, trouble: Trouble, ctx: &mut Context<Self>) {
+        let block =
+            self.block.get_or_insert_with(|| Block { trouble: trouble.clone(), told: BTreeSet::new() });
+        block.trouble = trouble;
+        block.told.insert(tried.clone());
+        let places: Vec<Place> = self.queue.keys().filter(|place| *place != tried).cloned().collect();
+        for place in places {
+            self.tell_of_block(&place);
+        }
+        self.round_over(true, ctx);
+    }
+
+    /// Tells the block of an order that has not been told, or will not be tried any more.
+    fn tell_of_block(&mut self, place: &Place) {
+        let (Some(block), Some(order)) = (&mut self.block, self.queue.get(place)) else { return };
+        if !block.told.insert(place.clone()) && !self.desk.is_hopeless(order) {
+            return;
+        }
+        let (settled, done) = self.desk.not_now(order, block.trouble.clone(), true);
+        self.tried(place, Tried { settled, done, blocks: None, present: None });
     }
 
     /// Tells what became of an order.
     fn tried(&mut self, place: &Place, tried: Tried) -> Option<Option<Present>> {
-        let Tried { settled, done, present } = tried;
+        let Tried { settled, done, present, .. } = tried;
         if done {
             self.queue.remove(place);
         }
@@ -126,6 +168,7 @@ impl OutputWriter {
         }
         self.state = State::Idle;
         self.backoff.reset();
+        self.block = None;
         // What came in meanwhile, and belongs before what this round was at.
         if !self.queue.is_empty() {
             self.work(next_round, ctx);
@@ -152,11 +195,13 @@ impl Handler<WriteOutput> for OutputWriter {
 
     fn handle(&mut self, order: WriteOutput, ctx: &mut Self::Context) {
         let ended = self.desk.ended(&order);
-        let idle = matches!(self.state, State::Idle);
-        self.queue.insert((ended, order.job.name.clone(), order.id.clone()), order);
+        let place = (ended, order.job.name.clone(), order.id.clone());
+        self.queue.insert(place.clone(), order);
         // Else the round under way, or the next one, comes to it.
-        if idle {
-            self.work(Work { behind: None, present: None, failed: false }, ctx);
+        match self.state {
+            State::Idle => self.work(Work { behind: None, present: None, failed: false }, ctx),
+            State::Pausing => self.tell_of_block(&place),
+            State::Busy => {}
         }
     }
 }

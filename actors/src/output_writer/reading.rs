@@ -68,7 +68,11 @@ impl Desk {
                     Some(followed) => kept(followed, limit).await.map(Some),
                     None => Ok(None),
                 },
-                Err(error) => Err(words::not_read(error)),
+                // What was read before is better than nothing.
+                Err(error) => match followed.filter(|_| self.is_hopeless(order)) {
+                    Some(followed) => kept(followed, limit).await.map(Some),
+                    None => Err(words::not_read(error)),
+                },
             };
         }
         Ok(None)

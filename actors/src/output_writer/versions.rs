@@ -9,8 +9,8 @@ use extendedjob_decide::{
 };
 
 use super::{
-    desk::Desk,
-    fields::{ALL, Places},
+    desk::{Desk, Trial},
+    fields::ALL,
     words::{self, Obstacle},
 };
 use crate::messages::{Attempted, WriteOutput};
@@ -40,7 +40,12 @@ impl Desk {
         let number = output::next(&there).max(*least);
         *least = number + 1;
         let made = Self { target: output::version(&self.target, number), ..self.clone() };
-        let writes = made.last_of_each_key(order, &attempts, &mut settled).await?;
+        let mut trial = Trial::default();
+        let writes = made.last_of_each_key(order, &attempts, &mut trial).await?;
+        if let Some(obstacle) = trial.unread {
+            return Err(obstacle);
+        }
+        let settled = trial.settled;
         if writes.is_empty() {
             return Ok(settled);
         }
@@ -59,9 +64,9 @@ impl Desk {
         &self,
         order: &WriteOutput,
         attempts: &[&Attempted],
-        settled: &mut Settled,
+        trial: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
-        let (mut writes, mut places, mut taken) = (vec![], Places::new(), BTreeSet::new());
+        let (mut writes, mut taken) = (vec![], BTreeSet::new());
         for attempted in attempts.iter().rev() {
             let pieces = order.wish.pieces(&order.job, &attempted.end);
             // Which keys a JSON object has, shows only when it is read.
@@ -70,7 +75,7 @@ impl Desk {
                 Format::Json => format!("{} {:?}", piece.container, attempted.end.index),
             };
             if pieces.into_iter().filter(|piece| taken.insert(name(piece.clone()))).count() > 0 {
-                writes.extend(self.writes(order, attempted, None, &mut places, settled).await?);
+                writes.extend(self.writes(order, attempted, None, trial).await?);
             }
         }
         Ok(writes)

@@ -16,8 +16,19 @@ use crate::{cluster::targets::TargetError, messages::WriteOutput};
 pub(super) enum Obstacle {
     /// Someone else wrote the target in between: read and decide anew.
     Conflict,
-    /// Said to the user; `retry` if it may pass.
-    Trouble { trouble: Trouble, retry: bool },
+    /// Said to the user.
+    Trouble { trouble: Trouble, retry: Retry },
+}
+
+/// Whether trying again may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// Not before the spec is another one.
+    Never,
+    /// It may pass. Others may have no such trouble.
+    This,
+    /// It may pass, and until then all orders for the target have it.
+    All,
 }
 
 impl Desk {
@@ -42,11 +53,11 @@ fn trouble(reason: &'static str, message: String) -> Trouble {
 }
 
 fn passing(reason: &'static str, message: String) -> Obstacle {
-    Obstacle::Trouble { trouble: trouble(reason, message), retry: true }
+    Obstacle::Trouble { trouble: trouble(reason, message), retry: Retry::This }
 }
 
 fn lasting(reason: &'static str, message: String) -> Obstacle {
-    Obstacle::Trouble { trouble: trouble(reason, message), retry: false }
+    Obstacle::Trouble { trouble: trouble(reason, message), retry: Retry::Never }
 }
 
 pub(super) fn key_exists(target: &Target, key: &str, attempt: &Attempt, record: Option<&Record>) -> Trouble {
@@ -128,14 +139,16 @@ pub(super) fn not_read(error: impl Display) -> Obstacle {
 }
 
 pub(super) fn obstacle(error: TargetError) -> Obstacle {
-    let reason = match (&error, error.fault().class()) {
+    let (reason, retry) = match (&error, error.fault().class()) {
         (_, Class::Conflict | Class::AlreadyExists) => return Obstacle::Conflict,
         // Reading says that the object is missing; only creating it, that its namespace is.
-        (TargetError::Create(..), Class::NotFound) => reasons::TARGET_NAMESPACE_MISSING,
+        (TargetError::Create(..), Class::NotFound) => (reasons::TARGET_NAMESPACE_MISSING, Retry::All),
         // It was deleted after it was read.
         (TargetError::Write(..), Class::NotFound) => return Obstacle::Conflict,
-        (_, Class::Refused | Class::Invalid | Class::Quota | Class::Terminating) => reasons::TARGET_REFUSED,
-        _ => reasons::WRITE_FAILED,
+        (_, Class::Refused | Class::Invalid | Class::Quota | Class::Terminating) => {
+            (reasons::TARGET_REFUSED, Retry::This)
+        }
+        _ => (reasons::WRITE_FAILED, Retry::All),
     };
-    passing(reason, error.to_string())
+    Obstacle::Trouble { trouble: trouble(reason, error.to_string()), retry }
 }

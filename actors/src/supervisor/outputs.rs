@@ -27,7 +27,10 @@ const ALL_ATTEMPTS: &str = "all";
 /// The output of a run that is on its way.
 #[derive(Default)]
 pub(super) struct Unsettled {
-    /// Attempts for which no order is given yet: of versioned output that is done when the run is over.
+    /// The Job, once an attempt of it is over.
+    job: Option<Arc<Job>>,
+    /// Attempts for which no order is given yet: of versioned output that is done when the run is over, and of one that
+    /// can't be as it is asked for when it is mended.
     held: Vec<Arc<Attempted>>,
     /// Orders that have not settled, by their ids.
     orders: BTreeMap<String, WriteOutput>,
@@ -41,6 +44,27 @@ impl Unsettled {
     /// Whether attempts may come that nobody has told of yet.
     pub(super) fn may_bring_more(&self) -> bool {
         !self.is_over
+    }
+
+    /// Nothing of it is on its way, and nothing more comes.
+    fn is_settled(&self) -> bool {
+        self.is_over && self.orders.is_empty() && self.held.is_empty()
+    }
+
+    /// The orders for attempts for which none is given yet, as far as they can be given.
+    fn orders_for_held(&mut self, wish: &Arc<Wish>) -> Vec<WriteOutput> {
+        let Some(job) = self.job.clone().filter(|_| !self.held.is_empty()) else { return vec![] };
+        if wish.versioned && !self.is_over {
+            return vec![];
+        }
+        let held = std::mem::take(&mut self.held);
+        if wish.versioned {
+            return vec![self.order(ALL_ATTEMPTS.to_owned(), &job, held, Arc::clone(wish))];
+        }
+        let of_one = |attempted: Arc<Attempted>| {
+            self.order(order_id(&attempted.end), &job, vec![attempted], Arc::clone(wish))
+        };
+        held.into_iter().map(of_one).collect()
     }
 
     /// An order for these attempts, to be given now.
@@ -70,7 +94,7 @@ impl Supervisor {
     /// Output of this Job is to come, or may have come without anyone's knowing what became of it.
     pub(super) fn expect_output(&mut self, job: &Job) {
         if !job.settled
-            && self.declared.wish().is_some()
+            && self.declared.spec.output.is_some()
             && let Some(runs) = &mut self.runs
         {
             runs.unsettled.entry(job.name.clone()).or_default();
@@ -85,18 +109,21 @@ impl Supervisor {
         followed: Logs,
         ctx: &mut Context<Self>,
     ) {
-        let (Some(wish), Some(runs)) = (self.declared.wish(), &mut self.runs) else { return };
-        if job.settled {
+        let (wished, Some(runs)) = (self.declared.wished(), &mut self.runs) else { return };
+        if job.settled || matches!(wished, Ok(None)) {
             return;
         }
+        let wish = wished.ok().flatten();
+        // What nobody wants takes no room.
+        let is_wished = wish.as_ref().is_none_or(|wish| wish.is_for(attempt.succeeded));
+        let followed = if is_wished { followed } else { Logs::default() };
         let unsettled = runs.unsettled.entry(job.name.clone()).or_default();
-        let attempted = Arc::new(Attempted { end: attempt, followed });
-        if wish.versioned {
-            return unsettled.held.push(attempted);
+        unsettled.job = Some(Arc::clone(job));
+        unsettled.held.push(Arc::new(Attempted { end: attempt, followed }));
+        if let Some(wish) = wish {
+            let orders = unsettled.orders_for_held(&Arc::new(wish));
+            orders.into_iter().for_each(|order| self.write_output(order, ctx));
         }
-        let id = order_id(&attempted.end);
-        let order = unsettled.order(id, job, vec![attempted], Arc::new(wish));
-        self.write_output(order, ctx);
     }
 
     /// A run is over; says whether its output has still to be tried.
@@ -105,11 +132,8 @@ impl Supervisor {
         let Some(runs) = &mut self.runs else { return false };
         let Some(unsettled) = runs.unsettled.get_mut(&job.name) else { return false };
         unsettled.is_over = true;
-        let held = std::mem::take(&mut unsettled.held);
-        let order = wish
-            .filter(|_| !held.is_empty())
-            .map(|wish| unsettled.order(ALL_ATTEMPTS.to_owned(), job, held, Arc::new(wish)));
-        if unsettled.orders.is_empty() {
+        let orders = wish.map(|wish| unsettled.orders_for_held(&Arc::new(wish))).unwrap_or_default();
+        if unsettled.is_settled() {
             runs.unsettled.remove(&job.name);
             let state = runs.states.get_mut(&job.name);
             // No attempt was made, or none is left to be told of.
@@ -120,7 +144,7 @@ impl Supervisor {
             return false;
         }
         let is_due = !unsettled.untried.is_empty();
-        order.into_iter().for_each(|order| self.write_output(order, ctx));
+        orders.into_iter().for_each(|order| self.write_output(order, ctx));
         is_due
     }
 
@@ -135,7 +159,7 @@ impl Supervisor {
             unsettled.orders.remove(&id);
         }
         let was_tried = unsettled.is_over && unsettled.untried.is_empty();
-        if unsettled.is_over && unsettled.orders.is_empty() {
+        if unsettled.is_settled() {
             runs.unsettled.remove(&job);
             self.reporter.to_mark.extend(runs.jobs.get(&job).cloned());
         }
@@ -199,23 +223,30 @@ impl Supervisor {
 
     /// Sends all outputs on their way that have not settled.
     pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
-        let wish = self.declared.wish().map(Arc::new);
+        // What can't be written as it is asked for now, can be when that is mended.
+        let Ok(wish) = self.declared.wished() else { return };
+        let wish = wish.map(Arc::new);
         let Some(runs) = &mut self.runs else { return };
         let Runs { unsettled, busy, jobs, states, .. } = runs;
         let mut orders = vec![];
-        unsettled.retain(|job, unsettled| {
-            if let (Some(wish), true) = (&wish, jobs.contains_key(job) || !unsettled.is_over) {
+        unsettled.retain(|name, unsettled| {
+            if let Some(wish) = &wish {
                 unsettled.orders.values_mut().for_each(|order| order.wish = Arc::clone(wish));
+                unsettled.orders_for_held(wish);
                 orders.extend(unsettled.orders.values().cloned());
                 return true;
             }
-            // Its Job is gone, or no output is wished any more: nothing of it is still to be written.
+            // No output is wished any more: nothing of it is still to be written.
             if unsettled.is_over {
-                busy.remove(job);
+                busy.remove(name);
+                states.entry(name.clone()).and_modify(|run| run.output_is_due = false);
+                self.reporter.to_mark.extend(jobs.get(name).cloned());
+                return false;
             }
-            states.entry(job.clone()).and_modify(|run| run.output_is_due = false);
-            self.reporter.to_mark.extend(jobs.get(job).cloned());
-            false
+            unsettled.held.clear();
+            unsettled.orders.clear();
+            unsettled.untried.clear();
+            true
         });
         for order in orders {
             self.write_output(order, ctx);

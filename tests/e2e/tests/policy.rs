@@ -115,6 +115,17 @@ fn an_edit_needs_the_rights_too_and_metadata_needs_none() -> Result<()> {
 }
 
 #[test]
+fn who_may_not_run_it_may_not_ask_for_a_run() -> Result<()> {
+    scenario(|ns| {
+        ns.create(printing_keys())?;
+        let alice = alice(ns)?;
+        let ask = "fissile.cloudfoundry.org/run-requested-at=now";
+        says(&alice.refusal(&["annotate", "extendedjob", "print-keys", ask], "")?, &["Jobs"]);
+        Ok(())
+    })
+}
+
+#[test]
 fn who_may_create_jobs_may_not_pass_them_off_as_an_extended_jobs() -> Result<()> {
     scenario(|ns| {
         ns.declare(printing_keys())?;
