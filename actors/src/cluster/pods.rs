@@ -6,15 +6,11 @@ use extendedjob_api::names;
 use extendedjob_decide::{
     attempts::{Container, Ended, JobPod, Phase},
     edges::Edges,
-    fault::Class,
     job::Job,
     pod::{Pod, Readiness, Status, Version},
 };
 use jiff::Timestamp;
-use kube::{
-    api::ListParams,
-    core::{Request, params::GetParams},
-};
+use kube::{api::ListParams, core::Request};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, Error as _},
@@ -232,12 +228,10 @@ impl Cluster {
         pod: &str,
         container: &str,
     ) -> Result<Option<u32>, Fault> {
-        let request = requests("api/v1", namespace, "pods").get(pod, &GetParams::default());
-        let pod: Box<RawValue> = match self.call(request).await {
-            Ok(pod) => pod,
-            Err(fault) if fault.class() == Class::NotFound => return Ok(None),
-            Err(fault) => return Err(fault),
-        };
+        // Not by `get`, for which a right of its own would be needed.
+        let params = ListParams::default().fields(&format!("metadata.name={pod}"));
+        let list: List = self.call(requests("api/v1", namespace, "pods").list(&params)).await?;
+        let Some(pod) = list.items.first() else { return Ok(None) };
         let pod = decode(pod.get()).map_err(Fault::Undecodable)?.own;
         let of_pod = pod.iter().flat_map(|pod| &pod.containers);
         let found = of_pod.into_iter().find(|it| it.name == container);
