@@ -89,6 +89,10 @@ impl Ended {
 /// (<https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>, containerLogMonitorInterval).
 const LOOKS_EACH: i64 = 10;
 
+/// The kubelet's word where it has lost sight of a container, such as in a pod that it evicts: it counts that as one more
+/// run.
+const NO_LONGER_KNOWN: &str = "ContainerStatusUnknown";
+
 /// Whether the log of a container that began then may have been rotated before it is read from `now` on.
 #[must_use]
 pub fn is_late(began: Option<Timestamp>, now: Timestamp) -> bool {
@@ -295,7 +299,8 @@ impl Known {
         }
         steps.push(Step::Ended(log.clone()));
         // A run that nobody saw, and of which nobody knows the end, has left nothing to read.
-        if !self.pod.restarts || (end.is_none() && !self.followed.contains(&log)) {
+        let is_known = end.is_some_and(|end| end.reason != NO_LONGER_KNOWN);
+        if !self.pod.restarts || !(is_known || self.followed.contains(&log)) {
             return;
         }
         steps.push(Step::Over(AttemptEnd {
@@ -320,13 +325,13 @@ impl Known {
         if self.pod.restarts {
             return;
         }
-        // One that never ran has left nothing.
-        let has_run = |container: &&Container| {
-            let log = self.log(&container.name, container.restarts);
-            container.ended.is_some() || container.before.is_some() || self.followed.contains(&log)
+        // A container that never ran has left nothing. What was followed is its log, whatever the kubelet counts.
+        let log_of = |container: &Container| {
+            let followed = self.followed.iter().rfind(|log| log.container == container.name).cloned();
+            let has_run = container.ended.is_some() || container.before.is_some();
+            followed.or_else(|| has_run.then(|| self.log(&container.name, container.restarts)))
         };
-        let ran = self.pod.containers.iter().filter(has_run);
-        let logs = ran.map(|container| self.log(&container.name, container.restarts));
+        let logs = self.pod.containers.iter().filter_map(log_of);
         steps.push(Step::Over(AttemptEnd {
             id: self.pod.name.clone(),
             pod: self.pod.name.clone(),
@@ -451,6 +456,20 @@ mod tests {
             // The node is gone, and the controller says that the pod has failed.
             let steps = attempts.observe(&pod(restarts, Phase::Failed, vec![runs(0)]), at(60));
             assert!(matches!(&steps[1], Step::Over(end) if end.at == Some(at(60)) && !end.succeeded));
+        }
+    }
+
+    #[test]
+    fn a_container_of_which_the_kubelet_has_lost_sight_was_not_started_again() {
+        for (restarts, attempt) in [(false, "-p"), (true, "-p/c/0")] {
+            let mut attempts = Attempts::default();
+            attempts.observe(&pod(restarts, Phase::Open, vec![runs(0)]), at(1));
+            let mut evicted = ended(1, 137, 9);
+            evicted.ended = evicted.ended.map(|end| Ended { reason: NO_LONGER_KNOWN.into(), ..end });
+            let steps = attempts.observe(&pod(restarts, Phase::Failed, vec![evicted]), at(9));
+            let over: Vec<&Step> = steps.iter().filter(|step| matches!(step, Step::Over(_))).collect();
+            let [Step::Over(end)] = over[..] else { panic!("{steps:?}") };
+            assert_eq!((format!("-{}", end.id).as_str(), end.logs[0].restart), (attempt, 0));
         }
     }
 

@@ -113,7 +113,8 @@ fn wishes_that_wait_share_one_retry() {
     System::new().block_on(async {
         pause();
         let mut api = api(|_| Reply::refused(404, "NotFound"));
-        let parent = Parent::default().start();
+        let told = Told::default();
+        let parent = Parent(Arc::clone(&told)).start();
         let writer = writer(&api, &parent);
         for number in 0..50 {
             writer.do_send(wish(&format!("job-{number:02}"), number));
@@ -124,6 +125,11 @@ fn wishes_that_wait_share_one_retry() {
         let rounds =
             api.count(|asked| asked.method == Method::GET && asked.path.ends_with("/configmaps/out"));
         assert!((4..20).contains(&rounds), "{rounds} rounds");
+        // What one has met with, all others would: they are told, and not tried.
+        assert!(api.count(|asked| asked.method == Method::POST) <= rounds);
+        let told = told.lock().unwrap();
+        assert!((50..50 + rounds).contains(&told.len()), "{} times told", told.len());
+        assert!(told.iter().all(|told| *told == (Some("TargetNamespaceMissing"), false)));
     });
 }
 

@@ -264,6 +264,22 @@ fn output_waits_for_its_namespace() -> Result<()> {
 }
 
 #[test]
+fn output_that_waits_outlasts_an_edit_that_is_not_accepted() -> Result<()> {
+    scenario(|ns| {
+        let target = json!(format!("{}-later/out", ns.name));
+        ns.create(once("early", "echo patience").with("/output/stdout/configRef", target))?;
+        ns.reason_of("early", "OutputWritten", "TargetNamespaceMissing")?;
+        ns.edit("early", &json!({"output": {"stderr": {"configRef": "elsewhere"}}}))?;
+        ns.reason_of("early", "Ready", "StreamsNotSeparable")?;
+        ns.edit("early", &json!({"output": {"stderr": null}}))?;
+        let later = ns.sibling("later")?;
+        ns.condition_of("early", "OutputWritten", "True")?;
+        assert_eq!(later.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "patience\n");
+        Ok(())
+    })
+}
+
+#[test]
 fn an_immutable_target_is_reported() -> Result<()> {
     scenario(|ns| {
         let mut out = config_map(&json!({"other": "theirs"}));
