@@ -199,6 +199,33 @@ impl Desk {
         started
     }
 
+    /// Of runs that wait because a brake is open, the repeats of a pod merge into the newest: they may have come before it
+    /// was.
+    pub fn merge(&mut self, is_braked: impl Fn(&Run) -> bool) {
+        let mut repeats: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for (place, waiting) in &self.waiting {
+            let pod = waiting.run.reason.pod().filter(|_| waiting.stage == Stage::Idle);
+            if let Some(pod) = pod.filter(|_| is_braked(&waiting.run)) {
+                repeats.entry(pod.uid.clone()).or_default().push(*place);
+            }
+        }
+        for places in repeats.into_values() {
+            let absorbed =
+                places.iter().take(places.len() - 1).filter_map(|place| self.waiting.remove(place));
+            let absorbed: Vec<Waiting> = absorbed.collect();
+            for waiting in &absorbed {
+                self.absorbed += 1;
+                self.places.remove(&waiting.run.job);
+                self.tidy |= self.is_named(&waiting.run.job);
+            }
+            let newest = places.last().and_then(|place| self.waiting.get_mut(place));
+            if let Some(newest) = newest {
+                newest.receipts.extend(absorbed.iter().flat_map(|waiting| &waiting.receipts));
+                newest.seen = absorbed.iter().map(|waiting| waiting.seen).fold(newest.seen, Version::max);
+            }
+        }
+    }
+
     /// The Job of a run can't be made at present, and is tried again.
     pub fn hinder(&mut self, job: &str) {
         if let Some(waiting) = self.at_mut(job) {
@@ -504,6 +531,21 @@ mod tests {
         assert_eq!((desk.len(), desk.take_absorbed()), (1, 9));
         assert_eq!(desk.idle().collect::<Vec<_>>(), [&run(9)]);
         assert_eq!(store(&mut desk), (0..10).collect::<Vec<Receipt>>());
+    }
+
+    #[test]
+    fn ten_that_waited_before_the_brake_opened_are_nine_absorbed_too() {
+        let mut desk = based();
+        for n in 0..10 {
+            desk.fire(run(n), 20, Some(n), Brake::Closed);
+        }
+        store(&mut desk);
+        desk.merge(|_| false);
+        assert_eq!(desk.len(), 10);
+        desk.merge(|_| true);
+        assert_eq!((desk.len(), desk.take_absorbed()), (1, 9));
+        assert_eq!(desk.idle().collect::<Vec<_>>(), [&run(9)]);
+        assert_eq!(desk.due().map(|ledger| ledger.pending.len()), Some(1), "the ledger forgets them");
     }
 
     #[test]

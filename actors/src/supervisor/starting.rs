@@ -9,6 +9,7 @@ use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     brake::delay_until,
+    desk::Brake,
     run::Run,
     view::{Template, Trouble},
 };
@@ -131,6 +132,9 @@ impl Supervisor {
             }
             passes
         });
+        if held.is_some() {
+            self.desk.merge(|run| brakes.of(run, now) == Brake::Open);
+        }
         self.hindrances.braked = held;
         if probed {
             self.hindrances.try_another = false;
