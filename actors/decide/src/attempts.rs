@@ -59,6 +59,8 @@ pub struct Container {
     pub runs: bool,
     /// When its present run began, while it runs.
     pub began: Option<Timestamp>,
+    /// It can't be started, such as for want of its image.
+    pub barred: bool,
     /// How its present run has ended.
     pub ended: Option<Ended>,
     /// How the run before it has ended.
@@ -325,11 +327,12 @@ impl Known {
         if self.pod.restarts {
             return;
         }
-        // A container that never ran has left nothing. What was followed is its log, whatever the kubelet counts.
+        // A container that could not start has left nothing; any other may have run without anyone's being told. What
+        // was followed is its log, whatever the kubelet counts.
         let log_of = |container: &Container| {
             let followed = self.followed.iter().rfind(|log| log.container == container.name).cloned();
-            let has_run = container.ended.is_some() || container.before.is_some();
-            followed.or_else(|| has_run.then(|| self.log(&container.name, container.restarts)))
+            let may_have_run = container.before.is_some() || !container.barred;
+            followed.or_else(|| may_have_run.then(|| self.log(&container.name, container.restarts)))
         };
         let logs = self.pod.containers.iter().filter_map(log_of);
         steps.push(Step::Over(AttemptEnd {
@@ -474,9 +477,9 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_never_ran_has_left_nothing() {
+    fn a_container_that_could_not_start_has_left_nothing() {
         let mut attempts = Attempts::default();
-        let waits = Container { name: "waits".into(), ..Container::default() };
+        let waits = Container { name: "waits".into(), barred: true, ..Container::default() };
         let steps = attempts.observe(&pod(false, Phase::Failed, vec![ended(0, 1, 5), waits]), at(9));
         let Some(Step::Over(end)) = steps.last() else { panic!("{steps:?}") };
         assert_eq!(end.logs.iter().map(|log| log.container.as_str()).collect::<Vec<_>>(), ["c"]);

@@ -282,6 +282,10 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
         None if run.result == Some(RunResult::Failed) && !writes_failures => {
             written("True", reasons::NOTHING_TO_WRITE, "the run failed, and writeOnFailure is false")
         }
-        None => written("True", reasons::NOTHING_TO_WRITE, "the output of a later run is there already"),
+        None => written(
+            "True",
+            reasons::NOTHING_TO_WRITE,
+            "there is no output, or that of a later run is there already",
+        ),
     })
 }

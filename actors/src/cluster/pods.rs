@@ -104,8 +104,22 @@ struct ContainerStatus {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ContainerState {
+    waiting: Option<Waiting>,
     running: Option<Running>,
     terminated: Option<Terminated>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Waiting {
+    reason: String,
+}
+
+impl Waiting {
+    /// Whether the container is not just on its way: so the kubelet calls what it can't pull or create.
+    fn is_barred(&self) -> bool {
+        ["Err", "ImagePull", "InvalidImage", "CreateContainer"].iter().any(|it| self.reason.starts_with(it))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -166,6 +180,7 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
             restarts: restart_count,
             runs: state.running.is_some(),
             began: state.running.and_then(|running| running.started_at),
+            barred: state.waiting.is_some_and(|waiting| waiting.is_barred()),
             ended: state.terminated.map(ended),
             before: last_state.terminated.map(ended),
         }

@@ -209,7 +209,7 @@ fn what_a_job_printed_before_its_deadline_is_written_on_failure() -> Result<()> 
     scenario(|ns| {
         // The Job controller deletes the pod while it runs, and its log goes within two seconds.
         let mut template = template::script("echo so far; sleep 1000");
-        template["spec"]["activeDeadlineSeconds"] = json!(5);
+        template["spec"]["activeDeadlineSeconds"] = json!(20);
         let slow = extended_job("slow").once().running(template);
         ns.create(slow.with("/output/stdout/writeOnFailure", json!(true)).stdout_to("out"))?;
         ns.condition_of("slow", "Failed", "True")?;
