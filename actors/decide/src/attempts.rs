@@ -15,6 +15,8 @@ use std::{
 use extendedjob_api::ContainerEnd;
 use jiff::Timestamp;
 
+use crate::job::Job;
+
 /// A pod of a Job of ours, slimmed to what tells its attempts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobPod {
@@ -90,6 +92,9 @@ impl Ended {
 /// How often the kubelet looks whether logs are to be rotated, in seconds
 /// (<https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>, containerLogMonitorInterval).
 const LOOKS_EACH: i64 = 10;
+
+/// Of an Indexed Job whose pods nobody has seen no more indexes than this are told of.
+pub(crate) const UNSEEN_INDEXES: u32 = 1000;
 
 /// The kubelet's word where it has lost sight of a container, such as in a pod that it evicts: it counts that as one more
 /// run.
@@ -189,16 +194,6 @@ struct Known {
     succeeded: bool,
 }
 
-/// How often the container of `log` has been started again by now; `None` if its pod is gone.
-#[must_use]
-pub fn restarts(pods: &[Arc<JobPod>], log: &LogId) -> Option<u32> {
-    let pod = pods.iter().find(|pod| pod.uid == log.pod)?;
-    pod.containers
-        .iter()
-        .find(|container| container.name == log.container)
-        .map(|container| container.restarts)
-}
-
 /// The pods in the order in which they ended, and those last that have not.
 #[must_use]
 pub fn by_end(mut pods: Vec<Arc<JobPod>>) -> Vec<Arc<JobPod>> {
@@ -252,16 +247,22 @@ impl Attempts {
         self.pods.values().filter(|known| known.over).count()
     }
 
-    /// How many pods did their work.
+    /// The attempts by which a Job has ended and that nobody has seen: their pods went before anyone looked.
     #[must_use]
-    pub fn succeeded(&self) -> usize {
-        self.pods.values().filter(|known| known.succeeded).count()
-    }
-
-    /// Whether a pod for this index of an Indexed Job did its work.
-    #[must_use]
-    pub fn has_succeeded(&self, index: u32) -> bool {
-        self.pods.values().any(|known| known.succeeded && known.pod.index == Some(index))
+    pub fn unseen(&self, job: &Job) -> Vec<AttemptEnd> {
+        let Some(end) = &job.end else { return vec![] };
+        let succeeded = || self.pods.values().filter(|known| known.succeeded);
+        let is_missing = |index: &u32| !succeeded().any(|known| known.pod.index == Some(*index));
+        let missing = job.completed().filter(is_missing).take(UNSEEN_INDEXES as usize);
+        let missing: Vec<AttemptEnd> =
+            missing.map(|index| AttemptEnd::unseen(Some(index), true, end.time)).collect();
+        if !missing.is_empty() {
+            return missing;
+        }
+        let a_success = job.succeeded > succeeded().count();
+        let a_failure = end.failure.is_some() && self.ended() == 0 && job.pods_ended > 0;
+        let unseen = (a_success || a_failure).then(|| AttemptEnd::unseen(None, a_success, end.time));
+        unseen.into_iter().collect()
     }
 
     /// How the containers of the pod that ended last have ended, as far as that is known.
@@ -364,7 +365,10 @@ fn container_end(name: &str, end: &Ended) -> ContainerEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::at;
+    use crate::{
+        fixtures::at,
+        job::{End, Failure},
+    };
 
     fn pod(restarts: bool, phase: Phase, containers: Vec<Container>) -> Arc<JobPod> {
         let (uid, name) = ("uid".to_owned(), "p".to_owned());
@@ -483,6 +487,35 @@ mod tests {
         let steps = attempts.observe(&pod(false, Phase::Failed, vec![ended(0, 1, 5), waits]), at(9));
         let Some(Step::Over(end)) = steps.last() else { panic!("{steps:?}") };
         assert_eq!(end.logs.iter().map(|log| log.container.as_str()).collect::<Vec<_>>(), ["c"]);
+    }
+
+    #[test]
+    fn what_a_job_has_counted_and_nobody_saw_is_told_once_for_each_index() {
+        let job = |succeeded: usize, failed: usize, indexes: Option<u32>, completed: &str| {
+            let failure = (failed > 0).then(|| Failure { reason: "x".into(), message: String::new() });
+            let (end, completed) = (Some(End { time: Some(at(9)), failure }), completed.to_owned());
+            Job { succeeded, pods_ended: succeeded + failed, indexes, completed, end, ..Job::default() }
+        };
+        let mut seen = Attempts::default();
+        let mut first = JobPod::clone(&pod(false, Phase::Succeeded, vec![ended(0, 0, 5)]));
+        first.index = Some(0);
+        seen.observe(&Arc::new(first), at(5));
+        let (none, some, no) = (Attempts::default(), |index| (Some(index), true), Vec::new());
+        for (attempts, job, expected) in [
+            (&none, job(1, 0, None, ""), vec![(None, true)]),
+            (&none, job(0, 2, None, ""), vec![(None, false)]),
+            (&none, job(0, 0, None, ""), no.clone()),
+            (&none, Job { end: None, ..job(1, 0, None, "") }, no.clone()),
+            (&seen, job(1, 0, None, ""), no.clone()),
+            (&seen, job(1, 1, None, ""), no.clone()),
+            (&seen, job(1, 0, Some(1), "0"), no),
+            (&seen, job(4, 0, Some(4), "0-3"), vec![some(1), some(2), some(3)]),
+        ] {
+            let unseen = attempts.unseen(&job);
+            let told: Vec<_> = unseen.iter().map(|end| (end.index, end.succeeded)).collect();
+            assert_eq!(told, expected, "{job:?}");
+            assert!(unseen.iter().all(|end| end.is_unseen() && end.at == Some(at(9))));
+        }
     }
 
     #[test]

@@ -146,18 +146,26 @@ impl Desk {
             return if self.recorded.contains(&run.job) { self.redeem(&run.job) } else { vec![] };
         }
         let twin = (brake == Brake::Open).then(|| self.idle_twin(&run)).flatten();
-        match twin.and_then(|place| self.waiting.get_mut(&place).map(|twin| (place, twin))) {
-            Some((place, twin)) => {
-                self.absorbed += 1;
-                self.places.remove(&twin.run.job);
-                self.places.insert(run.job.clone(), place);
-                twin.receipts.extend(receipt);
-                twin.run = run;
-                twin.seen = twin.seen.max(seen);
+        match twin {
+            Some(place) => {
+                let receipts = receipt.into_iter().collect();
+                self.absorb(place, Waiting { run, seen, receipts, stage: Stage::Idle });
             }
             None => self.add(run, seen, receipt),
         }
         vec![]
+    }
+
+    /// A repeat takes the place of the run that waits there.
+    fn absorb(&mut self, place: u64, repeat: Waiting) {
+        let Some(waiting) = self.waiting.get_mut(&place) else { return };
+        waiting.receipts.extend(repeat.receipts);
+        waiting.seen = waiting.seen.max(repeat.seen);
+        let absorbed = std::mem::replace(&mut waiting.run, repeat.run);
+        self.places.insert(waiting.run.job.clone(), place);
+        self.places.remove(&absorbed.job);
+        self.tidy |= self.is_named(&absorbed.job);
+        self.absorbed += 1;
     }
 
     /// A waiting run of the same pod that has not been tried.
@@ -210,18 +218,11 @@ impl Desk {
             }
         }
         for places in repeats.into_values() {
-            let absorbed =
-                places.iter().take(places.len() - 1).filter_map(|place| self.waiting.remove(place));
-            let absorbed: Vec<Waiting> = absorbed.collect();
-            for waiting in &absorbed {
-                self.absorbed += 1;
-                self.places.remove(&waiting.run.job);
-                self.tidy |= self.is_named(&waiting.run.job);
-            }
-            let newest = places.last().and_then(|place| self.waiting.get_mut(place));
-            if let Some(newest) = newest {
-                newest.receipts.extend(absorbed.iter().flat_map(|waiting| &waiting.receipts));
-                newest.seen = absorbed.iter().map(|waiting| waiting.seen).fold(newest.seen, Version::max);
+            let Some((first, repeats)) = places.split_first() else { continue };
+            for place in repeats {
+                if let Some(repeat) = self.waiting.remove(place) {
+                    self.absorb(*first, repeat);
+                }
             }
         }
     }

@@ -236,21 +236,13 @@ impl Cluster {
         head.metadata.resource_version.parse().map_err(|_| PodError::NoNumber(head.metadata.resource_version))
     }
 
-    /// How often a container of a pod of a Job of ours has been started again; `None` if there is no such pod.
-    pub(super) async fn restarts(
-        &self,
-        namespace: &str,
-        pod: &str,
-        container: &str,
-    ) -> Result<Option<u32>, Fault> {
+    /// The pod of a Job of ours that has this name.
+    pub(super) async fn job_pod(&self, namespace: &str, name: &str) -> Result<Option<Arc<JobPod>>, Fault> {
         // Not by `get`, for which a right of its own would be needed.
-        let params = ListParams::default().fields(&format!("metadata.name={pod}"));
+        let params = ListParams::default().fields(&format!("metadata.name={name}"));
         let list: List = self.call(requests("api/v1", namespace, "pods").list(&params)).await?;
-        let Some(pod) = list.items.first() else { return Ok(None) };
-        let pod = decode(pod.get()).map_err(Fault::Undecodable)?.own;
-        let of_pod = pod.iter().flat_map(|pod| &pod.containers);
-        let found = of_pod.into_iter().find(|it| it.name == container);
-        Ok(found.map(|container| container.restarts))
+        let pod = list.items.first().map(|item| decode(item.get())).transpose();
+        Ok(pod.map_err(Fault::Undecodable)?.and_then(|pod| pod.own))
     }
 
     /// The pods of `job` that are there now.

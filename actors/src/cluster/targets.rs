@@ -115,10 +115,12 @@ impl Cluster {
         mut body: Value,
     ) -> Result<Present, TargetError> {
         let requests = requests(GROUP, &target.namespace, resource(target.kind));
-        let (before, error): (_, fn(Target, Fault) -> TargetError) = match present {
+        let before = present.map(|present| present.sizes.clone()).unwrap_or_default();
+        let sizes = before.into_iter().chain(sizes(target.kind, &body)).collect();
+        let (mut request, error): (_, fn(Target, Fault) -> TargetError) = match present {
             Some(present) => {
                 body["metadata"]["resourceVersion"] = json!(present.resource_version);
-                (present.sizes.clone(), TargetError::Write)
+                (requests.patch(&target.name, &patching(), &Patch::Merge(&body)), TargetError::Write)
             }
             None => {
                 without_nulls(&mut body);
@@ -126,13 +128,8 @@ impl Cluster {
                 body["kind"] = json!(target.kind.to_string());
                 body["metadata"]["name"] = json!(target.name);
                 body["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!(names::FIELD_MANAGER);
-                (BTreeMap::new(), TargetError::Create)
+                (requests.create(&creating(), body.to_string().into_bytes()), TargetError::Create)
             }
-        };
-        let sizes = before.into_iter().chain(sizes(target.kind, &body)).collect();
-        let mut request = match present {
-            Some(_) => requests.patch(&target.name, &patching(), &Patch::Merge(&body)),
-            None => requests.create(&creating(), body.to_string().into_bytes()),
         };
         // A mebibyte, perhaps.
         drop(body);

@@ -24,9 +24,6 @@ use crate::{
 /// default.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Of an Indexed Job no more attempts than this are told that nobody saw.
-const UNSEEN_INDEXES: usize = 1000;
-
 /// What is known of the Job.
 #[derive(Default)]
 pub(super) struct Following {
@@ -218,8 +215,8 @@ impl JobRunner {
 
     /// The last word of a runner.
     fn end(&mut self, ctx: &mut Context<Self>) {
-        if let Stage::Following(following) = &mut self.stage {
-            following.unread.extend(following.unseen());
+        if let Stage::Following(Following { job: Some(job), attempts, unread, .. }) = &mut self.stage {
+            unread.extend(attempts.unseen(job));
         }
         self.tell_read();
         let Stage::Following(Following { job: Some(job), attempts, .. }) = &self.stage else { return };
@@ -240,23 +237,6 @@ impl Following {
         let all_seen = self.listed || self.attempts.ended() >= counted;
         let all_ended = self.gone || (all_seen && self.attempts.open().next().is_none());
         all_ended && self.unread.is_empty()
-    }
-
-    /// The attempts by which the Job has ended and that nobody has seen: their pods went before anyone looked.
-    fn unseen(&self) -> Vec<AttemptEnd> {
-        let Some((job, end)) = self.job.as_ref().and_then(|job| Some((job, job.end.as_ref()?))) else {
-            return vec![];
-        };
-        let unseen = |index, succeeded| AttemptEnd::unseen(index, succeeded, end.time);
-        let indexes = job.completed().filter(|index| !self.attempts.has_succeeded(*index));
-        let of_indexes: Vec<AttemptEnd> =
-            indexes.take(UNSEEN_INDEXES).map(|index| unseen(Some(index), true)).collect();
-        if !of_indexes.is_empty() {
-            return of_indexes;
-        }
-        let a_success = job.succeeded > self.attempts.succeeded();
-        let a_failure = end.failure.is_some() && self.attempts.ended() == 0 && job.pods_ended > 0;
-        if a_success || a_failure { vec![unseen(None, a_success)] } else { vec![] }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads what a container wrote: what was kept while its log was followed, else the log itself.
 
-use extendedjob_decide::{attempts, fault::Class, tail::Kept};
+use extendedjob_decide::{fault::Class, tail::Kept};
 
 use super::{
     desk::Desk,
@@ -52,9 +52,8 @@ impl Desk {
             };
             let read = self.cluster.log(&name, previous, limit).await;
             // A container that failed is started again at any time, and its log then is another one.
-            if let (Some(log), false) = (log, end.succeeded) {
-                let pods = self.cluster.job_pods(job).await.map_err(words::not_read)?;
-                let now = attempts::restarts(&pods, log);
+            if log.is_some() && !end.succeeded {
+                let now = self.cluster.restarts(&name).await.map_err(words::not_read)?;
                 if now != restarts {
                     restarts = now;
                     continue;

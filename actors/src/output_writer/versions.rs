@@ -23,7 +23,7 @@ impl Desk {
         order: &WriteOutput,
         least: &mut u64,
     ) -> Result<Settled, Obstacle> {
-        let mut settled = Settled::default();
+        let mut trial = Trial::default();
         let there = self.cluster.versions(&self.target).await.map_err(words::obstacle)?;
         let mut attempts: Vec<&Attempted> = self.wished(order).collect();
         attempts.sort_by_key(|attempted| {
@@ -31,23 +31,21 @@ impl Desk {
             (attempt.ended, attempt.attempt)
         });
         let Some(last) = attempts.last().map(|attempted| self.attempt(order, attempted)) else {
-            return Ok(settled);
+            return Ok(trial.settled);
         };
         if let Some(version) = there.iter().find(|version| version.is_of(&last)) {
-            self.tell_version(order, version, &mut settled);
-            return Ok(settled);
+            self.tell_version(order, version, &mut trial.settled);
+            return Ok(trial.settled);
         }
         let number = output::next(&there).max(*least);
         *least = number + 1;
         let made = Self { target: output::version(&self.target, number), ..self.clone() };
-        let mut trial = Trial::default();
         let writes = made.last_of_each_key(order, &attempts, &mut trial).await?;
         if let Some(obstacle) = trial.unread {
             return Err(obstacle);
         }
-        let settled = trial.settled;
         if writes.is_empty() {
-            return Ok(settled);
+            return Ok(trial.settled);
         }
         output::annotations_fit(None, &writes).map_err(|full| words::full(&made.target, full))?;
         let mut body = output::body(&order.wish, writes);
@@ -56,7 +54,7 @@ impl Desk {
         }
         body["immutable"] = true.into();
         self.cluster.write_target(&made.target, None, body).await.map_err(words::obstacle)?;
-        Ok(settled)
+        Ok(trial.settled)
     }
 
     /// Of each key what was written last: in an Indexed Job that of each index.

@@ -6,10 +6,11 @@ use extendedjob_api::{
     Format, Origin, Output, OutputKey, Placeholder, Stream, StreamOutput, Target, conditions::reasons,
 };
 
-use crate::{attempts::AttemptEnd, job::Job, view::Trouble};
-
-/// Of an Indexed Job whose pods nobody has seen no more keys than this are asked for.
-const UNSEEN_INDEXES: u32 = 1000;
+use crate::{
+    attempts::{AttemptEnd, UNSEEN_INDEXES},
+    job::Job,
+    view::Trouble,
+};
 
 /// One object, and what goes there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -76,7 +76,7 @@ impl Cluster {
         let (mut is_checked, mut is_opened) = (false, false);
         loop {
             let read = match restart.filter(|_| is_opened) {
-                Some(restart) => self.is_present_run(&log, restart).await,
+                Some(restart) => self.restarts(&log).await.map(|now| now == Some(restart)),
                 None => Ok(true),
             };
             is_opened = true;
@@ -119,14 +119,6 @@ impl Cluster {
                 return following.end(false).await;
             }
         }
-    }
-}
-
-impl Cluster {
-    /// Whether a container's present run is the one before which it had been started so often.
-    async fn is_present_run(&self, log: &LogName, restart: u32) -> Result<bool, LogError> {
-        let restarts = self.restarts(&log.namespace, &log.pod, &log.container).await;
-        restarts.map(|restarts| restarts == Some(restart)).map_err(|fault| log.not_opened(fault))
     }
 }
 

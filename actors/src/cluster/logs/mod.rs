@@ -95,6 +95,13 @@ impl Cluster {
         }
     }
 
+    /// How often the container has been started again by now; `None` if its pod is gone.
+    pub(crate) async fn restarts(&self, log: &LogName) -> Result<Option<u32>, LogError> {
+        let pod = self.job_pod(&log.namespace, &log.pod).await.map_err(|fault| log.not_opened(fault))?;
+        let containers = pod.iter().flat_map(|pod| &pod.containers);
+        Ok(containers.filter(|it| it.name == log.container).map(|it| it.restarts).next())
+    }
+
     async fn open_log(
         &self,
         log: &LogName,
