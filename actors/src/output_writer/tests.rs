@@ -74,9 +74,14 @@ fn patient_writer(api: &StandIn, parent: &Addr<Parent>, patience: Duration) -> A
 
 /// The wish of a Job that ended with success in this second.
 fn wish(job: &str, second: i64) -> WriteOutput {
+    of_containers(job, second, &["main"])
+}
+
+/// The same with these containers.
+fn of_containers(job: &str, second: i64, containers: &[&str]) -> WriteOutput {
     let output = json!({ "stdout": { "configRef": "elsewhere/out", "overwrite": true } });
     let wish = output::wish(&serde_json::from_value(output).unwrap(), "ns").unwrap().unwrap();
-    let log = LogId { pod: "uid".into(), container: "main".into(), restart: 0 };
+    let log = |name: &&str| LogId { pod: "uid".into(), container: (*name).into(), restart: 0 };
     let attempt = AttemptEnd {
         id: format!("pod-of-{job}"),
         pod: format!("pod-of-{job}"),
@@ -85,10 +90,10 @@ fn wish(job: &str, second: i64) -> WriteOutput {
         succeeded: true,
         at: Timestamp::from_second(second).ok(),
         rotatable: false,
-        logs: vec![log],
+        logs: containers.iter().map(log).collect(),
         containers: vec![],
     };
-    let containers = vec!["main".to_owned()];
+    let containers = containers.iter().map(|&name| name.to_owned()).collect();
     let job = Job { name: job.into(), namespace: "ns".into(), containers, ..Job::default() };
     let id = attempt.id.clone();
     let attempts = [Arc::new(Attempted { end: attempt, followed: HashMap::new() })].into();
@@ -144,6 +149,31 @@ fn what_fails_for_too_long_is_given_up_with_a_word_and_not_tried_again() {
         sleep(Duration::from_secs(600)).await;
         assert_eq!(*told.lock().unwrap(), [(Some("OutputGivenUp"), true)]);
         assert_eq!(api.count(|asked| asked.method == Method::POST), 1);
+    });
+}
+
+#[test]
+fn a_log_that_can_not_be_read_now_keeps_back_no_other() {
+    System::new().block_on(async {
+        let mut api = StandIn::answering(|asked| {
+            let is_left = asked.query.contains("container=left");
+            match (&asked.method, asked.path.ends_with("/log")) {
+                (_, true) if is_left => Reply::refused(503, "ServiceUnavailable"),
+                (_, true) => Reply::Raw("2026-01-01T00:00:00Z printed\n".into()),
+                (&Method::GET, false) => Reply::refused(404, "NotFound"),
+                _ => Reply::Now(201, json!({ "metadata": { "resourceVersion": "7" } })),
+            }
+        });
+        let told = Told::default();
+        let parent = Parent(Arc::clone(&told)).start();
+        let writer = writer(&api, &parent);
+        writer.do_send(of_containers("job", 1, &["left", "right"]));
+        let written = api.next(|asked| asked.method == Method::POST).await;
+        assert_eq!(written.body["data"], json!({ "right.stdout": "printed\n" }));
+        while told.lock().unwrap().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(told.lock().unwrap()[0], (Some("WriteFailed"), false));
     });
 }
 

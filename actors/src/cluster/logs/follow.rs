@@ -276,7 +276,46 @@ mod tests {
             let all = u32::try_from(cluster.follows.available_permits()).unwrap();
             let _others = cluster.follows.acquire_many(all).await.unwrap();
             let (_over, is_over) = watch::channel(true);
-            assert!(!cluster.follow_log(log(), 1000, is_over).await.ended);
+            let following = cluster.follow_log(log(), 1000, is_over);
+            assert!(!timeout(Duration::from_secs(5), following).await.unwrap().ended);
+        });
+    }
+
+    #[test]
+    fn a_log_is_not_taken_up_again_in_that_of_the_next_run() {
+        System::new().block_on(async {
+            pause();
+            let api = StandIn::answering(|asked| {
+                if asked.path.ends_with("/log") {
+                    return Reply::Raw(FIRST.into());
+                }
+                let owner = json!({ "kind": "Job", "uid": "job", "controller": true });
+                let labels = json!({ "fissile.cloudfoundry.org/extendedjob": "x" });
+                let metadata = json!({ "name": "p", "resourceVersion": "1", "labels": labels, "ownerReferences": [owner] });
+                let spec = json!({ "containers": [{ "name": "c" }] });
+                let status = json!({ "containerStatuses": [{ "name": "c", "restartCount": 1 }] });
+                let pod = json!({ "metadata": metadata, "spec": spec, "status": status });
+                Reply::Now(200, json!({ "items": [pod] }))
+            });
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let first_run = RunLog { restart: Some(0), ..log() };
+            let followed = cluster.follow_log(first_run, 1000, over_after(20)).await;
+            assert_eq!(followed.capture.tail(1000).await.unwrap().bytes, b"one\n");
+            assert!(!followed.ended && followed.possibly_rotated);
+        });
+    }
+
+    #[test]
+    fn a_log_that_is_followed_late_and_begins_late_may_have_been_rotated() {
+        System::new().block_on(async {
+            // The first line is of second 1, and it is long ago.
+            for (began, is_rotated) in [("2025-12-31T23:59:50Z", true), ("2026-01-01T00:00:00Z", false)] {
+                let api = StandIn::answering(|_| Reply::Raw(FIRST.into()));
+                let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+                let (_over, is_over) = watch::channel(true);
+                let late = RunLog { began: Some(began.parse().unwrap()), ..log() };
+                assert_eq!(cluster.follow_log(late, 1000, is_over).await.possibly_rotated, is_rotated);
+            }
         });
     }
 
