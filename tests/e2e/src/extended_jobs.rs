@@ -73,6 +73,11 @@ impl ExtendedJob {
         self.with("/output/stdout/configRef", json!(config_map))
     }
 
+    /// With standard output stored in the ConfigMap `out`, also that of failed attempts.
+    pub fn telling(self) -> Self {
+        self.stdout_to("out").with("/output/stdout/writeOnFailure", json!(true))
+    }
+
     /// With a field of spec set, by its path.
     pub fn with(mut self, path: &str, value: Value) -> Self {
         let keys = path.split('/').skip(1);

@@ -88,6 +88,14 @@ impl Namespace {
         ready_since.map_or(Ok(()), |time| self.turn_ready(&name, &time))
     }
 
+    /// The name of a pod that a node runs, as soon as there is one.
+    pub fn until_running(&self) -> Result<String> {
+        self.kubectl.until(&["pods"], "a pod that runs", |pods| {
+            let running = pods["items"].as_array()?.iter().find(|pod| pod["status"]["phase"] == "Running")?;
+            running["metadata"]["name"].as_str().map(str::to_owned)
+        })
+    }
+
     /// The pod is ready since this time.
     pub fn turn_ready(&self, pod: &str, time: &str) -> Result<()> {
         self.set_ready(&[pod], "True", time)

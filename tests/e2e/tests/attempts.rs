@@ -1,28 +1,14 @@
 //! Whose output is written when a Job takes several attempts, or has several pods.
 
 use anyhow::Result;
-use e2e::{ExtendedJob, Namespace, Operator, extended_job, scenario, template};
+use e2e::{Namespace, Operator, extended_job, scenario, template};
 use serde_json::{Value, json};
-
-/// A one-off whose failed attempts are written too, to the ConfigMap `out`.
-fn telling(name: &str, template: Value) -> ExtendedJob {
-    let told = extended_job(name).once().running(template).stdout_to("out");
-    told.with("/output/stdout/writeOnFailure", json!(true))
-}
 
 /// A Job that is tried again in a new pod, so often.
 fn retried(script: &str, again: u32) -> Value {
     let mut template = template::script(script);
     template["spec"]["backoffLimit"] = json!(again);
     template
-}
-
-/// The one pod, as soon as it runs.
-fn until_running(ns: &Namespace) -> Result<String> {
-    ns.kubectl.until(&["pods"], "a pod that runs", |pods| {
-        let running = pods["items"].as_array()?.iter().find(|pod| pod["status"]["phase"] == "Running")?;
-        running["metadata"]["name"].as_str().map(str::to_owned)
-    })
 }
 
 fn stored(ns: &Namespace) -> Result<(Value, Value)> {
@@ -34,7 +20,7 @@ fn stored(ns: &Namespace) -> Result<(Value, Value)> {
 #[test]
 fn with_overwrite_the_last_of_several_failed_pods_stands() -> Result<()> {
     scenario(|ns| {
-        let ejob = telling("stubborn", retried("echo $HOSTNAME; exit 3", 1));
+        let ejob = extended_job("stubborn").once().telling().running(retried("echo $HOSTNAME; exit 3", 1));
         ns.create(ejob.with("/output/stdout/overwrite", json!(true)))?;
         ns.condition_of("stubborn", "Failed", "True")?;
         ns.condition_of("stubborn", "OutputWritten", "True")?;
@@ -54,7 +40,7 @@ fn with_overwrite_the_last_of_several_failed_pods_stands() -> Result<()> {
 #[test]
 fn without_overwrite_the_first_failed_pod_stands_and_is_named() -> Result<()> {
     scenario(|ns| {
-        ns.create(telling("stubborn", retried("echo $HOSTNAME; exit 3", 1)))?;
+        ns.create(extended_job("stubborn").once().telling().running(retried("echo $HOSTNAME; exit 3", 1)))?;
         ns.condition_of("stubborn", "Failed", "True")?;
         let message = ns.reason_of("stubborn", "OutputWritten", "KeyExists")?;
         assert!(message.contains("an earlier attempt of the same Job"), "{message}");
@@ -69,7 +55,7 @@ fn a_container_that_succeeds_when_it_is_started_again_replaces_what_its_failure_
     scenario(|ns| {
         let script =
             "if [ -e /kept/tried ]; then echo second; else touch /kept/tried; echo first; exit 1; fi";
-        ns.create(telling("again", template::restarted(script, 3)))?;
+        ns.create(extended_job("again").once().telling().running(template::restarted(script, 3)))?;
         ns.condition_of("again", "Complete", "True")?;
         ns.condition_of("again", "OutputWritten", "True")?;
         let (text, record) = stored(ns)?;
@@ -82,7 +68,7 @@ fn a_container_that_succeeds_when_it_is_started_again_replaces_what_its_failure_
 fn a_failed_run_of_a_container_is_not_written_unless_asked_for() -> Result<()> {
     scenario(|ns| {
         let script = "if [ -e /kept/tried ]; then sleep 3; echo second; else touch /kept/tried; echo first; exit 1; fi";
-        let ejob = telling("again", template::restarted(script, 3));
+        let ejob = extended_job("again").once().telling().running(template::restarted(script, 3));
         ns.create(ejob.with("/output/stdout/writeOnFailure", json!(false)))?;
         ns.condition_of("again", "OutputWritten", "True")?;
         let (text, _) = stored(ns)?;
@@ -123,7 +109,7 @@ fn an_operator_that_is_killed_while_a_job_writes_loses_nothing_of_it() -> Result
         let operator = Operator::hold();
         let script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.2; done";
         ns.create(extended_job("steady").once().running(template::script(script)).stdout_to("out"))?;
-        until_running(ns)?;
+        ns.until_running()?;
         operator.kill()?;
         ns.condition_of("steady", "OutputWritten", "True")?;
         let (text, record) = stored(ns)?;
@@ -138,8 +124,10 @@ fn what_a_pod_wrote_before_someone_deleted_it_is_written_on_failure() -> Result<
     scenario(|ns| {
         // What nobody follows when the pod goes is lost.
         let _undisturbed = Operator::hold();
-        ns.create(telling("slow", template::script("echo so far; sleep 1000")))?;
-        let pod = until_running(ns)?;
+        ns.create(
+            extended_job("slow").once().telling().running(template::script("echo so far; sleep 1000")),
+        )?;
+        let pod = ns.until_running()?;
         ns.kubectl.run(&["delete", "pod", &pod, "--wait=false"])?;
         ns.condition_of("slow", "Failed", "True")?;
         ns.condition_of("slow", "OutputWritten", "True")?;

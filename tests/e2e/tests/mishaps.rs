@@ -2,14 +2,8 @@
 //! lost is told.
 
 use anyhow::Result;
-use e2e::{ExtendedJob, Namespace, Operator, extended_job, scenario, template};
+use e2e::{Namespace, Operator, extended_job, scenario, template};
 use serde_json::{Value, json};
-
-/// A one-off whose failed attempts are written too, to the ConfigMap `out`.
-fn telling(name: &str, template: Value) -> ExtendedJob {
-    let told = extended_job(name).once().running(template).stdout_to("out");
-    told.with("/output/stdout/writeOnFailure", json!(true))
-}
 
 /// It failed, and this is what it had written.
 fn left(ns: &Namespace, name: &str, output: &str) -> Result<Value> {
@@ -25,7 +19,7 @@ fn what_a_program_wrote_before_it_took_too_much_memory_is_written_on_failure() -
         let mut template = template::script("echo so far; sleep 1; tail /dev/zero");
         template["spec"]["template"]["spec"]["containers"][0]["resources"] =
             json!({"limits": {"memory": "16Mi"}});
-        ns.create(telling("greedy", template))?;
+        ns.create(extended_job("greedy").once().telling().running(template))?;
         let seen = left(ns, "greedy", "so far\n")?;
         assert_eq!(seen["status"]["lastRun"]["containers"][0]["reason"], "OOMKilled");
         Ok(())
@@ -42,7 +36,7 @@ fn what_a_pod_wrote_before_the_kubelet_evicted_it_is_written_on_failure() -> Res
         let pod = &mut template["spec"]["template"]["spec"];
         pod["volumes"] = json!([{"name": "kept", "emptyDir": {"sizeLimit": "1Mi"}}]);
         pod["containers"][0]["volumeMounts"] = json!([{"name": "kept", "mountPath": "/kept"}]);
-        ns.create(telling("hoarder", template))?;
+        ns.create(extended_job("hoarder").once().telling().running(template))?;
         left(ns, "hoarder", "so far\n")?;
         let pods = ns.kubectl.list(&["pods"])?;
         assert_eq!(pods[0]["status"]["reason"], "Evicted");
@@ -93,9 +87,7 @@ fn a_namespace_goes_with_the_jobs_that_run_in_it() -> Result<()> {
         let doomed = ns.sibling("doomed")?;
         let slow = extended_job("slow").once().running(template::script("echo so far; sleep 1000"));
         doomed.create(slow.stdout_to("out"))?;
-        doomed.kubectl.until(&["pods"], "a pod that runs", |pods| {
-            pods["items"].as_array()?.iter().any(|pod| pod["status"]["phase"] == "Running").then_some(())
-        })?;
+        doomed.until_running()?;
         ns.kubectl.run(&["delete", "namespace", &doomed.name, "--timeout=60s"]).map(drop)
     })
 }

@@ -188,7 +188,7 @@ fn a_pod_that_succeeds_replaces_what_a_failed_pod_of_its_job_wrote() -> Result<(
         template["spec"]["template"]["spec"]["containers"][0]["env"] =
             json!([{"name": "ALLOWED", "valueFrom": {"configMapKeyRef": allowed}}]);
         let stubborn = extended_job("stubborn").once().running(template);
-        ns.create(stubborn.with("/output/stdout/writeOnFailure", json!(true)).stdout_to("out"))?;
+        ns.create(stubborn.telling())?;
         ns.kubectl.until(&["pods"], "a failed pod", |pods| {
             pods["items"].as_array()?.iter().find(|pod| pod["status"]["phase"] == "Failed").map(drop)
         })?;
@@ -211,7 +211,7 @@ fn what_a_job_printed_before_its_deadline_is_written_on_failure() -> Result<()> 
         let mut template = template::script("echo so far; sleep 1000");
         template["spec"]["activeDeadlineSeconds"] = json!(20);
         let slow = extended_job("slow").once().running(template);
-        ns.create(slow.with("/output/stdout/writeOnFailure", json!(true)).stdout_to("out"))?;
+        ns.create(slow.telling())?;
         ns.condition_of("slow", "Failed", "True")?;
         ns.condition_of("slow", "OutputWritten", "True")?;
         assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "so far\n");
@@ -249,33 +249,38 @@ fn what_was_printed_before_the_kubelet_rotated_the_log_is_not_lost() -> Result<(
     })
 }
 
+/// `early`, whose output waits for the namespace `later`.
+fn early(ns: &Namespace) -> Result<()> {
+    let target = json!(format!("{}-later/out", ns.name));
+    ns.create(once("early", "echo patience").with("/output/stdout/configRef", target))?;
+    ns.reason_of("early", "OutputWritten", "TargetNamespaceMissing").map(drop)
+}
+
+/// That namespace comes, and its output is there.
+fn is_written_later(ns: &Namespace) -> Result<()> {
+    let later = ns.sibling("later")?;
+    ns.condition_of("early", "OutputWritten", "True")?;
+    assert_eq!(later.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "patience\n");
+    Ok(())
+}
+
 #[test]
 fn output_waits_for_its_namespace() -> Result<()> {
     scenario(|ns| {
-        let target = json!(format!("{}-later/out", ns.name));
-        ns.create(once("early", "echo patience").with("/output/stdout/configRef", target))?;
-        ns.reason_of("early", "OutputWritten", "TargetNamespaceMissing")?;
+        early(ns)?;
         ns.condition_of("early", "Complete", "True")?;
-        let later = ns.sibling("later")?;
-        ns.condition_of("early", "OutputWritten", "True")?;
-        assert_eq!(later.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "patience\n");
-        Ok(())
+        is_written_later(ns)
     })
 }
 
 #[test]
 fn output_that_waits_outlasts_an_edit_that_is_not_accepted() -> Result<()> {
     scenario(|ns| {
-        let target = json!(format!("{}-later/out", ns.name));
-        ns.create(once("early", "echo patience").with("/output/stdout/configRef", target))?;
-        ns.reason_of("early", "OutputWritten", "TargetNamespaceMissing")?;
+        early(ns)?;
         ns.edit("early", &json!({"output": {"stderr": {"configRef": "elsewhere"}}}))?;
         ns.reason_of("early", "Ready", "StreamsNotSeparable")?;
         ns.edit("early", &json!({"output": {"stderr": null}}))?;
-        let later = ns.sibling("later")?;
-        ns.condition_of("early", "OutputWritten", "True")?;
-        assert_eq!(later.kubectl.get(&["configmap", "out"])?["data"]["main.stdout"], "patience\n");
-        Ok(())
+        is_written_later(ns)
     })
 }
 
