@@ -1,0 +1,51 @@
+//! Becomes the command of a container, with a named pipe as its standard error.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+/// For so long the drain is waited for: what is in a pipe goes when nobody has it open any more, and a short command may
+/// be over before the drain has begun.
+const PATIENCE: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// Does not return unless the command can't be run.
+pub(crate) fn run(pipe: &Path, command: &OsStr, arguments: &[OsString]) -> io::Error {
+    match standard_error(pipe) {
+        Ok(mut file) => {
+            let stderr = match file.try_clone() {
+                Ok(stderr) => stderr,
+                Err(error) => return error,
+            };
+            let error = Command::new(command).args(arguments).stderr(stderr).exec();
+            let error = io::Error::new(error.kind(), format!("can't run {}: {error}", command.display()));
+            // Where the command's own words would stand.
+            writeln!(file, "{error}").map_or_else(|error| error, |()| error)
+        }
+        Err(error) => io::Error::new(error.kind(), format!("can't open {}: {error}", pipe.display())),
+    }
+}
+
+/// The pipe, opened for reading too: so the command is never killed by a drain that has died, but waits for the next one
+/// when the pipe is full.
+fn standard_error(pipe: &Path) -> io::Result<File> {
+    let deadline = Instant::now() + PATIENCE;
+    // Without a reader it can't be opened for writing alone.
+    while Instant::now() < deadline {
+        match open(pipe, OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty()) {
+            Ok(_) => break,
+            Err(Errno::ENXIO) => sleep(INTERVAL),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    File::options().read(true).write(true).open(pipe)
+}
