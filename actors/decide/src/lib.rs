@@ -37,6 +37,7 @@ pub mod text;
 pub mod track;
 pub mod transition;
 pub mod view;
+pub mod wrap;
 
 #[cfg(test)]
 mod fixtures;
