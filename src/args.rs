@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use extendedjob_actors::{Limit, Limits};
+use extendedjob_actors::{Limit, Limits, Ways, Wrapper};
 
 /// Runs native Jobs when something interesting happens to a pod, and stores what they wrote.
 ///
@@ -81,6 +81,24 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u64).range(..1 << 20))]
     pub(crate) spool_limit_mib: u64,
 
+    /// How standard error is told apart from standard output
+    #[arg(long, env = "EXTENDEDJOB_STREAMS", value_enum, default_value_t = StreamsSetting::Auto)]
+    pub(crate) streams: StreamsSetting,
+
+    /// The image with the program that tells them apart within a pod: that of the operator
+    #[arg(long, env = "EXTENDEDJOB_WRAPPER_IMAGE", value_name = "IMAGE")]
+    pub(crate) wrapper_image: Option<String>,
+
+    /// Secrets with which that image is pulled, in the namespace of each Job
+    #[arg(
+        long,
+        env = "EXTENDEDJOB_WRAPPER_PULL_SECRETS",
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "wrapper_image"
+    )]
+    pub(crate) wrapper_pull_secrets: Vec<String>,
+
     /// How to write the log, to standard error
     #[arg(long, env = "EXTENDEDJOB_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -101,6 +119,22 @@ impl Args {
             output_patience: Duration::from_secs(60 * u64::from(self.output_patience)),
         }
     }
+
+    /// How streams can be told apart.
+    pub(crate) fn ways(&self) -> Ways {
+        let pull_secrets = self.wrapper_pull_secrets.clone();
+        let image = self.wrapper_image.clone().filter(|_| self.streams != StreamsSetting::Off);
+        Ways { wrapper: image.map(|image| Wrapper { image, pull_secrets }) }
+    }
+}
+
+/// How standard error is told apart from standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamsSetting {
+    /// Within the pod, where that can be done
+    Auto,
+    /// Not at all: the log of a container holds both
+    Off,
 }
 
 /// The form of log lines.

@@ -33,8 +33,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();
-    let operator = Operator::new(cluster.clone(), candidacy.clone(), args.limits(), readiness.clone(), alive);
-    let operator = operator.start();
+    let (limits, ways) = (args.limits(), args.ways());
+    let operator =
+        Operator::new(cluster.clone(), candidacy.clone(), limits, ways, readiness.clone(), alive).start();
 
     let mut terminate = signal(SignalKind::terminate()).context("can't listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen to SIGINT")?;

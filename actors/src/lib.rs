@@ -29,7 +29,7 @@ mod trigger_watcher;
 
 pub use capture::Spool;
 pub use cluster::{Candidacy, Cluster};
-pub use extendedjob_decide::brake::Limit;
+pub use extendedjob_decide::{brake::Limit, streams::Ways, wrap::Wrapper};
 pub use messages::Stop;
 pub use operator::{Operator, Readiness};
 pub use supervisor::Limits;

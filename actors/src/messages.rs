@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use actix::{Message, Recipient};
 use extendedjob_api::{ContainerEnd, Target};
 use extendedjob_decide::{
-    attempts::{AttemptEnd, JobPod},
+    attempts::{AttemptEnd, JobPod, LogId},
     checkpoint::{Checkpoint, Receipt},
     declared::Declared,
     job::{End, Job},
@@ -264,8 +264,8 @@ pub(crate) struct JobSeen(pub(crate) Arc<Job>);
 #[rtype(result = "()")]
 pub(crate) struct JobGone(pub(crate) Arc<Job>);
 
-/// The logs that were followed, by the names of their containers.
-pub(crate) type Logs = HashMap<String, Followed>;
+/// The logs that were followed.
+pub(crate) type Logs = HashMap<LogId, Followed>;
 
 /// JobRunner → Supervisor: how far its run is.
 #[derive(Message)]

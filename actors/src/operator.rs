@@ -12,7 +12,7 @@ use std::sync::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
 use extendedjob_decide::{
-    checkpoint::Checkpoint, declared::Declared, track::Observation, transition::Trigger,
+    checkpoint::Checkpoint, declared::Declared, streams::Ways, track::Observation, transition::Trigger,
 };
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -64,6 +64,7 @@ pub struct Operator {
     /// The present term, with the checkpoint that it began with, while this process leads.
     term: Option<(i64, Option<Checkpoint>)>,
     limits: Limits,
+    ways: Arc<Ways>,
     supervisors: Children<String, Supervisor>,
     /// Dropped when this actor ends, however it ends.
     _alive: oneshot::Sender<()>,
@@ -88,6 +89,7 @@ impl Operator {
         cluster: Cluster,
         candidacy: Candidacy,
         limits: Limits,
+        ways: Ways,
         readiness: Readiness,
         alive: oneshot::Sender<()>,
     ) -> Self {
@@ -99,6 +101,7 @@ impl Operator {
             foundation: None,
             term: None,
             limits,
+            ways: Arc::new(ways),
             supervisors: Children::default(),
             _alive: alive,
         }
@@ -151,6 +154,7 @@ impl Actor for Operator {
             operator: me.clone().recipient(),
             others: me.clone().recipient(),
             limits: self.limits,
+            ways: Arc::clone(&self.ways),
             pods: pods.start((), |generation| {
                 let home = self.candidacy.namespace.clone();
                 let lifeline = lifeline("pods", generation);

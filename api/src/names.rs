@@ -53,6 +53,9 @@ pub const BOOK_LABEL: &str = "fissile.cloudfoundry.org/pod-book";
 /// Annotation on an ended Job: what became of its output is told, and nothing of it is still to be written.
 pub const OUTPUT_SETTLED: &str = "fissile.cloudfoundry.org/output-settled";
 
+/// Annotation on a Job: how the streams of its containers are told apart, see [`crate::Streams`].
+pub const STREAMS: &str = "fissile.cloudfoundry.org/streams";
+
 /// Prefix of the annotations on output targets, one for each key that was written.
 pub const OUTPUT_ANNOTATION_PREFIX: &str = "output.fissile.cloudfoundry.org/";
 

@@ -242,8 +242,28 @@ pub enum OutputResult {
 }
 
 /// How stdout and stderr were told apart.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Streams {
     /// They were not: the log holds both.
+    #[default]
     Merged,
+    /// In the pod: what a container writes to standard error goes through a pipe to a sidecar, and stands in its log.
+    Wrapped,
+}
+
+impl Streams {
+    /// Its name, as in status.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Merged => "Merged",
+            Self::Wrapped => "Wrapped",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Merged, Self::Wrapped].into_iter().find(|streams| streams.name() == name)
+    }
 }

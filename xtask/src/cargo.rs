@@ -52,11 +52,6 @@ pub(crate) fn compiling(subcommand: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Builds the operator, and says where its binary is.
-pub(crate) fn build_operator(profile: Profile) -> Result<PathBuf> {
-    build(profile, [OPERATOR]).map(|[operator]| operator)
-}
-
 /// Builds the plugin for kubectl, and says where its binary is.
 pub(crate) fn build_plugin() -> Result<PathBuf> {
     build(Profile::Dev, [PLUGIN]).map(|[plugin]| plugin)
@@ -92,6 +87,9 @@ pub(crate) fn build<const N: usize>(profile: Profile, programs: [&str; N]) -> Re
 
 /// The name of the operator's binary.
 pub(crate) const OPERATOR: &str = "extendedjob-operator";
+
+/// The name of the program that tells streams apart in pods.
+pub(crate) const STREAMS: &str = "extendedjob-streams";
 
 /// The name of the plugin's binary, by which kubectl finds it.
 const PLUGIN: &str = "kubectl-ejob";

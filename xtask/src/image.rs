@@ -8,7 +8,7 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::cargo::{self, OPERATOR, Profile};
+use crate::cargo::{self, OPERATOR, Profile, STREAMS};
 use crate::process;
 
 /// Build the operator and lay it beside its Dockerfile, for the image builder and registry of your choice
@@ -42,12 +42,12 @@ pub(crate) struct BuildContext {
 
 /// Builds the operator and lays out the folder to build the image from.
 pub(crate) fn stage(profile: Profile) -> Result<BuildContext> {
-    let binary = cargo::build_operator(profile)?;
+    let [operator, streams] = cargo::build(profile, [OPERATOR, STREAMS])?;
     let folder = process::project().join("target/image").join(profile.name());
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let dockerfile = process::project().join("deploy/Dockerfile");
     let mut hash = Sha256::new();
-    for (from, name) in [(dockerfile, "Dockerfile"), (binary, OPERATOR)] {
+    for (from, name) in [(dockerfile, "Dockerfile"), (operator, OPERATOR), (streams, STREAMS)] {
         let to = folder.join(name);
         fs::copy(&from, &to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
         hash.update(fs::read(&to).with_context(|| format!("read {}", to.display()))?);

@@ -20,8 +20,8 @@ const MANIFESTS: [&str; 3] = ["deploy/crd.yaml", "deploy/policy.yaml", "deploy/o
 pub(crate) const UNINSTALL: &str =
     "kubectl delete -f deploy/operator.yaml -f deploy/policy.yaml -f deploy/crd.yaml";
 
-/// The line of deploy/operator.yaml that stands for the image.
-const IMAGE_LINE: &str = "image: extendedjob-operator\n";
+/// The lines of deploy/operator.yaml that stand for the image: of the operator, and of what it puts into pods.
+const IMAGE_LINES: [&str; 2] = ["image: extendedjob-operator\n", "value: extendedjob-operator\n"];
 
 /// Install the operator, or bring an installed one up to date
 ///
@@ -86,10 +86,14 @@ fn manifest(path: &str, image: &str) -> Result<String> {
     if path != "deploy/operator.yaml" {
         return Ok(text);
     }
-    if text.matches(IMAGE_LINE).count() != 1 {
-        bail!("{path} must hold the line `{}` exactly once, to stand for the image", IMAGE_LINE.trim());
+    let mut replaced = text;
+    for line in IMAGE_LINES {
+        if replaced.matches(line).count() != 1 {
+            bail!("{path} must hold the line `{}` exactly once, to stand for the image", line.trim());
+        }
+        replaced = replaced.replace(line, &line.replace(OPERATOR, image));
     }
-    Ok(text.replace(IMAGE_LINE, &format!("image: {image}\n")))
+    Ok(replaced)
 }
 
 /// Waits until the present operator is ready and no older one is left.
@@ -107,5 +111,6 @@ mod tests {
     fn the_image_is_put_into_the_manifest_of_the_operator() {
         let text = manifest("deploy/operator.yaml", "registry/operator:1").expect("the manifest is readable");
         assert!(text.contains("          image: registry/operator:1\n"));
+        assert!(text.contains("              value: registry/operator:1\n"));
     }
 }

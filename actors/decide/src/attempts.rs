@@ -36,6 +36,8 @@ pub struct JobPod {
     pub restarts: bool,
     /// Its containers; init containers and native sidecars are none of them.
     pub containers: Vec<Container>,
+    /// What drains their standard error, see [`crate::wrap`]: their logs are theirs.
+    pub drains: Vec<Container>,
 }
 
 /// How far a pod is.
@@ -218,7 +220,7 @@ impl Attempts {
         }
         known.pod = Arc::clone(pod);
         let mut steps = vec![];
-        for container in &pod.containers {
+        for container in pod.containers.iter().chain(&pod.drains) {
             known.take_in(container, now, &mut steps);
         }
         if pod.phase != Phase::Open {
@@ -336,6 +338,13 @@ impl Known {
             followed.or_else(|| may_have_run.then(|| self.log(&container.name, container.restarts)))
         };
         let logs = self.pod.containers.iter().filter_map(log_of);
+        // One that was started again went on with the same pipe: all its logs count.
+        let of_drain = |drain: &Container| {
+            let followed = self.followed.iter().filter(|log| log.container == drain.name).cloned();
+            let present = Some(self.log(&drain.name, drain.restarts)).filter(|_| drain.ended.is_some());
+            followed.chain(present).collect::<BTreeSet<_>>()
+        };
+        let logs = logs.chain(self.pod.drains.iter().flat_map(of_drain));
         steps.push(Step::Over(AttemptEnd {
             id: self.pod.name.clone(),
             pod: self.pod.name.clone(),

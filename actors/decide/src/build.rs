@@ -1,9 +1,9 @@
 //! The native Job for a run, built from the template as the user wrote it.
 
-use extendedjob_api::names;
+use extendedjob_api::{Streams, names};
 use serde_json::{Map, Value, json};
 
-use crate::{declared::Declared, run::Run};
+use crate::{declared::Declared, run::Run, streams::Ways, wrap};
 
 /// Labels and annotations that begin so are ours.
 const OURS: &str = "fissile.cloudfoundry.org/";
@@ -23,7 +23,7 @@ pub enum BuildError {
 /// out: the operator knows its Jobs by them.
 /// `ttlSecondsAfterFinished` is withheld: a Job that vanishes before its run is recorded would be
 /// made again.
-pub fn build(declared: &Declared, run: &Run) -> Result<Value, BuildError> {
+pub fn build(declared: &Declared, run: &Run, ways: &Ways) -> Result<Value, BuildError> {
     let template: Value = serde_json::from_str(declared.spec.template.get()).unwrap_or_default();
     let mut template = into_map(template, "")?;
     let mut spec = into_map(template.remove("spec").unwrap_or_default(), ".spec")?;
@@ -36,6 +36,11 @@ pub fn build(declared: &Declared, run: &Run) -> Result<Value, BuildError> {
         *pod_metadata = json!({});
     }
     mark(as_map(pod_metadata, ".spec.template.metadata")?, declared, run);
+    let streams = ways.of(&declared.spec).streams;
+    if let (Streams::Wrapped, Some(wrapper)) = (streams, &ways.wrapper) {
+        let pod = pod_template.entry("spec").or_insert_with(|| json!({}));
+        wrap::wrap(as_map(pod, ".spec.template.spec")?, wrapper);
+    }
 
     let given = template.remove("metadata").unwrap_or_default();
     let mut metadata = Map::new();
@@ -45,7 +50,9 @@ pub fn build(declared: &Declared, run: &Run) -> Result<Value, BuildError> {
         }
     }
     mark(&mut metadata, declared, run);
-    if declared.spec.output.is_none() {
+    if declared.spec.output.is_some() {
+        metadata["annotations"][names::STREAMS] = json!(streams.name());
+    } else {
         metadata["annotations"][names::OUTPUT_SETTLED] = json!("true");
     }
     metadata.insert("name".to_owned(), json!(run.job));
@@ -127,7 +134,7 @@ mod tests {
             "spec": { "template": { "metadata": { "annotations": { "b": "pod" } }, "spec": {} } },
         }));
         let run = run(&declared);
-        let job = build(&declared, &run).unwrap();
+        let job = build(&declared, &run, &Ways::default()).unwrap();
         let pods = &job["spec"]["template"]["metadata"];
         assert_eq!(job["metadata"]["name"], run.job);
         assert_eq!(job["metadata"]["labels"]["a"], "job");
@@ -150,17 +157,19 @@ mod tests {
             "spec": { "template": { "metadata": { "annotations": copied } } },
         }));
         declared.spec.output = serde_json::from_value(json!({ "stdout": { "configRef": "c" } })).unwrap();
-        let job = build(&declared, &Run::on_trial(&declared)).unwrap();
-        for metadata in [&job["metadata"], &job["spec"]["template"]["metadata"]] {
+        let job = build(&declared, &Run::on_trial(&declared), &Ways::default()).unwrap();
+        let annotations = |metadata: &Value| {
             let annotations = metadata["annotations"].as_object().unwrap();
-            assert_eq!(annotations.keys().collect::<Vec<_>>(), ["a", names::TRANSITION]);
-        }
+            annotations.keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(annotations(&job["metadata"]), ["a", names::STREAMS, names::TRANSITION]);
+        assert_eq!(annotations(&job["spec"]["template"]["metadata"]), ["a", names::TRANSITION]);
     }
 
     #[test]
     fn where_no_output_is_wanted_none_is_still_to_be_written() {
         let declared = with_template(json!({ "spec": { "template": {} } }));
-        let job = build(&declared, &run(&declared)).unwrap();
+        let job = build(&declared, &run(&declared), &Ways::default()).unwrap();
         assert_eq!(job["metadata"]["annotations"][names::OUTPUT_SETTLED], "true");
     }
 
@@ -173,7 +182,7 @@ mod tests {
         let declared = with_template(json!({
             "spec": { "backoffLimit": 4, "newer": true, "ttlSecondsAfterFinished": 5, "template": { "spec": pod_spec } },
         }));
-        let job = build(&declared, &run(&declared)).unwrap();
+        let job = build(&declared, &run(&declared), &Ways::default()).unwrap();
         assert_eq!(job["spec"]["template"]["spec"], pod_spec);
         assert_eq!(job["spec"]["backoffLimit"], 4);
         assert_eq!(job["spec"]["newer"], true);
@@ -183,7 +192,7 @@ mod tests {
     #[test]
     fn the_job_is_owned_and_holds_its_owner_back() {
         let declared = with_template(json!({ "spec": { "template": { "spec": {} } } }));
-        let job = build(&declared, &run(&declared)).unwrap();
+        let job = build(&declared, &run(&declared), &Ways::default()).unwrap();
         let owner = &job["metadata"]["ownerReferences"][0];
         assert_eq!(owner["uid"], declared.uid);
         assert_eq!(owner["controller"], true);
@@ -198,7 +207,7 @@ mod tests {
             (json!([]), ""),
         ] {
             let declared = with_template(template);
-            assert_eq!(build(&declared, &run(&declared)), Err(BuildError::NotAMap(path)));
+            assert_eq!(build(&declared, &run(&declared), &Ways::default()), Err(BuildError::NotAMap(path)));
         }
     }
 }

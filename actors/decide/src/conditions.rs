@@ -1,7 +1,7 @@
 //! The conditions of an ExtendedJob: what it does, what stands in its way, how its last run went.
 
 use extendedjob_api::{
-    Mode, OutputResult, OutputStatus, RunResult, RunStatus,
+    Mode, Output, OutputResult, OutputStatus, RunResult, RunStatus,
     conditions::{self, reasons},
 };
 use jiff::Timestamp;
@@ -268,7 +268,8 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
     if outcome.trouble().is_none() && is_open {
         return Some(written("Unknown", reasons::OUTPUT_PENDING, "not all output has been written yet"));
     }
-    let writes_failures = view.declared.wish().is_some_and(|wish| wish.write_on_failure);
+    let mut streams = view.declared.spec.output.iter().flat_map(Output::streams);
+    let writes_failures = streams.any(|(_, stream)| stream.write_on_failure);
     Some(match outcome.trouble() {
         Some(trouble) => written("False", trouble.reason, &trouble.message),
         None if outcome.outputs().any(|output| output.result == OutputResult::Written) => {

@@ -1,11 +1,14 @@
 //! What is known of an ExtendedJob: its identity, what the user asks for, what was last reported.
 
-use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Mode, Run, When, conditions::reasons, validate};
+use extendedjob_api::{
+    ExtendedJobSpec, ExtendedJobStatus, Mode, Run, Streams, When, conditions::reasons, validate,
+};
 use jiff::Timestamp;
 
 use crate::{
     output::{self, Wish},
     pod::Version,
+    streams::{Way, Ways},
     view::Trouble,
 };
 
@@ -49,23 +52,24 @@ impl Declared {
     /// What is wrong with the spec, so that nothing may start: the rules that it breaks, if it was stored under an
     /// older schema; or what only the operator can know.
     #[must_use]
-    pub fn problem(&self) -> Option<Trouble> {
+    pub fn problem(&self, ways: &Ways) -> Option<Trouble> {
         if let Err(problems) = validate(&self.spec, &self.namespace) {
             let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
             return Some(Trouble { reason: reasons::INVALID_SPEC, message: words.join("; ") });
         }
-        self.wished().err()
+        let Way { streams, obstacle } = ways.of(&self.spec);
+        let trouble = self.wishes(streams).err()?;
+        let why = obstacle.map(|obstacle| format!(" ({obstacle})")).unwrap_or_default();
+        Some(Trouble { message: trouble.message + &why, ..trouble })
     }
 
-    /// What is to become of the output of its runs; an error is one that only the user can end.
-    pub fn wished(&self) -> Result<Option<Wish>, Trouble> {
-        self.spec.output.as_ref().map_or(Ok(None), |output| output::wish(output, &self.namespace))
-    }
-
-    /// The same, as far as it is known.
-    #[must_use]
-    pub fn wish(&self) -> Option<Wish> {
-        self.wished().ok().flatten()
+    /// What is to become of the output of runs whose streams are told apart in this way; an error is one that only the
+    /// user can end.
+    pub fn wishes(&self, streams: Streams) -> Result<Vec<Wish>, Trouble> {
+        self.spec
+            .output
+            .as_ref()
+            .map_or(Ok(vec![]), |output| output::wishes(output, &self.namespace, streams))
     }
 
     /// What starts its runs; `None` where the spec says neither, which the schema refuses.

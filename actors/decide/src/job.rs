@@ -1,5 +1,6 @@
 //! What is known of a Job of ours, and how it ended.
 
+use extendedjob_api::Streams;
 use jiff::Timestamp;
 
 /// A Job of ours, slimmed to what decides.
@@ -41,6 +42,8 @@ pub struct Job {
     pub completed: String,
     /// How it ended, if it has.
     pub end: Option<End>,
+    /// How the streams of its containers are told apart.
+    pub streams: Streams,
     /// Nothing of its output is still to be written, see [`extendedjob_api::names::OUTPUT_SETTLED`].
     pub settled: bool,
 }

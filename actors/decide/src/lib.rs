@@ -32,6 +32,7 @@ pub mod retry;
 pub mod run;
 pub mod selector;
 pub mod status;
+pub mod streams;
 pub mod tail;
 pub mod text;
 pub mod track;

@@ -2,7 +2,7 @@
 //!
 //! Derived, not edited step by step: whatever was missed or seen twice, the next status is right.
 
-use extendedjob_api::{ExtendedJobStatus, OutputResult, OutputStatus, RunResult, RunStatus, Streams};
+use extendedjob_api::{ExtendedJobStatus, OutputResult, OutputStatus, RunResult, RunStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -85,7 +85,7 @@ fn run_status(view: View<'_>, job: &str, run: &RunState, told: Option<&RunStatus
             Some(outcome) => outputs(outcome),
             None => told.map(|told| told.outputs.clone()).unwrap_or_default(),
         },
-        streams: view.declared.spec.output.is_some().then_some(Streams::Merged),
+        streams: view.declared.spec.output.is_some().then_some(run.streams),
     }
 }
 

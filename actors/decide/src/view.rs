@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use extendedjob_api::{
-    Cause, ContainerEnd, ExtendedJobStatus, OutputResult, OutputStatus,
+    Cause, ContainerEnd, ExtendedJobStatus, OutputResult, OutputStatus, Streams,
     conditions::{RECONCILING, STALLED},
 };
 use jiff::Timestamp;
@@ -61,6 +61,8 @@ pub struct RunState {
     pub attempts: u32,
     /// How the containers of its last pod ended.
     pub containers: Vec<ContainerEnd>,
+    /// How the streams of its containers are told apart.
+    pub streams: Streams,
     /// The status has told of its end.
     pub told: bool,
     /// What became of its output; `None` while that is open.
@@ -74,8 +76,8 @@ impl RunState {
     #[must_use]
     pub fn new(cause: Cause, created: Option<Timestamp>, stage: Stage) -> Self {
         let (number, attempts, containers) = (0, 0, vec![]);
-        let (told, output, output_is_due) = (false, None, false);
-        Self { cause, created, stage, number, attempts, containers, told, output, output_is_due }
+        let (streams, told, output, output_is_due) = (Streams::default(), false, None, false);
+        Self { cause, created, stage, number, attempts, containers, streams, told, output, output_is_due }
     }
 }
 

@@ -52,6 +52,12 @@ pub fn drain_of(index: usize) -> String {
     format!("{DRAIN}{index}")
 }
 
+/// Whether this is the name of such a container.
+#[must_use]
+pub fn is_drain(name: &str) -> bool {
+    name.starts_with(DRAIN)
+}
+
 /// Why [`wrap`] can't be done to this pod spec, if it can't.
 #[must_use]
 pub fn obstacle(pod: &Value) -> Option<Obstacle> {

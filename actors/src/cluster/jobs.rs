@@ -1,6 +1,6 @@
 //! Jobs: watched slim by our label, created as raw JSON.
 
-use extendedjob_api::names;
+use extendedjob_api::{Streams, names};
 use extendedjob_decide::{
     fault::Class,
     job::{End, Failure, Job},
@@ -127,6 +127,11 @@ fn decode(json: &str) -> Result<Job, serde_json::Error> {
         succeeded: usize::try_from(status.succeeded).unwrap_or_default(),
         completed: status.completed_indexes,
         end: status.conditions.iter().find_map(end),
+        streams: metadata
+            .annotations
+            .get(names::STREAMS)
+            .and_then(|it| Streams::named(it))
+            .unwrap_or_default(),
         settled: metadata.annotations.contains_key(names::OUTPUT_SETTLED),
     })
 }

@@ -8,6 +8,7 @@ use extendedjob_decide::{
     edges::Edges,
     job::Job,
     pod::{Pod, Readiness, Status, Version},
+    wrap,
 };
 use jiff::Timestamp;
 use kube::{api::ListParams, core::Request};
@@ -74,6 +75,8 @@ struct Spec<'a> {
     /// Raw, as the statuses below: they matter only in pods of Jobs of ours.
     #[serde(borrow)]
     containers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    init_containers: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -85,6 +88,8 @@ struct PodStatus<'a> {
     conditions: Vec<Condition>,
     #[serde(borrow)]
     container_statuses: Option<&'a RawValue>,
+    #[serde(borrow)]
+    init_container_statuses: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -169,8 +174,31 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
     let Some(job) = metadata.controller().filter(|owner| ours && owner.kind == "Job") else {
         return Ok(None);
     };
-    let declared: Vec<Named> = parse(spec.containers)?;
-    let mut statuses: Vec<ContainerStatus> = parse(status.container_statuses)?;
+    let mut drains = containers(spec.init_containers, status.init_container_statuses)?;
+    drains.retain(|container| wrap::is_drain(&container.name));
+    Ok(Some(JobPod {
+        uid: metadata.uid.clone(),
+        name: metadata.name.clone(),
+        job: job.uid.clone(),
+        index: metadata.annotations.get(COMPLETION_INDEX).and_then(|index| index.parse().ok()),
+        created: metadata.creation_timestamp,
+        phase: match status.phase.as_str() {
+            "Succeeded" => Phase::Succeeded,
+            "Failed" => Phase::Failed,
+            _ => Phase::Open,
+        },
+        restarts: spec.restart_policy == "OnFailure",
+        containers: containers(spec.containers, status.container_statuses)?,
+        drains,
+    }))
+}
+
+fn containers(
+    declared: Option<&RawValue>,
+    statuses: Option<&RawValue>,
+) -> Result<Vec<Container>, serde_json::Error> {
+    let declared: Vec<Named> = parse(declared)?;
+    let mut statuses: Vec<ContainerStatus> = parse(statuses)?;
     let containers = declared.into_iter().map(|Named { name }| {
         let status = statuses.iter_mut().find(|status| status.name == name);
         let ContainerStatus { restart_count, state, last_state, .. } =
@@ -185,20 +213,7 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
             before: last_state.terminated.map(ended),
         }
     });
-    Ok(Some(JobPod {
-        uid: metadata.uid.clone(),
-        name: metadata.name.clone(),
-        job: job.uid.clone(),
-        index: metadata.annotations.get(COMPLETION_INDEX).and_then(|index| index.parse().ok()),
-        created: metadata.creation_timestamp,
-        phase: match status.phase.as_str() {
-            "Succeeded" => Phase::Succeeded,
-            "Failed" => Phase::Failed,
-            _ => Phase::Open,
-        },
-        restarts: spec.restart_policy == "OnFailure",
-        containers: containers.collect(),
-    }))
+    Ok(containers.collect())
 }
 
 fn parse<T: DeserializeOwned>(list: Option<&RawValue>) -> Result<Vec<T>, serde_json::Error> {

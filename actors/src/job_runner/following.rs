@@ -9,6 +9,7 @@ use extendedjob_decide::{
     job::Job,
     output,
     retry::Backoff,
+    wrap,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -66,7 +67,7 @@ impl JobRunner {
         let Stage::Following(following) = &mut self.stage else { return };
         if following.job.is_none() {
             let subscriber = ctx.address().recipient();
-            self.pods.do_send(SubscribeJobPods { job: job.uid.clone(), subscriber });
+            self.means.pods.do_send(SubscribeJobPods { job: job.uid.clone(), subscriber });
         }
         following.job = Some(Arc::clone(&job));
         match (job.end.is_some(), gone) {
@@ -99,7 +100,7 @@ impl JobRunner {
     /// The watch on pods is another one than that on Jobs, and may be behind it; and pods may have gone before anyone
     /// watched.
     fn list_pods(&mut self, job: Arc<Job>, ctx: &mut Context<Self>) {
-        let cluster = self.cluster.clone();
+        let cluster = self.means.cluster.clone();
         let asking = async move { cluster.job_pods(&job).await };
         ctx.spawn(asking.into_actor(self).map(|pods, runner, ctx| match pods {
             Ok(pods) => runner.listed(&by_end(pods), ctx),
@@ -167,7 +168,7 @@ impl JobRunner {
         let Stage::Following(Following { job: Some(job), logs, .. }) = &mut self.stage else { return };
         let Begun { log: id, in_place, at: began } = begun;
         // One that someone has added to the pod is none of the user's.
-        if !job.containers.contains(&id.container) {
+        if !job.containers.contains(&id.container) && !wrap::is_drain(&id.container) {
             return;
         }
         let (sender, over) = watch::channel(false);
@@ -175,7 +176,7 @@ impl JobRunner {
         let (namespace, pod, container) = (job.namespace.clone(), pod.to_owned(), id.container.clone());
         let name = LogName { namespace, pod, container };
         let log = RunLog { name, restart: in_place.then_some(id.restart), began };
-        let cluster = self.cluster.clone();
+        let cluster = self.means.cluster.clone();
         let following = async move { cluster.follow_log(log, output::MOST, over).await };
         ctx.spawn(following.into_actor(self).map(|followed, runner, ctx| {
             if let Stage::Following(Following { logs, .. }) = &mut runner.stage {
@@ -196,7 +197,7 @@ impl JobRunner {
             unread.extract_if(.., |attempt| !attempt.logs.iter().any(is_open)).collect();
         for attempt in read {
             let taken = attempt.logs.iter().filter_map(|log| match logs.remove(log) {
-                Some(Log::Read(followed)) => Some((log.container.clone(), followed)),
+                Some(Log::Read(followed)) => Some((log.clone(), followed)),
                 _ => None,
             });
             let (followed, job) = (taken.collect(), Arc::clone(job));

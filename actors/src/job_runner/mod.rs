@@ -19,6 +19,7 @@ use extendedjob_decide::{
     job::Job,
     retry::Backoff,
     run::Run,
+    streams::Ways,
     view::Trouble,
 };
 use jiff::Timestamp;
@@ -36,14 +37,22 @@ use crate::{
 /// So many failures in a row are no hiccup: about eight seconds, with the delays between them.
 const LASTING: u32 = 5;
 
+/// What a runner works with.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub(crate) cluster: Cluster,
+    pub(crate) pods: Addr<PodHub>,
+    /// The ExtendedJob's share of creates in flight.
+    pub(crate) creates: Arc<Semaphore>,
+    /// How streams can be told apart here.
+    pub(crate) ways: Arc<Ways>,
+}
+
 /// The runner of one Job.
 pub(crate) struct JobRunner {
-    cluster: Cluster,
-    pods: Addr<PodHub>,
+    means: Means,
     supervisor: Recipient<RunNews>,
     declared: Arc<Declared>,
-    /// The ExtendedJob's share of creates in flight.
-    creates: Arc<Semaphore>,
     stage: Stage,
     failures: u32,
     backoff: Backoff,
@@ -91,9 +100,7 @@ impl JobRunner {
     pub(crate) fn new(
         run: Option<Run>,
         declared: Arc<Declared>,
-        cluster: Cluster,
-        pods: Addr<PodHub>,
-        creates: Arc<Semaphore>,
+        means: Means,
         supervisor: Recipient<RunNews>,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
@@ -102,17 +109,7 @@ impl JobRunner {
             |run| Stage::Making { run, attempt: 0, idle: true, heard: None },
         );
         let backoff = Backoff::default();
-        Self {
-            cluster,
-            pods,
-            supervisor,
-            declared,
-            creates,
-            stage,
-            failures: 0,
-            backoff,
-            _lifeline: lifeline,
-        }
+        Self { means, supervisor, declared, stage, failures: 0, backoff, _lifeline: lifeline }
     }
 
     fn make(&mut self, ctx: &mut Context<Self>) {
@@ -120,8 +117,7 @@ impl JobRunner {
         *attempt += 1;
         *idle = false;
         let attempt = *attempt;
-        let making =
-            make(self.cluster.clone(), Arc::clone(&self.creates), Arc::clone(&self.declared), run.clone());
+        let making = make(self.means.clone(), Arc::clone(&self.declared), run.clone());
         ctx.spawn(making.into_actor(self).map(move |made, runner, ctx| runner.made(attempt, made, ctx)));
     }
 
@@ -197,9 +193,10 @@ impl JobRunner {
     }
 }
 
-async fn make(cluster: Cluster, creates: Arc<Semaphore>, declared: Arc<Declared>, run: Run) -> Made {
+async fn make(means: Means, declared: Arc<Declared>, run: Run) -> Made {
+    let Means { cluster, creates, ways, .. } = means;
     let _turn = creates.acquire().await;
-    let job = match build(&declared, &run) {
+    let job = match build(&declared, &run, &ways) {
         Ok(job) => job,
         Err(error) => return Made::Refused(Refusal::Template(error)),
     };

@@ -10,7 +10,7 @@ use extendedjob_decide::{
 use jiff::Timestamp;
 
 use super::{
-    fields::{ALL, Places},
+    fields::Places,
     reading::Read,
     words::{self, Obstacle, Retry},
 };
@@ -93,13 +93,9 @@ impl Desk {
     fn unwritten(&self, order: &WriteOutput, trouble: Trouble) -> Settled {
         let mut settled = Settled { trouble: Some(trouble), ..Settled::default() };
         for attempted in self.wished(order) {
-            let keys = match order.wish.source.format {
-                Format::Text => {
-                    order.wish.pieces(&order.job, &attempted.end).into_iter().map(|piece| piece.key).collect()
-                }
-                Format::Json => vec![ALL.to_owned()],
-            };
-            keys.into_iter().for_each(|key| settled.tell(self.told(order, key, OutputResult::Failed)));
+            for piece in order.wish.pieces(&order.job, &attempted.end) {
+                settled.tell(self.told(&piece, OutputResult::Failed));
+            }
         }
         settled
     }
@@ -124,6 +120,7 @@ impl Desk {
             attempt: attempted.end.id.clone(),
             succeeded: attempted.end.succeeded,
             ended: attempted.end.at.or(order.job.created).unwrap_or_default(),
+            streams: order.job.streams,
         }
     }
 
@@ -168,10 +165,11 @@ impl Desk {
         present: Option<&Present>,
         trial: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
-        match order.wish.source.format {
-            Format::Text => self.texts(order, attempted, present, trial).await,
-            Format::Json => self.fields(order, attempted, present, trial).await,
-        }
+        let pieces = order.wish.pieces(&order.job, &attempted.end).into_iter();
+        let (texts, objects): (Vec<_>, Vec<_>) = pieces.partition(|piece| piece.format == Format::Text);
+        let mut writes = self.fields(order, attempted, objects, present, trial).await?;
+        writes.extend(self.texts(order, attempted, texts, present, trial).await?);
+        Ok(writes)
     }
 
     /// Each container's log is one value.
@@ -179,13 +177,14 @@ impl Desk {
         &self,
         order: &WriteOutput,
         attempted: &Attempted,
+        pieces: Vec<Piece>,
         present: Option<&Present>,
         trial: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
         let settled = &mut trial.settled;
         let attempt = self.attempt(order, attempted);
         let mut due = vec![];
-        for piece in order.wish.pieces(&order.job, &attempted.end) {
+        for piece in pieces {
             if piece.key.len() > OUTPUT_KEY_MAX {
                 settled.stumble(words::key_too_long(&piece.key));
                 continue;
@@ -195,12 +194,12 @@ impl Desk {
                     self.note_replaced(&piece.key, replaced, settled);
                     due.push(piece);
                 }
-                Verdict::Done(record) => settled.tell(self.written(order, &piece.key, &record)),
+                Verdict::Done(record) => settled.tell(self.written(&piece, &record)),
                 Verdict::Superseded => {}
                 Verdict::KeyExists(record) => {
                     let key = format!("key {}", piece.key);
                     settled.stumble(words::key_exists(&self.target, &key, &attempt, record.as_ref()));
-                    settled.tell(self.told(order, piece.key, OutputResult::KeyExists));
+                    settled.tell(self.told(&piece, OutputResult::KeyExists));
                 }
                 Verdict::Immutable => return Err(words::immutable(&self.target)),
             }
@@ -214,21 +213,21 @@ impl Desk {
             .map_err(|full| words::full(&self.target, full))?;
         if attempted.end.is_unseen() {
             settled.stumble(words::no_pod_left(&attempt.job));
-            keys.into_iter().for_each(|key| settled.tell(self.told(order, key, OutputResult::Lost)));
+            due.iter().for_each(|piece| settled.tell(self.told(piece, OutputResult::Lost)));
             return Ok(vec![]);
         }
         let mut writes = vec![];
-        for Piece { container, key } in due {
+        for piece in due {
             // The others' output is written also if one is lost.
-            match self.log(order, attempted, &container, limit).await {
+            match self.log(order, attempted, &piece.log, limit).await {
                 Ok(Some(Read { kept, possibly_rotated })) => {
-                    let record = attempt.record(&container, &kept, possibly_rotated);
-                    settled.tell(self.written(order, &key, &record));
-                    writes.push(Write { key, bytes: kept.bytes, record });
+                    let record = attempt.record(&piece.container, &kept, possibly_rotated);
+                    settled.tell(self.written(&piece, &record));
+                    writes.push(Write { key: piece.key, bytes: kept.bytes, record });
                 }
                 Ok(None) => {
-                    settled.stumble(words::log_gone(&container, &attempted.end.pod));
-                    settled.tell(self.told(order, key, OutputResult::Lost));
+                    settled.stumble(words::log_gone(&piece.container, &attempted.end.pod));
+                    settled.tell(self.told(&piece, OutputResult::Lost));
                 }
                 Err(obstacle) => trial.unread = Some(obstacle),
             }

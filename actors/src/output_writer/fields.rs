@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use extendedjob_api::{OutputResult, OutputStatus};
 use extendedjob_decide::{
-    output::{self, MOST, Present, Record, Verdict, Write},
+    output::{self, MOST, Piece, Present, Record, Verdict, Write},
     tail::Kept,
 };
 
@@ -29,32 +29,34 @@ impl Desk {
         &self,
         order: &WriteOutput,
         attempted: &Attempted,
+        pieces: Vec<Piece>,
         present: Option<&Present>,
         Trial { settled, places, .. }: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
         let attempt = self.attempt(order, attempted);
+        let Some(first) = pieces.first() else { return Ok(vec![]) };
         if attempted.end.is_unseen() {
             let is_there = |present: &Present| present.records().any(|record| record.job == attempt.job);
             if !present.is_some_and(is_there) {
                 settled.stumble(words::no_pod_left(&attempt.job));
-                settled.tell(self.told(order, ALL.to_owned(), OutputResult::Lost));
+                settled.tell(self.told(first, OutputResult::Lost));
             }
             return Ok(vec![]);
         }
         let limit = order.wish.limit.unwrap_or(MOST).min(MOST);
         let mut writes: Vec<Write> = vec![];
-        for piece in order.wish.pieces(&order.job, &attempted.end) {
+        for piece in pieces {
             let container = &piece.container;
-            let Some(Read { kept, possibly_rotated }) = self.log(order, attempted, container, limit).await?
+            let Some(Read { kept, possibly_rotated }) = self.log(order, attempted, &piece.log, limit).await?
             else {
                 let is_of_it = |it: Record| it.is_of(&attempt) && it.container == *container;
                 if present.is_some_and(|present| present.records().any(is_of_it)) {
                     // Before a crash.
-                    settled.tell(self.told(order, ALL.to_owned(), OutputResult::Written));
+                    settled.tell(self.told(&piece, OutputResult::Written));
                     continue;
                 }
                 settled.stumble(words::log_gone(container, &attempted.end.pod));
-                settled.tell(self.told(order, ALL.to_owned(), OutputResult::Lost));
+                settled.tell(self.told(&piece, OutputResult::Lost));
                 continue;
             };
             if kept.is_cut() {
@@ -91,7 +93,7 @@ impl Desk {
                 }
             }
             let record = attempt.record(container, &kept, possibly_rotated);
-            let told = self.written(order, ALL, &record);
+            let told = self.written(&piece, &record);
             settled.tell(OutputStatus { result, ..told });
         }
         // A part of a JSON object would be none.

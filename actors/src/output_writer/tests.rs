@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler, System};
-use extendedjob_api::{Target, TargetKind};
+use extendedjob_api::{Streams, Target, TargetKind};
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
     job::Job,
@@ -80,7 +80,8 @@ fn wish(job: &str, second: i64) -> WriteOutput {
 /// The same with these containers.
 fn of_containers(job: &str, second: i64, containers: &[&str]) -> WriteOutput {
     let output = json!({ "stdout": { "configRef": "elsewhere/out", "overwrite": true } });
-    let wish = output::wish(&serde_json::from_value(output).unwrap(), "ns").unwrap().unwrap();
+    let wish =
+        output::wishes(&serde_json::from_value(output).unwrap(), "ns", Streams::Merged).unwrap().remove(0);
     let log = |name: &&str| LogId { pod: "uid".into(), container: (*name).into(), restart: 0 };
     let attempt = AttemptEnd {
         id: format!("pod-of-{job}"),

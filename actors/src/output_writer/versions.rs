@@ -10,7 +10,6 @@ use extendedjob_decide::{
 
 use super::{
     desk::{Desk, Trial},
-    fields::ALL,
     words::{self, Obstacle},
 };
 use crate::messages::{Attempted, WriteOutput};
@@ -68,7 +67,7 @@ impl Desk {
         for attempted in attempts.iter().rev() {
             let pieces = order.wish.pieces(&order.job, &attempted.end);
             // Which keys a JSON object has, shows only when it is read.
-            let name = |piece: Piece| match order.wish.source.format {
+            let name = |piece: Piece| match piece.format {
                 Format::Text => piece.key,
                 Format::Json => format!("{} {:?}", piece.container, attempted.end.index),
             };
@@ -82,13 +81,14 @@ impl Desk {
     /// What stands in an object that was made before a crash.
     fn tell_version(&self, order: &WriteOutput, version: &Version, settled: &mut Settled) {
         let made = Self { target: output::version(&self.target, version.number), ..self.clone() };
-        if order.wish.source.format == Format::Json {
-            return settled.tell(made.told(order, ALL.to_owned(), OutputResult::Written));
-        }
         for attempted in self.wished(order) {
             for piece in order.wish.pieces(&order.job, &attempted.end) {
-                if let Some(record) = version.present.record(&piece.key) {
-                    settled.tell(made.written(order, &piece.key, &record));
+                match version.present.record(&piece.key) {
+                    _ if piece.format == Format::Json => {
+                        settled.tell(made.told(&piece, OutputResult::Written));
+                    }
+                    Some(record) => settled.tell(made.written(&piece, &record)),
+                    None => {}
                 }
             }
         }

@@ -2,15 +2,15 @@
 
 use std::{fmt::Display, time::Duration};
 
-use extendedjob_api::{OutputResult, OutputStatus, Target, conditions::reasons};
+use extendedjob_api::{Format, OutputResult, OutputStatus, Target, conditions::reasons};
 use extendedjob_decide::{
     fault::Class,
-    output::{Attempt, Full, Place, Record},
+    output::{Attempt, Full, Piece, Place, Record},
     view::Trouble,
 };
 
-use super::desk::Desk;
-use crate::{cluster::targets::TargetError, messages::WriteOutput};
+use super::{desk::Desk, fields::ALL};
+use crate::cluster::targets::TargetError;
 
 /// Why an order can't be fulfilled now.
 pub(super) enum Obstacle {
@@ -32,17 +32,19 @@ pub(super) enum Retry {
 }
 
 impl Desk {
-    pub(super) fn written(&self, order: &WriteOutput, key: &str, record: &Record) -> OutputStatus {
+    pub(super) fn written(&self, piece: &Piece, record: &Record) -> OutputStatus {
         OutputStatus {
             bytes_seen: i64::try_from(record.bytes_seen).unwrap_or(i64::MAX),
             bytes_kept: i64::try_from(record.bytes_kept).unwrap_or(i64::MAX),
             possibly_rotated: record.possibly_rotated,
-            ..self.told(order, key.to_owned(), OutputResult::Written)
+            ..self.told(piece, OutputResult::Written)
         }
     }
 
-    pub(super) fn told(&self, order: &WriteOutput, key: String, result: OutputResult) -> OutputStatus {
-        let (stream, target) = (order.wish.source.stream, self.target.to_string());
+    pub(super) fn told(&self, piece: &Piece, result: OutputResult) -> OutputStatus {
+        let (stream, target) = (piece.stream, self.target.to_string());
+        // The names of a JSON object's fields are output, too.
+        let key = if piece.format == Format::Json { ALL.to_owned() } else { piece.key.clone() };
         let (bytes_seen, bytes_kept, possibly_rotated) = (0, 0, false);
         OutputStatus { stream, target, key, bytes_seen, bytes_kept, possibly_rotated, result }
     }

@@ -85,7 +85,7 @@ impl Handler<Edited> for Supervisor {
             return;
         }
         if before.generation != self.declared.generation {
-            self.problem = self.declared.problem();
+            self.problem = self.declared.problem(&self.around.ways);
             if before.spec.template.get() != self.declared.spec.template.get() {
                 self.template = Template::Unchecked;
                 self.check_template(ctx);

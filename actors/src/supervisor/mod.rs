@@ -25,6 +25,7 @@ use extendedjob_decide::{
     declared::Declared,
     desk::Desk,
     ledger::{Ledger, terms},
+    streams::Ways,
     transition::Trigger,
     view::{Template, Trouble},
 };
@@ -56,6 +57,8 @@ pub(crate) struct Surroundings {
     /// For those whom one Supervisor's doing befalls.
     pub(crate) others: Recipient<Befell>,
     pub(crate) limits: Limits,
+    /// How streams can be told apart here.
+    pub(crate) ways: Arc<Ways>,
     pub(crate) pods: Addr<PodHub>,
     pub(crate) jobs: Addr<JobHub>,
 }
@@ -107,7 +110,7 @@ impl Supervisor {
         // well: a start with nothing changed asks for nothing.
         let template = Template::told(&declared);
         Self {
-            problem: declared.problem(),
+            problem: declared.problem(&around.ways),
             creates: Arc::new(Semaphore::new(SHARE_OF_CREATES)),
             template,
             runs: None,

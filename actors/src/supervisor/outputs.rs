@@ -21,17 +21,16 @@ use crate::{
     output_writer::OutputWriter,
 };
 
-/// The id of the one order for versioned output.
-const ALL_ATTEMPTS: &str = "all";
-
 /// The output of a run that is on its way.
 #[derive(Default)]
 pub(super) struct Unsettled {
     /// The Job, once an attempt of it is over.
     job: Option<Arc<Job>>,
-    /// Attempts for which no order is given yet: of versioned output that is done when the run is over, and of one that
+    /// Attempts for which not all orders are given yet: for versioned output they are when the run is over, for one that
     /// can't be as it is asked for when it is mended.
     held: Vec<Arc<Attempted>>,
+    /// So many of them have their orders, but for versioned output.
+    ordered: usize,
     /// Orders that have not settled, by their ids.
     orders: BTreeMap<String, WriteOutput>,
     /// Those of them that have not been tried yet.
@@ -52,19 +51,39 @@ impl Unsettled {
     }
 
     /// The orders for attempts for which none is given yet, as far as they can be given.
-    fn orders_for_held(&mut self, wish: &Arc<Wish>) -> Vec<WriteOutput> {
+    fn orders_for_held(&mut self, wishes: &[Arc<Wish>]) -> Vec<WriteOutput> {
         let Some(job) = self.job.clone().filter(|_| !self.held.is_empty()) else { return vec![] };
-        if wish.versioned && !self.is_over {
-            return vec![];
+        let (at_end, at_once): (Vec<_>, Vec<_>) = wishes.iter().cloned().partition(|wish| wish.versioned);
+        let mut orders = vec![];
+        for attempted in self.held.split_off(self.ordered) {
+            for wish in &at_once {
+                let id = order_id(&attempted.end, &wish.target);
+                orders.push(self.order(id, &job, vec![Arc::clone(&attempted)], Arc::clone(wish)));
+            }
+            self.held.push(attempted);
         }
+        self.ordered = self.held.len();
+        if at_end.is_empty() || self.is_over {
+            let held = std::mem::take(&mut self.held);
+            self.ordered = 0;
+            for wish in at_end {
+                let id = format!("all to {}", wish.target);
+                orders.push(self.order(id, &job, held.clone(), wish));
+            }
+        }
+        orders
+    }
+
+    /// What is ordered is to be written in another way: no order is given yet.
+    fn take_back(&mut self) {
+        let orders = std::mem::take(&mut self.orders);
+        let ordered = orders.into_values().flat_map(|order| order.attempts.to_vec());
         let held = std::mem::take(&mut self.held);
-        if wish.versioned {
-            return vec![self.order(ALL_ATTEMPTS.to_owned(), &job, held, Arc::clone(wish))];
-        }
-        let of_one = |attempted: Arc<Attempted>| {
-            self.order(order_id(&attempted.end), &job, vec![attempted], Arc::clone(wish))
-        };
-        held.into_iter().map(of_one).collect()
+        let all = held.into_iter().chain(ordered);
+        let all: BTreeMap<_, _> = all.map(|it| ((it.end.at, it.end.id.clone(), it.end.index), it)).collect();
+        self.held = all.into_values().collect();
+        self.ordered = 0;
+        self.untried.clear();
     }
 
     /// An order for these attempts, to be given now.
@@ -82,11 +101,11 @@ impl Unsettled {
     }
 }
 
-/// One for each attempt of a Job, and for each index of which nobody saw one.
-fn order_id(attempt: &AttemptEnd) -> String {
+/// One for each attempt of a Job, and for each index of which nobody saw one, and each object.
+fn order_id(attempt: &AttemptEnd, target: &Target) -> String {
     match attempt.index {
-        Some(index) if attempt.is_unseen() => format!("unseen {index}"),
-        _ => attempt.id.clone(),
+        Some(index) if attempt.is_unseen() => format!("unseen {index} to {target}"),
+        _ => format!("{} to {target}", attempt.id),
     }
 }
 
@@ -109,30 +128,35 @@ impl Supervisor {
         followed: Logs,
         ctx: &mut Context<Self>,
     ) {
-        let (wished, Some(runs)) = (self.declared.wished(), &mut self.runs) else { return };
-        if job.settled || matches!(wished, Ok(None)) {
+        let (wishes, Some(runs)) = (self.wishes(job), &mut self.runs) else { return };
+        if job.settled || wishes.as_ref().is_ok_and(Vec::is_empty) {
             return;
         }
-        let wish = wished.ok().flatten();
         // What nobody wants takes no room.
-        let is_wished = wish.as_ref().is_none_or(|wish| wish.is_for(attempt.succeeded));
-        let followed = if is_wished { followed } else { Logs::default() };
+        let is_for = |wishes: &Vec<Arc<Wish>>| wishes.iter().any(|wish| wish.is_for(attempt.succeeded));
+        let followed = if wishes.as_ref().is_ok_and(|it| !is_for(it)) { Logs::default() } else { followed };
         let unsettled = runs.unsettled.entry(job.name.clone()).or_default();
         unsettled.job = Some(Arc::clone(job));
         unsettled.held.push(Arc::new(Attempted { end: attempt, followed }));
-        if let Some(wish) = wish {
-            let orders = unsettled.orders_for_held(&Arc::new(wish));
+        if let Ok(wishes) = wishes {
+            let orders = unsettled.orders_for_held(&wishes);
             orders.into_iter().for_each(|order| self.write_output(order, ctx));
         }
     }
 
+    /// What is to become of the output of a Job.
+    fn wishes(&self, job: &Job) -> Result<Vec<Arc<Wish>>, Trouble> {
+        let wishes = self.declared.wishes(job.streams)?;
+        Ok(wishes.into_iter().map(Arc::new).collect())
+    }
+
     /// A run is over; says whether its output has still to be tried.
     pub(super) fn output_is_due(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) -> bool {
-        let wish = self.declared.wish();
+        let wishes = self.wishes(job);
         let Some(runs) = &mut self.runs else { return false };
         let Some(unsettled) = runs.unsettled.get_mut(&job.name) else { return false };
         unsettled.is_over = true;
-        let orders = wish.map(|wish| unsettled.orders_for_held(&Arc::new(wish))).unwrap_or_default();
+        let orders = wishes.map(|wishes| unsettled.orders_for_held(&wishes)).unwrap_or_default();
         if unsettled.is_settled() {
             runs.unsettled.remove(&job.name);
             let state = runs.states.get_mut(&job.name);
@@ -223,17 +247,19 @@ impl Supervisor {
 
     /// Sends all outputs on their way that have not settled.
     pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
-        // What can't be written as it is asked for now, can be when that is mended.
-        let Ok(wish) = self.declared.wished() else { return };
-        let wish = wish.map(Arc::new);
         let Some(runs) = &mut self.runs else { return };
         let Runs { unsettled, busy, jobs, states, .. } = runs;
         let mut orders = vec![];
+        let is_wished = self.declared.spec.output.is_some();
         unsettled.retain(|name, unsettled| {
-            if let Some(wish) = &wish {
-                unsettled.orders.values_mut().for_each(|order| order.wish = Arc::clone(wish));
-                unsettled.orders_for_held(wish);
-                orders.extend(unsettled.orders.values().cloned());
+            if is_wished {
+                let streams = unsettled.job.as_ref().map(|job| job.streams).unwrap_or_default();
+                unsettled.take_back();
+                // What can't be written as it is asked for now, can be when that is mended.
+                if let Ok(wishes) = self.declared.wishes(streams) {
+                    let wishes: Vec<Arc<Wish>> = wishes.into_iter().map(Arc::new).collect();
+                    orders.extend(unsettled.orders_for_held(&wishes));
+                }
                 return true;
             }
             // No output is wished any more: nothing of it is still to be written.
@@ -243,9 +269,7 @@ impl Supervisor {
                 self.reporter.to_mark.extend(jobs.get(name).cloned());
                 return false;
             }
-            unsettled.held.clear();
-            unsettled.orders.clear();
-            unsettled.untried.clear();
+            *unsettled = Unsettled::default();
             true
         });
         for order in orders {

@@ -17,7 +17,7 @@ use extendedjob_decide::{
 
 use super::{Supervisor, outputs::Unsettled};
 use crate::{
-    job_runner::JobRunner,
+    job_runner::{JobRunner, Means},
     lifeline::Lifeline,
     messages::{ChildId, JobSeen},
 };
@@ -59,7 +59,8 @@ impl Runs {
         let cause = run::cause_of(declared, job);
         let attempts = if stage == Stage::Active { 0 } else { job.attempts };
         let number = run::number_of(job);
-        let state = RunState { number, attempts, ..RunState::new(cause, job.created, stage) };
+        let state =
+            RunState { number, attempts, streams: job.streams, ..RunState::new(cause, job.created, stage) };
         self.states.insert(job.name.clone(), state);
     }
 
@@ -96,12 +97,17 @@ impl Supervisor {
         if self.runners.get(&job.to_owned()).is_some() || !(run.is_some() || follows) {
             return;
         }
-        let (declared, cluster) = (Arc::clone(&self.declared), self.around.cluster.clone());
-        let (pods, creates) = (self.around.pods.clone(), Arc::clone(&self.creates));
+        let declared = Arc::clone(&self.declared);
+        let means = Means {
+            cluster: self.around.cluster.clone(),
+            pods: self.around.pods.clone(),
+            creates: Arc::clone(&self.creates),
+            ways: Arc::clone(&self.around.ways),
+        };
         let (me, id) = (ctx.address(), ChildId::JobRunner(job.to_owned()));
         let runner = self.runners.start(job.to_owned(), |generation| {
             let lifeline = Lifeline::new(id, generation, me.clone().recipient());
-            JobRunner::new(run, declared, cluster, pods, creates, me.recipient(), lifeline).start()
+            JobRunner::new(run, declared, means, me.recipient(), lifeline).start()
         });
         if let (true, Some(job)) = (follows, runs.jobs.get(job)) {
             runner.do_send(JobSeen(Arc::clone(job)));

@@ -48,7 +48,7 @@ impl Supervisor {
         self.check.asked += 1;
         let asked = self.check.asked;
         let run = Run::on_trial(&self.declared);
-        let job = match build(&self.declared, &run) {
+        let job = match build(&self.declared, &run, &self.around.ways) {
             Ok(job) => job,
             Err(error) => return self.template_checked(Template::Invalid(error.to_string()), ctx),
         };

@@ -1,6 +1,6 @@
 //! What a Supervisor does when children panic, and when answers come late.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Message, StreamHandler, System};
 use extendedjob_decide::{
@@ -199,8 +199,15 @@ impl Stage {
             Limits { pod: limit, all: limit, requests: limit, output_patience: Duration::from_secs(86_400) };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
         let others = parent.clone().recipient();
-        let around =
-            Surroundings { cluster, operator, others, limits, pods: pods.clone(), jobs: jobs.clone() };
+        let around = Surroundings {
+            cluster,
+            operator,
+            others,
+            limits,
+            ways: Arc::default(),
+            pods: pods.clone(),
+            jobs: jobs.clone(),
+        };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
         let triggers = declared().spec.triggers.unwrap();
         let (owner, namespace, trigger) = ("uid".into(), "ns".into(), Trigger::new(&triggers));

@@ -21,52 +21,11 @@ fn record(object: &Value, key: &str) -> Result<Value> {
     Ok(serde_json::from_str(text(annotation))?)
 }
 
-const BOTH: &str = "echo to stdout; sleep 0.2; echo to stderr >&2";
-
-#[test]
-fn both_streams_of_one_object_are_one_log() -> Result<()> {
-    scenario(|ns| {
-        let ejob = once("both", BOTH).stdout_to("out").with("/output/stderr/configRef", json!("out"));
-        assert_eq!(data_of(ns, ejob)?, json!({"main.log": "to stdout\nto stderr\n"}));
-        let seen = ns.kubectl.get(&["extendedjob", "both"])?;
-        let run = &seen["status"]["lastRun"];
-        assert_eq!((&run["streams"], &run["outputs"][0]["stream"]), (&json!("Merged"), &json!("log")));
-        let out = ns.kubectl.get(&["configmap", "out"])?;
-        assert_eq!(record(&out, "main.log")?["streams"], "Merged");
-        Ok(())
-    })
-}
-
-#[test]
-fn stderr_alone_has_its_own_key_and_holds_the_log() -> Result<()> {
-    scenario(|ns| {
-        let ejob = once("complain", BOTH).with("/output/stderr/configRef", json!("out"));
-        assert_eq!(data_of(ns, ejob)?, json!({"main.stderr": "to stdout\nto stderr\n"}));
-        Ok(())
-    })
-}
-
-#[test]
-fn streams_that_are_to_go_apart_are_not_accepted_and_the_remedy_is_told() -> Result<()> {
-    scenario(|ns| {
-        let apart = once("apart", BOTH).stdout_to("out").with("/output/stderr/secretRef", json!("out"));
-        ns.create(apart)?;
-        let message = ns.reason_of("apart", "Ready", "StreamsNotSeparable")?;
-        assert!(message.contains("name one object for both"), "{message}");
-        ns.condition_of("apart", "Stalled", "True")?;
-        assert!(ns.jobs_of("apart")?.is_empty());
-        let remedy = json!({"output": {"stderr": {"secretRef": null, "configRef": "out"}}});
-        ns.edit("apart", &remedy)?;
-        ns.condition_of("apart", "OutputWritten", "True")?;
-        Ok(())
-    })
-}
-
 #[test]
 fn streams_of_one_object_that_disagree_are_told_also_where_only_the_namespace_tells() -> Result<()> {
     scenario(|ns| {
         let qualified = json!(format!("{}/out", ns.name));
-        let ejob = once("torn", BOTH).stdout_to("out").with("/output/stderr/configRef", qualified);
+        let ejob = once("torn", "echo out").stdout_to("out").with("/output/stderr/configRef", qualified);
         ns.create(ejob.with("/output/stderr/overwrite", json!(true)))?;
         let message = ns.reason_of("torn", "Ready", "InvalidSpec")?;
         assert!(message.contains("must agree on overwrite"), "{message}");

@@ -25,6 +25,7 @@ mod schema;
 mod selectors;
 mod sizes;
 mod status;
+mod streams;
 mod suspend;
 mod template;
 mod triggers;

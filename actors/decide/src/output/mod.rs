@@ -23,7 +23,7 @@ pub use self::{
     record::{Attempt, AttemptResult, Record},
     room::{Full, MOST, annotations_fit, room, values_fit},
     version::{Version, labels, next, selector, version},
-    wish::{Piece, Source, Wish, wish},
+    wish::{Piece, Source, Wish, wishes},
 };
 
 /// Whether the output of an attempt that ended then has been tried for long enough.

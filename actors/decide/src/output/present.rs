@@ -89,6 +89,7 @@ pub fn judge(present: Option<&Present>, key: &str, attempt: &Attempt, overwrite:
 
 #[cfg(test)]
 pub(super) mod tests {
+    use extendedjob_api::Streams;
     use serde_json::json;
 
     use super::*;
@@ -102,6 +103,7 @@ pub(super) mod tests {
             attempt: "pod".into(),
             succeeded: true,
             ended: at(second),
+            streams: Streams::Merged,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Whose output it is.
 
+use extendedjob_api::Streams;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub struct Attempt {
     pub succeeded: bool,
     /// When it ended.
     pub ended: Timestamp,
+    /// How the streams of its containers are told apart.
+    pub streams: Streams,
 }
 
 /// The annotation on a target that says whose output a key holds.
@@ -81,7 +84,7 @@ impl Attempt {
             bytes_seen: kept.seen,
             bytes_kept: kept.bytes.len() as u64,
             possibly_rotated,
-            streams: "Merged".to_owned(),
+            streams: self.streams.name().to_owned(),
         }
     }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use extendedjob_api::{
-    Format, Origin, Output, OutputKey, Placeholder, Stream, StreamOutput, Target, conditions::reasons,
+    Format, Origin, Output, OutputKey, Placeholder, Stream, StreamOutput, Streams, Target,
+    conditions::reasons,
 };
 
 use crate::{
     attempts::{AttemptEnd, UNSEEN_INDEXES},
     job::Job,
     view::Trouble,
+    wrap,
 };
 
 /// One object, and what goes there.
@@ -17,8 +19,10 @@ use crate::{
 pub struct Wish {
     /// The object; with `versioned`, what its name begins with.
     pub target: Target,
-    /// What is read.
-    pub source: Source,
+    /// What is read of each container: one stream, or both where they are told apart.
+    pub sources: Vec<Source>,
+    /// How they are told apart.
+    pub streams: Streams,
     /// Whether what is there is replaced.
     pub overwrite: bool,
     /// Whether failed attempts count.
@@ -36,7 +40,7 @@ pub struct Wish {
 /// What of a container is read, and how it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// What it stands for. It is always the log, in which both streams are.
+    /// What it stands for.
     pub stream: Stream,
     /// The key that the user wants.
     key: Option<OutputKey>,
@@ -47,21 +51,27 @@ pub struct Source {
 /// What one container wrote in one attempt, and the key for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// The container.
+    /// The container that wrote it.
     pub container: String,
-    /// The key.
+    /// What it stands for.
+    pub stream: Stream,
+    /// What it holds.
+    pub format: Format,
+    /// The container in whose log it stands.
+    pub log: String,
+    /// The key; of a JSON object each field has its own.
     pub key: String,
 }
 
-/// What is wished of the output; `None` if nothing is, or not in the form that the schema asks for. The trouble is
-/// one that only the user can end.
-pub fn wish(output: &Output, namespace: &str) -> Result<Option<Wish>, Trouble> {
+/// What is wished of the output of runs whose streams are told apart in this way: nothing, if nothing is, or not in the
+/// form that the schema asks for. The trouble is one that only the user can end.
+pub fn wishes(output: &Output, namespace: &str, streams: Streams) -> Result<Vec<Wish>, Trouble> {
     let wish = |output: &StreamOutput, stream: Stream| {
-        let target = output.target(namespace)?;
         let source = Source { stream, key: output.output_key(), format: output.format };
         Some(Wish {
-            target,
-            source,
+            target: output.target(namespace)?,
+            sources: vec![source],
+            streams,
             overwrite: output.overwrite,
             write_on_failure: output.write_on_failure,
             limit: output.limit_bytes().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
@@ -70,7 +80,18 @@ pub fn wish(output: &Output, namespace: &str) -> Result<Option<Wish>, Trouble> {
             annotations: output.annotations.clone(),
         })
     };
+    let is_apart = streams != Streams::Merged;
     match (&output.stdout, &output.stderr) {
+        (Some(stdout), Some(stderr)) if is_apart => {
+            let (stdout, stderr) = (wish(stdout, Stream::Stdout), wish(stderr, Stream::Stderr));
+            Ok(match (stdout, stderr) {
+                (Some(mut one), Some(other)) if one.target == other.target => {
+                    one.sources.extend(other.sources);
+                    vec![one]
+                }
+                both => [both.0, both.1].into_iter().flatten().collect(),
+            })
+        }
         (Some(stdout), Some(stderr)) => {
             let (target, other) = (stdout.target(namespace), stderr.target(namespace));
             if let (Some(target), Some(other)) = (&target, &other)
@@ -78,11 +99,11 @@ pub fn wish(output: &Output, namespace: &str) -> Result<Option<Wish>, Trouble> {
             {
                 return Err(not_separable(target, other));
             }
-            Ok(wish(stdout, Stream::Log))
+            Ok(wish(stdout, Stream::Log).into_iter().collect())
         }
-        (Some(stdout), None) => Ok(wish(stdout, Stream::Stdout)),
-        (None, Some(stderr)) => Ok(wish(stderr, Stream::Stderr)),
-        (None, None) => Ok(None),
+        (Some(stdout), None) => Ok(wish(stdout, Stream::Stdout).into_iter().collect()),
+        (None, Some(stderr)) => Ok(wish(stderr, Stream::Stderr).into_iter().collect()),
+        (None, None) => Ok(vec![]),
     }
 }
 
@@ -99,39 +120,62 @@ impl Wish {
     /// added to the pod are none of the user's.
     #[must_use]
     pub fn pieces(&self, job: &Job, attempt: &AttemptEnd) -> Vec<Piece> {
-        let piece = |container: &str, index: Option<u32>| {
-            let Source { stream, key, .. } = &self.source;
-            let pod = job.pod_name.as_deref().unwrap_or_default();
-            let usual = || OutputKey::usual(job.indexes.is_some());
-            let key =
-                key.clone().unwrap_or_else(usual).fill(Origin { pod, container, stream: *stream, index });
-            Piece { container: container.to_owned(), key }
-        };
-        if !attempt.is_unseen() {
-            let of_job = attempt.logs.iter().filter(|log| job.containers.contains(&log.container));
-            return of_job.map(|log| piece(&log.container, attempt.index)).collect();
-        }
         let indexes: Vec<Option<u32>> = match job.indexes {
-            _ if attempt.index.is_some() => vec![attempt.index],
-            Some(count) if self.differs_by_index() => (0..count.min(UNSEEN_INDEXES)).map(Some).collect(),
-            _ => vec![None],
+            Some(count) if attempt.is_unseen() && attempt.index.is_none() && self.differs_by_index() => {
+                (0..count.min(UNSEEN_INDEXES)).map(Some).collect()
+            }
+            _ => vec![attempt.index],
         };
-        let of_index = |index| job.containers.iter().map(move |container| piece(container, index));
-        indexes.into_iter().flat_map(of_index).collect()
+        let has_left = |container: &String| {
+            attempt.is_unseen() || attempt.logs.iter().any(|log| log.container == *container)
+        };
+        let containers = job.containers.iter().enumerate().filter(|(_, container)| has_left(container));
+        let of_container = |(place, container): (usize, &String)| {
+            let pieces = indexes.iter().flat_map(move |index| {
+                self.sources.iter().map(move |source| self.piece(source, job, (place, container), *index))
+            });
+            pieces.collect::<Vec<_>>()
+        };
+        containers.flat_map(of_container).collect()
+    }
+
+    fn piece(
+        &self,
+        source: &Source,
+        job: &Job,
+        (place, container): (usize, &str),
+        index: Option<u32>,
+    ) -> Piece {
+        let Source { stream, key, format } = source;
+        let pod = job.pod_name.as_deref().unwrap_or_default();
+        let usual = || OutputKey::usual(job.indexes.is_some());
+        let key = key.clone().unwrap_or_else(usual).fill(Origin { pod, container, stream: *stream, index });
+        let log = match (self.streams, stream) {
+            (Streams::Wrapped, Stream::Stderr) => wrap::drain_of(place),
+            _ => container.to_owned(),
+        };
+        Piece { container: container.to_owned(), stream: *stream, format: *format, log, key }
     }
 
     /// Among how many keys the object is divided; `None` where each affected pod has keys of its own.
     #[must_use]
     pub fn share(&self, job: &Job) -> Option<usize> {
-        if self.source.key.as_ref().is_some_and(|key| key.holds(Placeholder::Pod)) {
+        let is_of_pod = |key: &OutputKey| key.holds(Placeholder::Pod);
+        if self.keys().any(is_of_pod) {
             return None;
         }
         let indexes = job.indexes.filter(|_| self.differs_by_index()).unwrap_or(1);
-        Some(job.containers.len() * usize::try_from(indexes).unwrap_or(usize::MAX))
+        let of_index = job.containers.len() * self.sources.len();
+        Some(of_index * usize::try_from(indexes).unwrap_or(usize::MAX))
+    }
+
+    /// The keys that the user wants.
+    fn keys(&self) -> impl Iterator<Item = &OutputKey> {
+        self.sources.iter().filter_map(|source| source.key.as_ref())
     }
 
     fn differs_by_index(&self) -> bool {
-        self.source.key.as_ref().is_none_or(|key| key.holds(Placeholder::Index))
+        self.keys().count() < self.sources.len() || self.keys().any(|key| key.holds(Placeholder::Index))
     }
 
     /// Whether an attempt's output is wished at all.
@@ -152,9 +196,13 @@ pub(super) mod tests {
         serde_json::from_str(&output.to_string()).unwrap()
     }
 
+    fn merged(value: Value) -> Result<Vec<Wish>, Trouble> {
+        wishes(&output(value), "ns", Streams::Merged)
+    }
+
     /// The wish of this stdout, in namespace `ns`.
     pub(in super::super) fn wish_to(stdout: Value) -> Wish {
-        wish(&output(json!({ "stdout": stdout })), "ns").unwrap().unwrap()
+        merged(json!({ "stdout": stdout })).unwrap().remove(0)
     }
 
     fn job(containers: &[&str], indexes: Option<u32>) -> Job {
@@ -176,7 +224,7 @@ pub(super) mod tests {
     fn one_stream_alone_has_its_own_name_and_both_are_the_log() {
         let to = |name: &str| json!({ "configRef": name });
         let key = |value: Value| {
-            let wish = wish(&output(value), "ns").unwrap().unwrap();
+            let wish = merged(value).unwrap().remove(0);
             keys(&wish, &job(&["c"], None), &attempt(&["c"], None)).remove(0)
         };
         assert_eq!(key(json!({ "stdout": to("a") })), "c.stdout");
@@ -189,9 +237,27 @@ pub(super) mod tests {
     #[test]
     fn two_objects_are_refused_with_a_remedy() {
         let both = json!({ "stdout": { "configRef": "a" }, "stderr": { "secretRef": "a" } });
-        let trouble = wish(&output(both), "ns").unwrap_err();
+        let trouble = merged(both).unwrap_err();
         assert_eq!(trouble.reason, "StreamsNotSeparable");
         assert!(trouble.message.contains("ConfigMap ns/a") && trouble.message.contains("Secret ns/a"));
+    }
+
+    #[test]
+    fn streams_that_are_told_apart_go_to_one_object_or_two() {
+        let apart = |value: Value| wishes(&output(value), "ns", Streams::Wrapped).unwrap();
+        let pieces = |wish: &Wish| -> Vec<(String, String)> {
+            let pieces = wish.pieces(&job(&["l", "r"], None), &attempt(&["l", "r"], None));
+            pieces.into_iter().map(|piece| (piece.key, piece.log)).collect()
+        };
+        let pair = |key: &str, log: &str| (key.to_owned(), log.to_owned());
+        let two = apart(json!({ "stdout": { "secretRef": "a" }, "stderr": { "configRef": "a" } }));
+        assert_eq!(two.len(), 2);
+        assert_eq!(pieces(&two[0]), [pair("l.stdout", "l"), pair("r.stdout", "r")]);
+        let drains = [pair("l.stderr", "extendedjob-stderr-0"), pair("r.stderr", "extendedjob-stderr-1")];
+        assert_eq!(pieces(&two[1]), drains);
+        let one = apart(json!({ "stdout": { "configRef": "a" }, "stderr": { "configRef": "ns/a" } }));
+        assert_eq!((one.len(), pieces(&one[0]).len()), (1, 4));
+        assert_eq!(one[0].share(&job(&["l", "r"], None)), Some(4));
     }
 
     #[test]

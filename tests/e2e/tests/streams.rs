@@ -1,0 +1,156 @@
+//! Standard output and standard error, apart.
+
+use anyhow::Result;
+use e2e::{ExtendedJob, Namespace, extended_job, scenario, template, text};
+use serde_json::{Value, json};
+
+/// Its standard output goes to the Secret `out`, its standard error to the ConfigMap `errors`, whatever becomes of it.
+fn apart(name: &str, template: Value) -> ExtendedJob {
+    let apart = extended_job(name).once().running(template);
+    let apart = apart
+        .with("/output/stdout/secretRef", json!("out"))
+        .with("/output/stderr/configRef", json!("errors"));
+    ["stdout", "stderr"]
+        .into_iter()
+        .fold(apart, |it, stream| it.with(&format!("/output/{stream}/writeOnFailure"), json!(true)))
+}
+
+/// What stands in `out` and `errors`, the first as base64.
+fn stored(ns: &Namespace, name: &str) -> Result<(Value, Value)> {
+    let seen = ns.condition_of(name, "OutputWritten", "True")?;
+    assert_eq!(seen["status"]["lastRun"]["streams"], "Wrapped");
+    let mut errors = ns.kubectl.get(&["configmap", "errors"])?;
+    Ok((ns.kubectl.get(&["secret", "out"])?["data"].take(), errors["data"].take()))
+}
+
+#[test]
+fn stdout_goes_to_a_secret_and_stderr_to_a_configmap() -> Result<()> {
+    scenario(|ns| {
+        ns.create(apart("pi", template::script("echo to stdout; echo to stderr >&2; echo again")))?;
+        // "to stdout\nagain\n"
+        let stdout = json!({"main.stdout": "dG8gc3Rkb3V0CmFnYWluCg=="});
+        assert_eq!(stored(ns, "pi")?, (stdout, json!({"main.stderr": "to stderr\n"})));
+        Ok(())
+    })
+}
+
+#[test]
+fn both_go_to_one_object_under_two_keys() -> Result<()> {
+    scenario(|ns| {
+        let script = template::script("echo out; echo err >&2");
+        let ejob = extended_job("both").once().running(script).stdout_to("out");
+        ns.create(ejob.with("/output/stderr/configRef", json!("out")))?;
+        ns.condition_of("both", "OutputWritten", "True")?;
+        let out = ns.kubectl.get(&["configmap", "out"])?;
+        assert_eq!(out["data"], json!({"main.stdout": "out\n", "main.stderr": "err\n"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn one_stream_alone_holds_nothing_of_the_other() -> Result<()> {
+    scenario(|ns| {
+        let ejob = extended_job("complain").once().running(template::script("echo out; echo err >&2"));
+        ns.create(ejob.with("/output/stderr/configRef", json!("out")))?;
+        ns.condition_of("complain", "OutputWritten", "True")?;
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"], json!({"main.stderr": "err\n"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_program_ends_as_without_us_and_leaves_what_it_wrote() -> Result<()> {
+    scenario(|ns| {
+        ns.create(apart("fails", template::script("printf 'no end' >&2; exit 3")))?;
+        assert_eq!(stored(ns, "fails")?, (json!({"main.stdout": ""}), json!({"main.stderr": "no end"})));
+        let seen = ns.condition_of("fails", "Failed", "True")?;
+        let container = &seen["status"]["lastRun"]["containers"][0];
+        assert_eq!((&container["name"], &container["exitCode"]), (&json!("main"), &json!(3)));
+        Ok(())
+    })
+}
+
+#[test]
+fn each_container_has_its_streams_as_its_own_user_on_a_read_only_disk() -> Result<()> {
+    scenario(|ns| {
+        let mut left = template::container("left", "id -u >&2");
+        left["securityContext"] = json!({"runAsUser": 1234, "readOnlyRootFilesystem": true});
+        let mut right = template::container("right", "pwd >&2");
+        right["workingDir"] = json!("/tmp");
+        right["command"] = json!(["sh"]);
+        right["args"] = json!(["-c", "pwd >&2"]);
+        ns.create(apart("pair", template::of_containers([left, right])))?;
+        let (_, errors) = stored(ns, "pair")?;
+        assert_eq!(errors, json!({"left.stderr": "1234\n", "right.stderr": "/tmp\n"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_namespace_that_lets_in_only_the_restricted_lets_it_in() -> Result<()> {
+    scenario(|ns| {
+        let namespace = format!("namespace/{}", ns.name);
+        ns.kubectl.run(&["label", &namespace, "pod-security.kubernetes.io/enforce=restricted"])?;
+        let mut template = template::script("echo out; echo err >&2");
+        template["spec"]["template"]["spec"]["securityContext"] =
+            json!({"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}});
+        template["spec"]["template"]["spec"]["containers"][0]["securityContext"] =
+            json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+        ns.create(apart("careful", template))?;
+        let (_, errors) = stored(ns, "careful")?;
+        assert_eq!(errors, json!({"main.stderr": "err\n"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_hundred_thousand_lines_on_each_stream_at_once_are_all_there() -> Result<()> {
+    scenario(|ns| {
+        let script = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); echo $i; echo $i >&2; done; sleep 2";
+        ns.create(apart("busy", template::script(script)))?;
+        let seen = ns.condition_of("busy", "OutputWritten", "True")?;
+        let outputs = &seen["status"]["lastRun"]["outputs"];
+        // 588,895 bytes in lines of one to six digits.
+        assert_eq!((&outputs[0]["bytesSeen"], &outputs[1]["bytesSeen"]), (&json!(588_895), &json!(588_895)));
+        let errors = ns.kubectl.get(&["configmap", "errors"])?;
+        assert!(text(&errors["data"]["main.stderr"]).ends_with("\n99999\n100000\n"));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_can_not_be_told_apart_is_refused_with_a_remedy_or_merged_and_told() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("echo out; echo err >&2");
+        template["spec"]["template"]["spec"]["containers"][0]["tty"] = json!(true);
+        ns.create(apart("terminal", template.clone()))?;
+        let message = ns.reason_of("terminal", "Ready", "StreamsNotSeparable")?;
+        assert!(message.contains("container main has tty: true"), "{message}");
+        let mut image_alone = template::script("");
+        image_alone["spec"]["template"]["spec"]["containers"][0]["command"] = json!(null);
+        ns.create(apart("image-alone", image_alone))?;
+        let message = ns.reason_of("image-alone", "Ready", "StreamsNotSeparable")?;
+        assert!(message.contains("container main states no command"), "{message}");
+        assert!(ns.jobs_of("terminal")?.is_empty() && ns.jobs_of("image-alone")?.is_empty());
+        let one = extended_job("one").once().running(template).stdout_to("log");
+        ns.create(one.with("/output/stderr/configRef", json!("log")))?;
+        let seen = ns.condition_of("one", "OutputWritten", "True")?;
+        assert_eq!(seen["status"]["lastRun"]["streams"], "Merged");
+        Ok(())
+    })
+}
+
+#[test]
+fn who_wants_the_log_as_it_is_gets_it_without_any_addition_to_the_pod() -> Result<()> {
+    scenario(|ns| {
+        let script = template::script("echo out; sleep 0.2; echo err >&2");
+        let ejob = extended_job("merged").once().running(script).stdout_to("log");
+        ns.create(ejob.with("/output/separate", json!(false)))?;
+        ns.condition_of("merged", "OutputWritten", "True")?;
+        let log = ns.kubectl.get(&["configmap", "log"])?;
+        assert_eq!(log["data"], json!({"main.stdout": "out\nerr\n"}));
+        let pods = ns.kubectl.list(&["pods"])?;
+        assert_eq!(pods[0]["spec"]["initContainers"], Value::Null);
+        Ok(())
+    })
+}
