@@ -9,6 +9,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -19,6 +20,7 @@ use crate::{args::Args, http};
 
 /// Runs until SIGTERM or SIGINT, which are a good end; every other end is an error.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    allow_many_files();
     let config = config(&args).await.context("can't find out how to reach the cluster")?;
     info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, "the operator starts");
     let candidacy = Candidacy {
@@ -53,6 +55,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         None => warn!("some writes were not answered in time; a standby takes over when the Lease ends"),
     }
     Ok(())
+}
+
+/// Each log that is followed has a connection and a file. Some container runtimes give 1,024 to who asks for no more.
+fn allow_many_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        warn!(%error, "can't raise the limit of open files");
+    }
 }
 
 /// Tells this process from all others that ever ran: a container that is started again has the name

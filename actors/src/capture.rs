@@ -21,12 +21,20 @@ const IN_MEMORY: usize = 16 * 1024;
 /// So much of it may stay there when it has ended.
 const KEPT_IN_MEMORY: usize = 1024;
 
+/// Where the folder is full, so much of all that have ended may stay in memory.
+const MEMORY: u64 = 16 * 1024 * 1024;
+
+/// In such steps a file takes up room.
+const BLOCK: u64 = 4096;
+
 /// A folder for the newest parts of logs, and how much of it may be used.
 #[derive(Clone, Debug)]
 pub struct Spool {
     folder: Arc<PathBuf>,
     /// In bytes.
     room: Arc<AtomicU64>,
+    /// In bytes, see [`MEMORY`].
+    memory: Arc<AtomicU64>,
     names: Arc<AtomicU64>,
 }
 
@@ -35,7 +43,8 @@ impl Spool {
     pub fn new(folder: &Path, room: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let room = Arc::new(AtomicU64::new(room));
-        let spool = Self { folder: Arc::new(folder.to_owned()), room, names: Arc::default() };
+        let memory = Arc::new(AtomicU64::new(MEMORY));
+        let spool = Self { folder: Arc::new(folder.to_owned()), room, memory, names: Arc::default() };
         // If nothing can be kept there, it is better told now.
         Segment::new(spool.clone())?;
         Ok(spool)
@@ -44,14 +53,16 @@ impl Spool {
     /// One that keeps nothing beyond what is held in memory.
     #[cfg(test)]
     pub(crate) fn without_room() -> Self {
-        Self { folder: Arc::default(), room: Arc::default(), names: Arc::default() }
+        let memory = Arc::new(AtomicU64::new(MEMORY));
+        Self { folder: Arc::default(), room: Arc::default(), memory, names: Arc::default() }
     }
+}
 
-    fn take(&self, bytes: u64) -> io::Result<()> {
-        let less = |room: u64| room.checked_sub(bytes);
-        let taken = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        taken.map(drop).map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))
-    }
+/// Takes so much out of what is left, if there is as much.
+fn take(left: &AtomicU64, bytes: u64) -> io::Result<()> {
+    let less = |left: u64| left.checked_sub(bytes);
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    taken.map(drop).map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))
 }
 
 /// A file without a name: nobody else can open it, and it goes with this process, however that ends.
@@ -66,16 +77,29 @@ impl Segment {
     fn new(spool: Spool) -> io::Result<Self> {
         let number = spool.names.fetch_add(1, Ordering::Relaxed);
         let path = spool.folder.join(format!("{}-{number}.log", std::process::id()));
-        let file =
-            File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        let create = || File::options().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = create().or_else(|error| match error.kind() {
+            // A process of the same number was killed right here.
+            io::ErrorKind::AlreadyExists => fs::remove_file(&path).and_then(|()| create()),
+            _ => Err(error),
+        })?;
         fs::remove_file(&path)?;
         Ok(Self { spool, file, length: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.spool.take(bytes.len() as u64)?;
+        let before = self.room();
         self.length += bytes.len();
+        if let Err(error) = take(&self.spool.room, self.room() - before) {
+            self.length -= bytes.len();
+            return Err(error);
+        }
         self.file.write_all(bytes)
+    }
+
+    /// How much room it takes up, in bytes.
+    fn room(&self) -> u64 {
+        (self.length as u64).next_multiple_of(BLOCK)
     }
 
     /// Gives what stands behind the first `skipped` bytes to `tail`.
@@ -95,7 +119,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        self.spool.room.fetch_add(self.length as u64, Ordering::Relaxed);
+        self.spool.room.fetch_add(self.room(), Ordering::Relaxed);
     }
 }
 
@@ -109,14 +133,16 @@ pub(crate) struct Recorder {
     memory: Vec<u8>,
     /// The file that is written, and the one before it; each holds at most what is to be kept, and a bit.
     segments: Vec<Segment>,
-    /// Why not even that could be kept.
+    /// Not even that could be kept.
     broken: bool,
+    /// How much of what all may keep in memory this one does.
+    held: u64,
 }
 
 impl Recorder {
     /// Keeps at least the newest `keep` bytes.
     pub(crate) fn new(spool: Spool, keep: usize) -> Self {
-        Self { spool, keep, seen: 0, memory: vec![], segments: vec![], broken: false }
+        Self { spool, keep, seen: 0, memory: vec![], segments: vec![], broken: false, held: 0 }
     }
 
     /// Takes the next part of the log.
@@ -156,12 +182,25 @@ impl Recorder {
     /// The log has ended, or nothing more is known of it. It may be long until it is written: of what is more than a
     /// line or two nothing stays in memory.
     pub(crate) async fn finish(mut self) -> Capture {
-        let has_room = self.spool.room.load(Ordering::Relaxed) > self.memory.len() as u64;
-        if self.memory.len() > KEPT_IN_MEMORY && has_room {
-            self.store().await;
+        let length = self.memory.len() as u64;
+        let has_room = self.spool.room.load(Ordering::Relaxed) > length + BLOCK;
+        match self.memory.len() > KEPT_IN_MEMORY {
+            true if has_room => self.store().await,
+            true if take(&self.spool.memory, length).is_ok() => self.held = length,
+            true => {
+                self.broken = true;
+                self.memory.clear();
+            }
+            false => {}
         }
         self.memory.shrink_to_fit();
         Capture(Arc::new(self))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.spool.memory.fetch_add(self.held, Ordering::Relaxed);
     }
 }
 
@@ -190,6 +229,11 @@ fn store(
 pub(crate) struct Capture(Arc<Recorder>);
 
 impl Capture {
+    /// How much was written in all.
+    pub(crate) fn seen(&self) -> u64 {
+        self.0.seen
+    }
+
     /// Whether there was room to keep it.
     pub(crate) fn is_kept(&self) -> bool {
         !self.0.broken

@@ -249,6 +249,12 @@ impl Attempts {
         self.pods.values().filter(|known| known.over).count()
     }
 
+    /// How many pods have done their work.
+    #[must_use]
+    pub fn succeeded(&self) -> usize {
+        self.pods.values().filter(|known| known.succeeded).count()
+    }
+
     /// The attempts by which a Job has ended and that nobody has seen: their pods went before anyone looked.
     #[must_use]
     pub fn unseen(&self, job: &Job) -> Vec<AttemptEnd> {
@@ -261,7 +267,7 @@ impl Attempts {
         if !missing.is_empty() {
             return missing;
         }
-        let a_success = job.succeeded > succeeded().count();
+        let a_success = job.succeeded > self.succeeded();
         let a_failure = end.failure.is_some() && self.ended() == 0 && job.pods_ended > 0;
         let unseen = (a_success || a_failure).then(|| AttemptEnd::unseen(None, a_success, end.time));
         unseen.into_iter().collect()
@@ -293,6 +299,11 @@ impl Known {
             steps.push(Step::Follow(Begun { log, in_place, at }));
         }
         if let Some(end) = &container.ended {
+            // Its pod may go on for long, and take its log away when it is deleted.
+            let is_early = self.pod.phase == Phase::Open && !self.pod.restarts && !self.ended.contains(&present);
+            if is_early && self.followed.insert(present.clone()) {
+                steps.push(Step::Follow(Begun { log: present.clone(), in_place: false, at: end.began }));
+            }
             self.end_log(present, Some(end), now, steps);
         }
     }
@@ -418,7 +429,7 @@ mod tests {
     fn what_is_told_late_does_not_bring_an_ended_container_back() {
         let mut attempts = Attempts::default();
         let mut see = |phase, container| short(&attempts.observe(&pod(false, phase, vec![container]), at(9)));
-        assert_eq!(see(Phase::Open, ended(0, 0, 5)), ["e0"]);
+        assert_eq!(see(Phase::Open, ended(0, 0, 5)), ["f0", "e0"], "its pod may go on for long");
         assert!(see(Phase::Open, runs(0)).is_empty());
         assert_eq!(see(Phase::Succeeded, ended(0, 0, 5)), ["+p"]);
     }

@@ -72,11 +72,11 @@ pub fn classify(answer: Answer<'_>) -> Class {
 #[must_use]
 pub fn without_content(class: Class, code: u16, message: &str) -> String {
     const DENIED: [&str; 2] = ["denied the request", "denied request"];
+    // A webhook answers with any code, such as 500.
+    if let Some(end) = DENIED.iter().find_map(|word| Some(message.find(word)? + word.len())) {
+        return message[..end].to_owned();
+    }
     match class {
-        Class::Refused => match DENIED.iter().find_map(|word| Some(message.find(word)? + word.len())) {
-            Some(end) => message[..end].to_owned(),
-            None => message.to_owned(),
-        },
         Class::Invalid | Class::Senseless => format!("the API server does not take it (HTTP {code})"),
         _ => message.to_owned(),
     }
@@ -124,8 +124,10 @@ mod tests {
     #[test]
     fn what_a_refusal_quotes_is_not_passed_on() {
         let webhook = r#"admission webhook "x.example.com" denied the request: value "hunter2" is weak"#;
-        let told = without_content(Class::Refused, 403, webhook);
-        assert_eq!(told, r#"admission webhook "x.example.com" denied the request"#);
+        for (class, code) in [(Class::Refused, 403), (Class::Transient, 500)] {
+            let told = without_content(class, code, webhook);
+            assert_eq!(told, r#"admission webhook "x.example.com" denied the request"#);
+        }
         let invalid = r#"ConfigMap "out" is invalid: data[hunter2/]: Invalid value: "hunter2/""#;
         assert!(!without_content(Class::Invalid, 422, invalid).contains("hunter2"));
         let quota = "secrets \"out\" is forbidden: exceeded quota: few";

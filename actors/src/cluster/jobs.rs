@@ -106,8 +106,7 @@ struct JobStatus {
 
 fn decode(json: &str) -> Result<Job, serde_json::Error> {
     let Wire { mut metadata, spec, status } = serde_json::from_str(json)?;
-    let owner =
-        metadata.controller().filter(|owner| owner.kind == "ExtendedJob").map(|owner| owner.uid.clone());
+    let owner = metadata.controller(names::GROUP, "ExtendedJob").map(|owner| owner.uid.clone());
     Ok(Job {
         owner,
         key: metadata.annotations.remove(names::TRANSITION),
@@ -270,11 +269,15 @@ mod tests {
 
     #[test]
     fn the_owner_is_the_controlling_extended_job() {
-        let job = decode(
-            r#"{"metadata": {"name": "j", "ownerReferences": [
-                {"kind": "ExtendedJob", "uid": "a"},
-                {"kind": "ExtendedJob", "uid": "b", "controller": true}]}}"#,
-        );
-        assert_eq!(job.unwrap().owner.as_deref(), Some("b"));
+        let owner = |version: &str| {
+            let job = json!({ "metadata": { "name": "j", "ownerReferences": [
+                { "apiVersion": version, "kind": "ExtendedJob", "uid": "a" },
+                { "apiVersion": version, "kind": "ExtendedJob", "uid": "b", "controller": true },
+            ] } });
+            decode(&job.to_string()).unwrap().owner
+        };
+        assert_eq!(owner("fissile.cloudfoundry.org/v1alpha1").as_deref(), Some("b"));
+        // The admission policy looks at our group alone.
+        assert_eq!(owner("example.com/v1"), None);
     }
 }

@@ -25,15 +25,19 @@ pub(super) struct Meta {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Owner {
+    api_version: String,
     pub(super) kind: String,
     pub(super) uid: String,
     pub(super) controller: bool,
 }
 
 impl Meta {
-    /// The owner that controls the object.
-    pub(super) fn controller(&self) -> Option<&Owner> {
-        self.owner_references.iter().find(|owner| owner.controller)
+    /// The owner that controls the object, if it is of this kind. The group counts: whoever may claim to be of a kind
+    /// of the same name in another group can claim nothing of ours.
+    pub(super) fn controller(&self, group: &str, kind: &str) -> Option<&Owner> {
+        let controller = self.owner_references.iter().find(|owner| owner.controller)?;
+        let (of, _) = controller.api_version.split_once('/')?;
+        (of == group && controller.kind == kind).then_some(controller)
     }
 }
 

@@ -121,9 +121,11 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Whether the container is not just on its way: so the kubelet calls what it can't pull or create.
+    /// Whether the container is not just on its way: so the kubelet calls what it can't pull or create, and what comes
+    /// after an init container that has not ended well.
     fn is_barred(&self) -> bool {
-        ["Err", "ImagePull", "InvalidImage", "CreateContainer"].iter().any(|it| self.reason.starts_with(it))
+        const WORDS: [&str; 5] = ["Err", "ImagePull", "InvalidImage", "CreateContainer", "PodInitializing"];
+        WORDS.iter().any(|it| self.reason.starts_with(it))
     }
 }
 
@@ -171,7 +173,7 @@ fn decode(json: &str) -> Result<WatchedPod, serde_json::Error> {
 /// What a pod tells of the attempts of the Job that made it; `None` unless that is one of ours.
 fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, serde_json::Error> {
     let ours = metadata.labels.contains_key(names::EXTENDEDJOB_LABEL);
-    let Some(job) = metadata.controller().filter(|owner| ours && owner.kind == "Job") else {
+    let Some(job) = metadata.controller("batch", "Job").filter(|_| ours) else {
         return Ok(None);
     };
     let mut drains = containers(spec.init_containers, status.init_container_statuses)?;
@@ -282,16 +284,19 @@ mod tests {
 
     #[test]
     fn a_pod_of_a_job_of_ours_is_known_by_label_and_controller() {
-        let pod = |label: &str, kind: &str| {
+        let pod = |label: &str, version: &str, kind: &str| {
+            let owner =
+                format!(r#"{{"apiVersion": "{version}", "kind": "{kind}", "uid": "u", "controller": true}}"#);
             let json = format!(
                 r#"{{"metadata": {{"name": "p", "resourceVersion": "1", "labels": {{"{label}": "x"}},
-                   "ownerReferences": [{{"kind": "{kind}", "uid": "u", "controller": true}}]}}}}"#
+                   "ownerReferences": [{owner}]}}}}"#
             );
             decode(&json).unwrap().pod.ours
         };
-        assert!(pod(names::EXTENDEDJOB_LABEL, "Job"));
-        assert!(!pod(names::EXTENDEDJOB_LABEL, "ReplicaSet"));
-        assert!(!pod("app", "Job"));
+        assert!(pod(names::EXTENDEDJOB_LABEL, "batch/v1", "Job"));
+        assert!(!pod(names::EXTENDEDJOB_LABEL, "apps/v1", "ReplicaSet"));
+        assert!(!pod(names::EXTENDEDJOB_LABEL, "example.com/v1", "Job"), "of another group");
+        assert!(!pod("app", "batch/v1", "Job"));
     }
 
     #[test]
@@ -307,7 +312,7 @@ mod tests {
         let json = r#"{"metadata": {"name": "p", "uid": "u", "resourceVersion": "7",
             "labels": {"fissile.cloudfoundry.org/extendedjob": "x"},
             "annotations": {"batch.kubernetes.io/job-completion-index": "3"},
-            "ownerReferences": [{"kind": "Job", "uid": "job", "controller": true}]},
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "uid": "job", "controller": true}]},
             "spec": {"restartPolicy": "OnFailure", "containers": [{"name": "a"}, {"name": "b"}]},
             "status": {"phase": "Running", "containerStatuses": [{"name": "b", "restartCount": 2,
                 "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},

@@ -234,8 +234,9 @@ impl JobRunner {
 impl Following {
     /// Whether all pods that there are, or that the Job controller has counted, were seen to end, and are told.
     fn is_complete(&self) -> bool {
-        let counted = self.job.as_ref().map_or(0, |job| job.pods_ended);
-        let all_seen = self.listed || self.attempts.ended() >= counted;
+        let (ended, succeeded) = self.job.as_ref().map_or((0, 0), |job| (job.pods_ended, job.succeeded));
+        let all_counted = self.attempts.ended() >= ended && self.attempts.succeeded() >= succeeded;
+        let all_seen = self.listed || all_counted;
         let all_ended = self.gone || (all_seen && self.attempts.open().next().is_none());
         all_ended && self.unread.is_empty()
     }

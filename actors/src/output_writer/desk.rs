@@ -32,6 +32,8 @@ pub(super) struct Desk {
     pub(super) extended_job: String,
     /// For how long a write is tried again.
     pub(super) patience: Duration,
+    /// Of versioned output, the first number that may be free.
+    pub(super) least: u64,
 }
 
 /// What became of an order.
@@ -42,6 +44,8 @@ pub(super) struct Tried {
     pub(super) blocks: Option<Trouble>,
     /// The target as last read.
     pub(super) present: Option<Option<Present>>,
+    /// See [`Desk::least`].
+    pub(super) least: u64,
 }
 
 /// What one try has come to so far.
@@ -57,7 +61,7 @@ pub(super) struct Trial {
 impl Desk {
     pub(super) async fn try_order(&self, order: &WriteOutput, mut present: Option<Option<Present>>) -> Tried {
         let _turn = self.cluster.turn_to_write().await;
-        let mut least = 1;
+        let mut least = self.least;
         let mut result = self.fulfil(order, &mut present, &mut least).await;
         // Each conflict means that someone else has got on: decide anew on what is there now.
         for _ in 0..CONFLICTS {
@@ -68,13 +72,13 @@ impl Desk {
             result = self.fulfil(order, &mut present, &mut least).await;
         }
         let (trouble, retry) = match result {
-            Ok(settled) => return Tried { settled, done: true, blocks: None, present },
+            Ok(settled) => return Tried { settled, done: true, blocks: None, present, least },
             Err(Obstacle::Conflict) => (words::contended(&self.target), Retry::This),
             Err(Obstacle::Trouble { trouble, retry }) => (trouble, retry),
         };
         let blocks = (retry == Retry::All).then(|| trouble.clone());
         let (settled, done) = self.not_now(order, trouble, retry != Retry::Never);
-        Tried { settled, done, blocks, present }
+        Tried { settled, done, blocks, present, least }
     }
 
     /// An order can't be fulfilled now; says whether that is the last word.
@@ -86,7 +90,11 @@ impl Desk {
 
     /// Whether it has been tried for long enough.
     pub(super) fn is_hopeless(&self, order: &WriteOutput) -> bool {
-        output::is_hopeless(self.ended(order), Timestamp::now(), self.patience)
+        self.has_waited(order, self.patience)
+    }
+
+    pub(super) fn has_waited(&self, order: &WriteOutput, time: Duration) -> bool {
+        output::is_hopeless(self.ended(order), Timestamp::now(), time)
     }
 
     /// Nothing of it could be written.
@@ -124,8 +132,8 @@ impl Desk {
         }
     }
 
-    /// Reads, decides, writes. `present` is the target as last read; `None` if not read yet. `least`: the first
-    /// number that may be free, for versioned output.
+    /// Reads, decides, writes. `present` is the target as last read; `None` if not read yet. `least`: see
+    /// [`Desk::least`].
     async fn fulfil(
         &self,
         order: &WriteOutput,
@@ -142,7 +150,8 @@ impl Desk {
                 None => present.insert(self.cluster.target(&self.target).await.map_err(words::obstacle)?),
             };
             trial.places.clear();
-            let writes = self.writes(order, attempted, now.as_ref(), &mut trial).await?;
+            let pieces = order.wish.pieces(&order.job, &attempted.end);
+            let writes = self.writes(order, attempted, pieces, now.as_ref(), &mut trial).await?;
             if writes.is_empty() {
                 continue;
             }
@@ -157,16 +166,17 @@ impl Desk {
         }
     }
 
-    /// What is to be written of an attempt into a target that is as `present` says.
+    /// What is to be written of these pieces of an attempt into a target that is as `present` says.
     pub(super) async fn writes(
         &self,
         order: &WriteOutput,
         attempted: &Attempted,
+        pieces: Vec<Piece>,
         present: Option<&Present>,
         trial: &mut Trial,
     ) -> Result<Vec<Write>, Obstacle> {
-        let pieces = order.wish.pieces(&order.job, &attempted.end).into_iter();
-        let (texts, objects): (Vec<_>, Vec<_>) = pieces.partition(|piece| piece.format == Format::Text);
+        let (texts, objects): (Vec<_>, Vec<_>) =
+            pieces.into_iter().partition(|piece| piece.format == Format::Text);
         let mut writes = self.fields(order, attempted, objects, present, trial).await?;
         writes.extend(self.texts(order, attempted, texts, present, trial).await?);
         Ok(writes)
@@ -190,10 +200,7 @@ impl Desk {
                 continue;
             }
             match output::judge(present, &piece.key, &attempt, order.wish.overwrite) {
-                Verdict::Write(replaced) => {
-                    self.note_replaced(&piece.key, replaced, settled);
-                    due.push(piece);
-                }
+                Verdict::Write(replaced) => due.push((piece, replaced)),
                 Verdict::Done(record) => settled.tell(self.written(&piece, &record)),
                 Verdict::Superseded => {}
                 Verdict::KeyExists(record) => {
@@ -207,20 +214,21 @@ impl Desk {
         if due.is_empty() {
             return Ok(vec![]);
         }
-        let keys: Vec<String> = due.iter().map(|piece| piece.key.clone()).collect();
+        if attempted.end.is_unseen() {
+            settled.stumble(words::no_pod_left(&attempt.job));
+            due.iter().for_each(|(piece, _)| settled.tell(self.told(piece, OutputResult::Lost)));
+            return Ok(vec![]);
+        }
+        let keys: Vec<String> = due.iter().map(|(piece, _)| piece.key.clone()).collect();
         let share = order.wish.share(&order.job);
         let limit = output::room(present, &self.extended_job, &keys, share, order.wish.limit)
             .map_err(|full| words::full(&self.target, full))?;
-        if attempted.end.is_unseen() {
-            settled.stumble(words::no_pod_left(&attempt.job));
-            due.iter().for_each(|piece| settled.tell(self.told(piece, OutputResult::Lost)));
-            return Ok(vec![]);
-        }
         let mut writes = vec![];
-        for piece in due {
+        for (piece, replaced) in due {
             // The others' output is written also if one is lost.
             match self.log(order, attempted, &piece.log, limit).await {
                 Ok(Some(Read { kept, possibly_rotated })) => {
+                    self.note_replaced(&piece.key, replaced, settled);
                     let record = attempt.record(&piece.container, &kept, possibly_rotated);
                     settled.tell(self.written(&piece, &record));
                     writes.push(Write { key: piece.key, bytes: kept.bytes, record });

@@ -37,6 +37,7 @@ pub(crate) struct OutputWriter {
     /// Wishes not tried yet, and those of which trying again may help.
     queue: Queue,
     state: State,
+    next_round: NextRound,
     block: Option<Block>,
     backoff: Backoff,
     _lifeline: Lifeline<ChildId>,
@@ -57,21 +58,37 @@ enum State {
     Pausing,
 }
 
+/// When all orders that have failed are tried again.
+#[derive(PartialEq, Eq)]
+enum NextRound {
+    /// None has failed.
+    None,
+    /// After a delay.
+    Scheduled,
+    /// As soon as what is being tried is done.
+    Due,
+}
+
 /// Why no order can be fulfilled now, and who has been told.
 struct Block {
     trouble: Trouble,
     told: BTreeSet<Place>,
 }
 
-/// Try the first order behind this one; `None` begins a round.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Work {
+/// How far a round is.
+#[derive(Default)]
+struct Round {
+    /// The orders up to this one have had their turn.
     behind: Option<Place>,
     /// The target as last read in this round; one read serves all orders that need no write.
     present: Option<Option<Present>>,
     failed: bool,
 }
+
+/// The pause is over.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct PauseOver;
 
 impl OutputWriter {
     /// A writer for `target`, on behalf of `extended_job` (`namespace/name`).
@@ -84,10 +101,11 @@ impl OutputWriter {
         lifeline: Lifeline<ChildId>,
     ) -> Self {
         Self {
-            desk: Desk { cluster, target, extended_job, patience },
+            desk: Desk { cluster, target, extended_job, patience, least: 1 },
             supervisor,
             queue: Queue::new(),
             state: State::Idle,
+            next_round: NextRound::None,
             block: None,
             backoff: Backoff::default(),
             _lifeline: lifeline,
@@ -95,7 +113,7 @@ impl OutputWriter {
     }
 
     /// Tries the next order of this round, or ends the round.
-    fn work(&mut self, Work { behind, present, failed }: Work, ctx: &mut Context<Self>) {
+    fn work(&mut self, Round { behind, present, failed }: Round, ctx: &mut Context<Self>) {
         let next = match &behind {
             Some(behind) => self.queue.range((Bound::Excluded(behind), Bound::Unbounded)).next(),
             None => self.queue.iter().next(),
@@ -112,7 +130,7 @@ impl OutputWriter {
                 Some(trouble) => writer.hold_up(&place, trouble, ctx),
                 None => {
                     writer.block = None;
-                    writer.work(Work { behind: Some(place), present, failed }, ctx);
+                    writer.work(Round { behind: Some(place), present, failed }, ctx);
                 }
             }
         }));
@@ -138,12 +156,13 @@ impl OutputWriter {
             return;
         }
         let (settled, done) = self.desk.not_now(order, block.trouble.clone(), true);
-        self.tried(place, Tried { settled, done, blocks: None, present: None });
+        self.tried(place, Tried { settled, done, blocks: None, present: None, least: self.desk.least });
     }
 
     /// Tells what became of an order.
     fn tried(&mut self, place: &Place, tried: Tried) -> Option<Option<Present>> {
-        let Tried { settled, done, present, .. } = tried;
+        let Tried { settled, done, present, least, .. } = tried;
+        self.desk.least = least;
         if done {
             self.queue.remove(place);
         }
@@ -160,10 +179,22 @@ impl OutputWriter {
     }
 
     fn round_over(&mut self, failed: bool, ctx: &mut Context<Self>) {
-        let next_round = Work { behind: None, present: None, failed: false };
+        match self.next_round {
+            NextRound::Due => {
+                self.next_round = NextRound::None;
+                return self.work(Round::default(), ctx);
+            }
+            // What came in during the pause has had its turn.
+            NextRound::Scheduled => {
+                self.state = State::Pausing;
+                return;
+            }
+            NextRound::None => {}
+        }
         if failed {
             self.state = State::Pausing;
-            ctx.notify_later(next_round, self.backoff.after_failure(Timestamp::now()));
+            self.next_round = NextRound::Scheduled;
+            ctx.notify_later(PauseOver, self.backoff.after_failure(Timestamp::now()));
             return;
         }
         self.state = State::Idle;
@@ -171,7 +202,7 @@ impl OutputWriter {
         self.block = None;
         // What came in meanwhile, and belongs before what this round was at.
         if !self.queue.is_empty() {
-            self.work(next_round, ctx);
+            self.work(Round::default(), ctx);
         }
     }
 }
@@ -182,11 +213,16 @@ impl Actor for OutputWriter {
     type Context = Context<Self>;
 }
 
-impl Handler<Work> for OutputWriter {
+impl Handler<PauseOver> for OutputWriter {
     type Result = ();
 
-    fn handle(&mut self, work: Work, ctx: &mut Self::Context) {
-        self.work(work, ctx);
+    fn handle(&mut self, _: PauseOver, ctx: &mut Self::Context) {
+        if let State::Busy = self.state {
+            self.next_round = NextRound::Due;
+        } else {
+            self.next_round = NextRound::None;
+            self.work(Round::default(), ctx);
+        }
     }
 }
 
@@ -197,10 +233,15 @@ impl Handler<WriteOutput> for OutputWriter {
         let ended = self.desk.ended(&order);
         let place = (ended, order.job.name.clone(), order.id.clone());
         self.queue.insert(place.clone(), order);
-        // Else the round under way, or the next one, comes to it.
         match self.state {
-            State::Idle => self.work(Work { behind: None, present: None, failed: false }, ctx),
-            State::Pausing => self.tell_of_block(&place),
+            State::Idle => self.work(Round::default(), ctx),
+            State::Pausing if self.block.is_some() => self.tell_of_block(&place),
+            // What others have met concerns them alone.
+            State::Pausing => {
+                let behind = self.queue.range(..&place).next_back().map(|(before, _)| before.clone());
+                self.work(Round { behind, ..Round::default() }, ctx);
+            }
+            // The round under way, or the next one, comes to it.
             State::Busy => {}
         }
     }

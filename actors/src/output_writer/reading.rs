@@ -1,9 +1,12 @@
 //! Reads what a container wrote: what was kept while its log was followed, else the log itself.
 
+use std::time::Duration;
+
 use extendedjob_decide::{
-    attempts::LogId,
+    attempts::{AttemptEnd, LogId},
     fault::Class,
     tail::{Kept, Tail},
+    wrap,
 };
 
 use super::{
@@ -11,12 +14,15 @@ use super::{
     words::{self, Obstacle},
 };
 use crate::{
-    cluster::logs::{Followed, LogName},
+    cluster::logs::{Followed, LogError, LogName},
     messages::{Attempted, WriteOutput},
 };
 
 /// How often a container may be started again while its log is read.
 const RESTARTS: usize = 3;
+
+/// A kubelet that has lost a log says so in the words that it has while its container runtime is started again.
+const MISSING_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// What was read of a log.
 pub(super) struct Read {
@@ -33,10 +39,11 @@ impl Desk {
         container: &str,
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
-        let logs: Vec<&LogId> = attempted.end.logs.iter().filter(|log| log.container == container).collect();
+        let logs: Vec<&LogId> =
+            attempted.end.logs.iter().filter(|log| log.container == container).collect();
         match &logs[..] {
             [] => Ok(None),
-            [log] => self.run_log(order, attempted, log, false, limit).await,
+            [log] => self.run_log(order, attempted, log, limit).await,
             logs => self.joined(order, attempted, logs, limit).await,
         }
     }
@@ -49,11 +56,9 @@ impl Desk {
         logs: &[&LogId],
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
-        let last = logs.last().map_or(0, |log| log.restart);
         let (mut tail, mut seen, mut is_whole, mut is_there) = (Tail::new(limit), 0, true, false);
         for log in logs {
-            let previous = log.restart < last;
-            match self.run_log(order, attempted, log, previous, limit).await? {
+            match self.run_log(order, attempted, log, limit).await? {
                 Some(Read { kept, possibly_rotated }) => {
                     tail.push(&kept.bytes);
                     seen += kept.seen;
@@ -73,52 +78,60 @@ impl Desk {
         order: &WriteOutput,
         attempted: &Attempted,
         log: &LogId,
-        previous: bool,
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
-        let (job, Attempted { end, followed }) = (&order.job, attempted);
-        let name = LogName {
-            namespace: job.namespace.clone(),
-            pod: end.pod.clone(),
-            container: log.container.clone(),
-        };
+        let Attempted { end, followed } = attempted;
         // Of a run whose end nobody has seen no other one is known, either.
         let is_told = end.in_place && !end.containers.is_empty();
         let is_of_it = |followed: &&Followed| !is_told || followed.began_by(end.at);
         let followed = followed.get(log).filter(|it| it.capture.is_kept()).filter(is_of_it);
-        if let Some(followed) = followed.filter(|followed| followed.ended) {
+        let Some(followed) = followed else { return self.read_log(order, end, log, limit).await };
+        if followed.ended {
             return kept(followed, limit).await.map(Some);
         }
-        let log = Some(log).filter(|_| end.in_place);
-        let mut restarts = log.map(|log| log.restart);
+        match self.read_log(order, end, log, limit).await {
+            // It was followed from its start; what is there now may begin after a rotation.
+            Ok(Some(read)) if read.kept.seen >= followed.capture.seen() => Ok(Some(read)),
+            Err(obstacle) if !self.is_hopeless(order) => Err(obstacle),
+            // What was read before is better than nothing.
+            _ => kept(followed, limit).await.map(Some),
+        }
+    }
+
+    /// Reads the log as it is now; `None`: it is there no more.
+    async fn read_log(
+        &self,
+        order: &WriteOutput,
+        end: &AttemptEnd,
+        log: &LogId,
+        limit: usize,
+    ) -> Result<Option<Read>, Obstacle> {
+        let (namespace, pod) = (order.job.namespace.clone(), end.pod.clone());
+        let name = LogName { namespace, pod, container: log.container.clone() };
+        // What may have been started again has another log then.
+        let may_be_another = end.in_place && !end.succeeded || wrap::is_drain(&log.container);
+        let mut restarts = log.restart;
         for _ in 0..RESTARTS {
-            let previous = match (log, restarts) {
-                (Some(log), Some(restarts)) if restarts == log.restart + 1 => true,
-                (Some(log), Some(restarts)) if restarts != log.restart => return Ok(None),
-                _ => previous,
+            let previous = match restarts.checked_sub(log.restart) {
+                Some(0) => false,
+                Some(1) => true,
+                _ => return Ok(None),
             };
             let read = self.cluster.log(&name, previous, limit).await;
             // A container that failed is started again at any time, and its log then is another one.
-            if log.is_some() && !end.succeeded {
-                let now = self.cluster.restarts(&name).await.map_err(words::not_read)?;
-                if now != restarts {
-                    restarts = now;
-                    continue;
-                }
+            if may_be_another
+                && let Some(now) = self.cluster.restarts(&name).await.map_err(words::not_read)?
+                && now != restarts
+            {
+                restarts = now;
+                continue;
             }
             return match read {
                 Ok(kept) => Ok(Some(Read { kept, possibly_rotated: end.rotatable })),
                 // The pod is gone, or the container never started.
-                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => match followed {
-                    // As far as it was read before.
-                    Some(followed) => kept(followed, limit).await.map(Some),
-                    None => Ok(None),
-                },
-                // What was read before is better than nothing.
-                Err(error) => match followed.filter(|_| self.is_hopeless(order)) {
-                    Some(followed) => kept(followed, limit).await.map(Some),
-                    None => Err(words::not_read(error)),
-                },
+                Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
+                Err(LogError::Missing(..)) if self.has_waited(order, MISSING_FOR) => Ok(None),
+                Err(error) => Err(words::not_read(error)),
             };
         }
         Ok(None)

@@ -21,7 +21,8 @@ use tokio::time::{Instant, pause, sleep};
 use super::OutputWriter;
 use crate::{
     Spool,
-    cluster::Cluster,
+    capture::Recorder,
+    cluster::{Cluster, logs::Followed},
     lifeline::{ChildEnded, Lifeline},
     messages::{Attempted, ChildId, OutputSettled, WriteOutput},
     stand_in::{Asked, Reply, StandIn},
@@ -200,5 +201,99 @@ fn outputs_are_written_in_the_order_in_which_attempts_ended() {
             records.push(record["job"].as_str().unwrap().to_owned());
         }
         assert_eq!(records, ["first", "second", "third"]);
+    });
+}
+
+/// An answer to the create of any object.
+fn created(_: &Asked) -> Reply {
+    Reply::Now(201, json!({ "metadata": { "resourceVersion": "7" } }))
+}
+
+/// Waits until so much has been told.
+async fn told_of(told: &Told, count: usize) -> Vec<(Option<&'static str>, bool)> {
+    while told.lock().unwrap().len() < count {
+        sleep(Duration::from_millis(10)).await;
+    }
+    told.lock().unwrap().clone()
+}
+
+#[test]
+fn what_one_output_waits_for_delays_no_other() {
+    System::new().block_on(async {
+        pause();
+        let api = StandIn::answering(|asked| match (&asked.method, asked.path.ends_with("/log")) {
+            (_, true) if asked.path.contains("pod-of-stuck") => Reply::refused(503, "ServiceUnavailable"),
+            (_, true) => Reply::Raw("2026-01-01T00:00:00Z printed\n".into()),
+            (&Method::GET, false) => Reply::refused(404, "NotFound"),
+            _ => created(asked),
+        });
+        let told = Told::default();
+        let parent = Parent(Arc::clone(&told)).start();
+        let writer = writer(&api, &parent);
+        writer.do_send(wish("stuck", 1));
+        // The delays have grown by then.
+        sleep(Duration::from_secs(300)).await;
+        let (before, since) = (told.lock().unwrap().len(), Instant::now());
+        writer.do_send(wish("next", 2));
+        assert_eq!(told_of(&told, before + 1).await.last(), Some(&(None, true)));
+        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+        // The other one is tried again all the same.
+        assert_eq!(told_of(&told, before + 2).await.last(), Some(&(Some("WriteFailed"), false)));
+    });
+}
+
+#[test]
+fn what_was_followed_is_not_given_up_for_less() {
+    System::new().block_on(async {
+        let mut api = api(created);
+        let parent = Parent::default().start();
+        let writer = writer(&api, &parent);
+        let mut recorder = Recorder::new(Spool::without_room(), 1000);
+        recorder.push(b"all that came before the rotation\n").await;
+        let mut order = wish("job", 1);
+        let end = order.attempts[0].end.clone();
+        let followed = HashMap::from([(end.logs[0].clone(), Followed::cut_short(recorder.finish().await))]);
+        order.attempts = [Arc::new(Attempted { end, followed })].into();
+        writer.do_send(order);
+        let written = api.next(|asked| asked.method == Method::POST).await;
+        assert_eq!(written.body["data"], json!({ "main.stdout": "all that came before the rotation\n" }));
+    });
+}
+
+#[test]
+fn a_log_that_the_kubelet_has_lost_is_told_to_be_lost() {
+    System::new().block_on(async {
+        let api = StandIn::answering(|asked| match asked.path.ends_with("/log") {
+            true => Reply::Raw("unable to retrieve container logs for containerd://0123".into()),
+            false => Reply::refused(404, "NotFound"),
+        });
+        let told = Told::default();
+        let parent = Parent(Arc::clone(&told)).start();
+        writer(&api, &parent).do_send(wish("job", 1));
+        assert_eq!(told_of(&told, 1).await, [(Some("OutputLost"), true)]);
+    });
+}
+
+#[test]
+fn numbers_that_others_have_taken_are_passed_over() {
+    System::new().block_on(async {
+        let api = StandIn::answering(|asked| {
+            let name = asked.body["metadata"]["name"].as_str().unwrap_or_default();
+            let number = name.strip_prefix("out-v").and_then(|number| number.parse().ok());
+            match number {
+                _ if asked.path.ends_with("/log") => Reply::Raw("2026-01-01T00:00:00Z printed\n".into()),
+                None => Reply::Now(200, json!({ "items": null })),
+                Some(1..=25) => Reply::refused(409, "AlreadyExists"),
+                Some(26..) | Some(..=0) => created(asked),
+            }
+        });
+        let told = Told::default();
+        let parent = Parent(Arc::clone(&told)).start();
+        let mut order = wish("job", 1);
+        order.wish = Arc::new(output::Wish { versioned: true, ..output::Wish::clone(&order.wish) });
+        pause();
+        writer(&api, &parent).do_send(order);
+        let told = told_of(&told, 3).await;
+        assert_eq!(told, [(Some("WriteFailed"), false), (Some("WriteFailed"), false), (None, true)]);
     });
 }

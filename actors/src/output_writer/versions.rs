@@ -71,9 +71,11 @@ impl Desk {
                 Format::Text => piece.key,
                 Format::Json => format!("{} {:?}", piece.container, attempted.end.index),
             };
-            if pieces.into_iter().filter(|piece| taken.insert(name(piece.clone()))).count() > 0 {
-                writes.extend(self.writes(order, attempted, None, trial).await?);
-            }
+            let pieces: Vec<Piece> =
+                pieces.into_iter().filter(|piece| taken.insert(name(piece.clone()))).collect();
+            writes.extend(self.writes(order, attempted, pieces, None, trial).await?);
+            // What is too much is not gathered further.
+            output::values_fit(None, &writes).map_err(|full| words::full(&self.target, full))?;
         }
         Ok(writes)
     }

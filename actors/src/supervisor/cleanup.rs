@@ -60,7 +60,8 @@ impl Supervisor {
         let Some(runs) = &mut self.runs else { return };
         let checkpoint = self.around.cluster.progress().stored();
         // Runs whose Jobs are gone are only counted from now on.
-        let gone = runs.states.iter().filter(|(job, state)| state.told && !runs.jobs.contains_key(*job));
+        let is_gone = |job: &String| !runs.jobs.contains_key(job) && !runs.unsettled.contains_key(job);
+        let gone = runs.states.iter().filter(|(job, state)| state.told && is_gone(job));
         let gone: Vec<String> = gone.map(|(job, _)| job.clone()).collect();
         let mut open = false;
         for job in gone {

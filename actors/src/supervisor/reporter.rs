@@ -191,24 +191,27 @@ impl Supervisor {
         if !told.ended.is_empty() {
             self.clean_up_later(ctx);
         }
-        self.mark(told.settled, ctx);
+        for job in told.settled {
+            self.mark(job, Backoff::default(), ctx);
+        }
         if let Some(request) = told.accepted {
             self.request_accepted(request, ctx);
         }
     }
 
-    /// Notes on Jobs that what became of their output has been told.
-    fn mark(&self, jobs: Vec<Arc<Job>>, ctx: &mut Context<Self>) {
-        for job in jobs {
-            let cluster = self.around.cluster.clone();
-            let marking = async move {
-                if let Err(error) = cluster.mark_settled(&job).await {
-                    // The next operator judges it again, and finds it done.
-                    debug!(%error, "settled output not marked");
-                }
-            };
-            ctx.spawn(marking.into_actor(self));
-        }
+    /// Notes on a Job that what became of its output has been told. Without that note a later operator would judge it
+    /// again, and write what someone has taken away meanwhile.
+    fn mark(&self, job: Arc<Job>, mut backoff: Backoff, ctx: &mut Context<Self>) {
+        let (cluster, of) = (self.around.cluster.clone(), Arc::clone(&job));
+        let marking = async move { cluster.mark_settled(&of).await };
+        ctx.spawn(marking.into_actor(self).map(move |marked, _, ctx| match marked {
+            Err(error) if error.fault().class() != Class::NotFound => {
+                debug!(%error, "settled output not marked");
+                let delay = backoff.after_failure(Timestamp::now());
+                ctx.run_later(delay, move |supervisor, ctx| supervisor.mark(job, backoff, ctx));
+            }
+            _ => {}
+        }));
     }
 }
 

@@ -159,3 +159,37 @@ fn who_may_create_jobs_may_not_pass_them_off_as_an_extended_jobs() -> Result<()>
         mallory.run_with_input(&CREATE, &job(json!([]))).map(drop)
     })
 }
+
+#[test]
+fn who_may_create_pods_may_not_pass_them_off_as_those_of_an_extended_jobs_job() -> Result<()> {
+    scenario(|ns| {
+        ns.create(printing_keys())?;
+        let job = ns.jobs_until("print-keys", 1)?.remove(0);
+        let pod = |owners: Value| {
+            json!({
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "generateName": "forged-",
+                    "labels": { names::OWNER: "print-keys" },
+                    "ownerReferences": owners,
+                },
+                "spec": {"restartPolicy": "Never", "containers": [
+                    {"name": "main", "image": "busybox", "command": ["echo", "forged"]},
+                ]},
+            })
+            .to_string()
+        };
+        let claim = json!([{
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "name": job["metadata"]["name"],
+            "uid": uid(&job),
+            "controller": true,
+        }]);
+        ns.allow("mallory", &["create"], "pods")?;
+        let mallory = ns.kubectl.acting_as("mallory");
+        says(&mallory.refusal(&CREATE, &pod(claim))?, &["jobs/finalizers", "mallory"]);
+        mallory.run_with_input(&CREATE, &pod(json!([]))).map(drop)
+    })
+}

@@ -44,6 +44,12 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
+    /// Of a log that was followed for a while.
+    #[cfg(test)]
+    pub(crate) fn cut_short(capture: Capture) -> Self {
+        Self { capture, ended: false, possibly_rotated: true, first: None }
+    }
+
     /// Whether it may be of a container that ended in this second. One that was started again right away may have
     /// been faster than the request for the log of the run before.
     pub(crate) fn began_by(&self, end: Option<Timestamp>) -> bool {
@@ -59,11 +65,8 @@ impl Cluster {
         keep: usize,
         mut over: watch::Receiver<bool>,
     ) -> Followed {
-        let mut following = Following {
-            follower: Follower::default(),
-            recorder: Recorder::new(self.spool.clone(), keep),
-            late: began.filter(|_| attempts::is_late(began, Timestamp::now())),
-        };
+        let recorder = Recorder::new(self.spool.clone(), keep);
+        let mut following = Following { follower: Follower::default(), recorder, began, is_late: false };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
             biased;
@@ -75,17 +78,17 @@ impl Cluster {
         let mut failing_since: Option<Instant> = None;
         let (mut is_checked, mut is_opened) = (false, false);
         loop {
-            let read = match restart.filter(|_| is_opened) {
+            // What is read on may be the log of another run by now.
+            let is_it = async || match restart.filter(|_| is_opened) {
                 Some(restart) => self.restarts(&log).await.map(|now| now == Some(restart)),
                 None => Ok(true),
             };
-            is_opened = true;
-            let read = match read {
+            let read = match is_it().await {
                 Ok(true) => following.read(self, &log, &mut over).await,
-                // What would be read on is the log of another run.
                 Ok(false) => return following.end(false).await,
                 Err(error) => Err(error),
             };
+            is_opened = true;
             let is_over = *over.borrow();
             let error = match read {
                 Ok(()) if is_over || is_over_soon(&mut over).await => {
@@ -129,8 +132,10 @@ async fn is_over_soon(over: &mut watch::Receiver<bool>) -> bool {
 struct Following {
     follower: Follower,
     recorder: Recorder,
-    /// When the run began, if that was so long before that its log may have been rotated.
-    late: Option<Timestamp>,
+    /// When the run began.
+    began: Option<Timestamp>,
+    /// Before its first line was read there was time enough for its log to be rotated.
+    is_late: bool,
 }
 
 impl Following {
@@ -148,6 +153,9 @@ impl Following {
             since_time: self.follower.since(),
             ..LogParams::default()
         };
+        if self.follower.first().is_none() {
+            self.is_late = attempts::is_late(self.began, Timestamp::now());
+        }
         let stream = cluster.open_log(log, params).await?;
         let mut stream = std::pin::pin!(stream);
         let (mut chunk, mut taken) = (vec![0; CHUNK], vec![]);
@@ -176,8 +184,8 @@ impl Following {
 
     async fn end(self, ended: bool) -> Followed {
         let first = self.follower.first();
-        let begins_late =
-            self.late.zip(first).is_some_and(|(began, first)| first.as_second() > began.as_second() + 1);
+        let begins_late = self.is_late
+            && self.began.zip(first).is_some_and(|(began, first)| first.as_second() > began.as_second() + 1);
         let possibly_rotated = !ended || begins_late || self.follower.has_gap();
         Followed { capture: self.recorder.finish().await, ended, possibly_rotated, first }
     }
@@ -289,7 +297,7 @@ mod tests {
                 if asked.path.ends_with("/log") {
                     return Reply::Raw(FIRST.into());
                 }
-                let owner = json!({ "kind": "Job", "uid": "job", "controller": true });
+                let owner = json!({ "apiVersion": "batch/v1", "kind": "Job", "uid": "job", "controller": true });
                 let labels = json!({ "fissile.cloudfoundry.org/extendedjob": "x" });
                 let metadata = json!({ "name": "p", "resourceVersion": "1", "labels": labels, "ownerReferences": [owner] });
                 let spec = json!({ "containers": [{ "name": "c" }] });

@@ -30,6 +30,9 @@ pub(crate) enum LogError {
     /// Reading on.
     #[error("the log of container {1} of pod {0} broke off: {2}")]
     Read(String, String, #[source] std::io::Error),
+    /// The kubelet has only words of its own in its place.
+    #[error("the kubelet has no log of container {1} of pod {0}")]
+    Missing(String, String),
 }
 
 impl LogError {
@@ -38,7 +41,7 @@ impl LogError {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::Open(_, _, fault) => fault.class(),
-            Self::Read(..) => Class::Transient,
+            Self::Read(..) | Self::Missing(..) => Class::Transient,
         }
     }
 }
@@ -98,7 +101,7 @@ impl Cluster {
     /// How often the container has been started again by now; `None` if its pod is gone.
     pub(crate) async fn restarts(&self, log: &LogName) -> Result<Option<u32>, LogError> {
         let pod = self.job_pod(&log.namespace, &log.pod).await.map_err(|fault| log.not_opened(fault))?;
-        let containers = pod.iter().flat_map(|pod| &pod.containers);
+        let containers = pod.iter().flat_map(|pod| pod.containers.iter().chain(&pod.drains));
         Ok(containers.filter(|it| it.name == log.container).map(|it| it.restarts).next())
     }
 
@@ -120,6 +123,9 @@ impl Cluster {
 
 /// That a log, which is at its end, was not cut short.
 fn whole(follower: &Follower, log: &LogName) -> Result<(), LogError> {
+    if follower.is_cut_short() && follower.first().is_none() {
+        return Err(LogError::Missing(format!("{}/{}", log.namespace, log.pod), log.container.clone()));
+    }
     if follower.is_cut_short() {
         return Err(log.broke_off(io::Error::other("the kubelet could not go on")));
     }
