@@ -174,11 +174,6 @@ impl Recorder {
         }
     }
 
-    /// How much has come.
-    pub(crate) fn seen(&self) -> u64 {
-        self.seen
-    }
-
     /// The log has ended, or nothing more is known of it. It may be long until it is written: of what is more than a
     /// line or two nothing stays in memory.
     pub(crate) async fn finish(mut self) -> Capture {

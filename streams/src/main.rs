@@ -4,6 +4,7 @@
 //! ```text
 //! prepare   an init container: copies this program and makes a named pipe for each container
 //! run       before the container's command: opens the pipe as standard error, and becomes that command
+//!           with a token, it first marks there where this run of the command begins
 //! drain     a sidecar: what comes out of the pipe is its own standard output, and so its own log
 //! ```
 //!
@@ -15,7 +16,7 @@ mod run;
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What the copy is called, beside the pipes.
@@ -30,12 +31,18 @@ fn main() -> ExitCode {
         (Some("prepare"), [folder, pipes @ ..]) => told(prepare::prepare(Path::new(folder), pipes)),
         (Some("drain"), [pipe]) => told(drain::drain(Path::new(pipe))),
         (Some("run"), [pipe, command, arguments @ ..]) => {
-            let error = run::run(&PathBuf::from(pipe), command, arguments);
-            complain(&error);
-            ExitCode::from(NOT_RUN)
+            not_run(&run::run(Path::new(pipe), None, command, arguments))
+        }
+        (Some("run-marked"), [token, pipe, command, arguments @ ..]) => {
+            not_run(&run::run(Path::new(pipe), Some(token), command, arguments))
         }
         _ => usage(),
     }
+}
+
+fn not_run(error: &std::io::Error) -> ExitCode {
+    complain(error);
+    ExitCode::from(NOT_RUN)
 }
 
 fn told(done: std::io::Result<()>) -> ExitCode {
@@ -53,6 +60,9 @@ fn complain(error: &dyn Display) {
 }
 
 fn usage() -> ExitCode {
-    complain(&"usage: prepare FOLDER PIPE... | run PIPE COMMAND ARGUMENT... | drain PIPE");
+    complain(
+        &"usage: prepare FOLDER PIPE... | run PIPE COMMAND ARGUMENT... | run-marked TOKEN PIPE COMMAND ARGUMENT... | \
+          drain PIPE",
+    );
     ExitCode::from(2)
 }

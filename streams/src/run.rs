@@ -18,10 +18,18 @@ use nix::sys::stat::Mode;
 const PATIENCE: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// Does not return unless the command can't be run.
-pub(crate) fn run(pipe: &Path, command: &OsStr, arguments: &[OsString]) -> io::Error {
+/// Does not return unless the command can't be run. With a `token`, what it writes begins behind a mark of its own.
+pub(crate) fn run(
+    pipe: &Path,
+    token: Option<&OsString>,
+    command: &OsStr,
+    arguments: &[OsString],
+) -> io::Error {
     match standard_error(pipe) {
         Ok(mut file) => {
+            if let Some(Err(error)) = token.map(|token| mark(&mut file, pipe, token)) {
+                return io::Error::new(error.kind(), format!("can't mark the begin of a run: {error}"));
+            }
             let stderr = match file.try_clone() {
                 Ok(stderr) => stderr,
                 Err(error) => return error,
@@ -33,6 +41,18 @@ pub(crate) fn run(pipe: &Path, command: &OsStr, arguments: &[OsString]) -> io::E
         }
         Err(error) => io::Error::new(error.kind(), format!("can't open {}: {error}", pipe.display())),
     }
+}
+
+/// Writes, with line breaks of its own, the token and how many runs there were before. They are counted beside the pipe,
+/// one byte for each.
+fn mark(file: &mut File, pipe: &Path, token: &OsStr) -> io::Result<()> {
+    let mut count = pipe.as_os_str().to_owned();
+    count.push(".runs");
+    let mut count = File::options().append(true).create(true).open(count)?;
+    let before = count.metadata()?.len();
+    count.write_all(b".")?;
+    let mark = [b"\n", token.as_encoded_bytes(), format!(" {before}\n").as_bytes()].concat();
+    file.write_all(&mark)
 }
 
 /// The pipe, opened for reading too: so the command is never killed by a drain that has died, but waits for the next one

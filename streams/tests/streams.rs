@@ -117,6 +117,19 @@ mod tests {
     }
 
     #[test]
+    fn the_begin_of_each_run_is_marked_and_counted() {
+        let pod = Pod::new("marked");
+        let drain = pod.drain(Stdio::piped());
+        for exit_code in [1, 0] {
+            let script = format!("printf 'no end' >&2; exit {exit_code}");
+            let mut run = pod.program();
+            run.arg("run-marked").arg("token").arg(pod.pipe()).args(["sh", "-c", &script]);
+            assert_eq!(run.status().unwrap().code(), Some(exit_code));
+        }
+        assert_eq!(drained(drain), "\ntoken 0\nno end\ntoken 1\nno end");
+    }
+
+    #[test]
     fn a_command_that_is_not_there_is_told_where_its_words_would_stand() {
         let pod = Pod::new("missing");
         let drain = pod.drain(Stdio::piped());

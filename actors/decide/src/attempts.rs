@@ -238,6 +238,22 @@ impl Attempts {
         steps
     }
 
+    /// Whether nothing more comes of a pod.
+    #[must_use]
+    pub fn is_over(&self, uid: &str) -> bool {
+        self.pods.get(uid).is_none_or(|known| known.over)
+    }
+
+    /// All logs of a drain of a pod.
+    pub fn logs_of_drain(&self, uid: &str, drain: &str) -> impl Iterator<Item = LogId> {
+        let known = self.pods.get(uid);
+        let found =
+            known.and_then(|known| Some((known, known.pod.drains.iter().find(|it| it.name == drain)?)));
+        found
+            .into_iter()
+            .flat_map(|(known, drain)| (0..=drain.restarts).map(|run| known.log(&drain.name, run)))
+    }
+
     /// The pods that have not ended, by their UIDs.
     pub fn open(&self) -> impl Iterator<Item = &String> {
         self.pods.iter().filter(|(_, known)| !known.over).map(|(uid, _)| uid)
@@ -286,6 +302,10 @@ impl Known {
         LogId { pod: self.pod.uid.clone(), container: container.to_owned(), restart }
     }
 
+    fn is_drain(&self, container: &str) -> bool {
+        self.pod.drains.iter().any(|drain| drain.name == container)
+    }
+
     fn take_in(&mut self, container: &Container, now: Timestamp, steps: &mut Vec<Step>) {
         let present = self.log(&container.name, container.restarts);
         // What ran before the present run has ended, whether its end was seen or not.
@@ -294,13 +314,15 @@ impl Known {
             self.end_log(self.log(&container.name, earlier), end, now, steps);
         }
         // A watch that begins anew may tell of it as it was, when its end is known already.
+        let is_drain = self.is_drain(&container.name);
         if container.runs && !self.ended.contains(&present) && self.followed.insert(present.clone()) {
             let (log, in_place, at) = (present.clone(), self.pod.restarts, container.began);
             steps.push(Step::Follow(Begun { log, in_place, at }));
         }
         if let Some(end) = &container.ended {
             // Its pod may go on for long, and take its log away when it is deleted.
-            let is_early = self.pod.phase == Phase::Open && !self.pod.restarts && !self.ended.contains(&present);
+            let may_wait = self.pod.phase == Phase::Open && !self.pod.restarts && !is_drain;
+            let is_early = may_wait && !self.ended.contains(&present);
             if is_early && self.followed.insert(present.clone()) {
                 steps.push(Step::Follow(Begun { log: present.clone(), in_place: false, at: end.began }));
             }
@@ -314,6 +336,10 @@ impl Known {
             return;
         }
         steps.push(Step::Ended(log.clone()));
+        // A drain is none of the user's containers.
+        if self.is_drain(&log.container) {
+            return;
+        }
         // A run that nobody saw, and of which nobody knows the end, has left nothing to read.
         let is_known = end.is_some_and(|end| end.reason != NO_LONGER_KNOWN);
         if !self.pod.restarts || !(is_known || self.followed.contains(&log)) {
@@ -450,6 +476,28 @@ mod tests {
         assert_eq!(see(Phase::Open, ended(0, 1, 5)), ["e0", "-p/c/0"]);
         assert_eq!(see(Phase::Open, runs(1)), ["f1"]);
         assert_eq!(see(Phase::Succeeded, ended(1, 0, 9)), ["e1", "+p/c/1"]);
+    }
+
+    #[test]
+    fn drains_are_followed_and_are_no_attempts() {
+        let drain = |container: Container| Container { name: "drain".into(), ..container };
+        let with_drain = |restarts, phase, container, drain| {
+            Arc::new(JobPod { drains: vec![drain], ..JobPod::clone(&pod(restarts, phase, vec![container])) })
+        };
+        for restarts in [false, true] {
+            let mut attempts = Attempts::default();
+            let mut see = |pod: Arc<JobPod>| attempts.observe(&pod, at(9));
+            assert_eq!(short(&see(with_drain(restarts, Phase::Open, runs(0), drain(runs(0))))), ["f0", "f0"]);
+            let steps = see(with_drain(restarts, Phase::Succeeded, ended(0, 0, 5), drain(ended(1, 0, 6))));
+            let over: Vec<&Step> = steps.iter().filter(|step| matches!(step, Step::Over(_))).collect();
+            let [Step::Over(end)] = over[..] else { panic!("{steps:?}") };
+            let logs: Vec<_> = end.logs.iter().map(|log| (log.container.as_str(), log.restart)).collect();
+            // The pod's containers share one drain log each; of a run of a container it is a part.
+            let drains = if restarts { vec![] } else { vec![("drain", 0), ("drain", 1)] };
+            assert_eq!(logs, [vec![("c", 0)], drains].concat());
+            assert_eq!(attempts.logs_of_drain("uid", "drain").count(), 2);
+            assert!(attempts.is_over("uid"));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use extendedjob_api::{Streams, names};
 use serde_json::{Map, Value, json};
 
-use crate::{declared::Declared, run::Run, streams::Ways, wrap};
+use crate::{boundary::Boundary, declared::Declared, run::Run, streams::Ways, wrap};
 
 /// Labels and annotations that begin so are ours.
 const OURS: &str = "fissile.cloudfoundry.org/";
@@ -39,7 +39,10 @@ pub fn build(declared: &Declared, run: &Run, ways: &Ways) -> Result<Value, Build
     let streams = ways.of(&declared.spec).streams;
     if let (Streams::Wrapped, Some(wrapper)) = (streams, &ways.wrapper) {
         let pod = pod_template.entry("spec").or_insert_with(|| json!({}));
-        wrap::wrap(as_map(pod, ".spec.template.spec")?, wrapper);
+        let pod = as_map(pod, ".spec.template.spec")?;
+        let boundary = Boundary::of(&declared.uid, &run.job);
+        let is_restarted = pod.get("restartPolicy").is_some_and(|policy| policy == "OnFailure");
+        wrap::wrap(pod, wrapper, Some(&boundary).filter(|_| is_restarted));
     }
 
     let given = template.remove("metadata").unwrap_or_default();

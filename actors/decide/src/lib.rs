@@ -10,6 +10,7 @@
 
 pub mod attempts;
 pub mod book;
+pub mod boundary;
 pub mod brake;
 pub mod build;
 pub mod checkpoint;

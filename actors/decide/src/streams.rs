@@ -35,11 +35,6 @@ impl Ways {
         }
         let template: Value = serde_json::from_str(spec.template.get()).unwrap_or_default();
         let pod = &template["spec"]["template"]["spec"];
-        if pod["restartPolicy"] != "Never" {
-            let obstacle = "its containers are started again in their pod, which is not yet supported: set \
-                restartPolicy: Never";
-            return merged(Some(obstacle.to_owned()));
-        }
         match wrap::obstacle(pod) {
             Some(obstacle) => merged(Some(obstacle.to_string())),
             None => Way { streams: Streams::Wrapped, obstacle: None },
@@ -66,15 +61,12 @@ mod tests {
         let pod = json!({ "restartPolicy": "Never", "containers": [{ "name": "main", "command": ["x"] }] });
         let mut without_command = pod.clone();
         without_command["containers"][0]["command"] = json!(null);
-        let mut restarted = pod.clone();
-        restarted["restartPolicy"] = json!("OnFailure");
         let mut merged = output.clone();
         merged["separate"] = json!(false);
         let table = [
             (&output, &pod, true, Streams::Wrapped, ""),
             (&output, &pod, false, Streams::Merged, "installed without"),
             (&output, &without_command, true, Streams::Merged, "states no command"),
-            (&output, &restarted, true, Streams::Merged, "restartPolicy: Never"),
             (&merged, &pod, true, Streams::Merged, ""),
         ];
         for (output, pod, is_installed, streams, told) in table {

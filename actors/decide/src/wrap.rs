@@ -11,6 +11,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::boundary::Boundary;
+
 /// What the volume, its place in containers, and the program in it are called.
 const VOLUME: &str = "extendedjob-streams";
 const FOLDER: &str = "/extendedjob-streams";
@@ -81,8 +83,13 @@ pub fn obstacle(pod: &Value) -> Option<Obstacle> {
     Some(Obstacle::NameTaken(taken.to_owned()))
 }
 
-/// Wraps a pod spec that has no [`obstacle`].
-pub fn wrap(pod: &mut Map<String, Value>, wrapper: &Wrapper) {
+/// Wraps a pod spec that has no [`obstacle`]. `boundary`: what marks where runs begin, if containers are started again in
+/// their pod.
+pub fn wrap(pod: &mut Map<String, Value>, wrapper: &Wrapper, boundary: Option<&Boundary>) {
+    let run = |pipe: &str| match boundary {
+        Some(boundary) => [PROGRAM, "run-marked", boundary.token(), pipe].map(Value::from).to_vec(),
+        None => [PROGRAM, "run", pipe].map(Value::from).to_vec(),
+    };
     let mut added = vec![json!(null)];
     change(pod, "containers", |containers| {
         for (index, container) in containers.iter_mut().filter_map(Value::as_object_mut).enumerate() {
@@ -99,7 +106,7 @@ pub fn wrap(pod: &mut Map<String, Value>, wrapper: &Wrapper) {
             }
             added.push(sidecar);
             change(container, "command", |command| {
-                command.splice(0..0, [PROGRAM, "run", &pipe].map(Value::from));
+                command.splice(0..0, run(&pipe));
             });
             change(container, "volumeMounts", |mounts| mounts.push(mount()));
         }
@@ -170,7 +177,7 @@ mod tests {
 
     fn wrapped(mut pod: Value) -> Value {
         assert_eq!(obstacle(&pod), None);
-        wrap(pod.as_object_mut().unwrap(), &wrapper());
+        wrap(pod.as_object_mut().unwrap(), &wrapper(), None);
         pod
     }
 
@@ -216,12 +223,24 @@ mod tests {
     }
 
     #[test]
+    fn where_containers_are_started_again_the_begin_of_each_run_is_marked() {
+        let mut pod = json!({ "containers": [{"name": "main", "command": ["x"]}] });
+        let boundary = Boundary::of("uid", "job");
+        wrap(pod.as_object_mut().unwrap(), &wrapper(), Some(&boundary));
+        let pipe = "/extendedjob-streams/extendedjob-stderr-0";
+        assert_eq!(
+            pod["containers"][0]["command"],
+            json!([PROGRAM, "run-marked", boundary.token(), pipe, "x"])
+        );
+    }
+
+    #[test]
     fn pull_secrets_join_those_of_the_template() {
         let mut pod = json!({
             "containers": [{"name": "main", "command": ["x"]}], "imagePullSecrets": [{"name": "theirs"}],
         });
         let wrapper = Wrapper { pull_secrets: vec!["ours".into()], ..wrapper() };
-        wrap(pod.as_object_mut().unwrap(), &wrapper);
+        wrap(pod.as_object_mut().unwrap(), &wrapper, None);
         assert_eq!(pod["imagePullSecrets"], json!([{"name": "theirs"}, {"name": "ours"}]));
     }
 

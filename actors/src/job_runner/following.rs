@@ -1,11 +1,16 @@
 //! Follows a Job that is there: its pods, attempt by attempt, and its end.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use extendedjob_api::ContainerEnd;
+use extendedjob_api::{ContainerEnd, Streams};
 use extendedjob_decide::{
     attempts::{AttemptEnd, Attempts, Begun, JobPod, LogId, Step, by_end},
+    boundary::Boundary,
     job::Job,
     output,
     retry::Backoff,
@@ -15,10 +20,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::debug;
 
-use super::{JobRunner, Stage};
+use super::{JobRunner, Stage, sections::DrainLogs};
 use crate::{
-    cluster::logs::{Followed, LogName, RunLog},
-    messages::{JobPodNews, RunNews, SubscribeJobPods},
+    cluster::logs::{Followed, LogName, RunLog, Section, Sections},
+    messages::{JobPodNews, Logs, RunNews, SubscribeJobPods},
 };
 
 /// How long the end of a Job waits to be told for pods that do not end: longer than the grace that a pod has by
@@ -32,6 +37,7 @@ pub(super) struct Following {
     job: Option<Arc<Job>>,
     attempts: Attempts,
     logs: BTreeMap<LogId, Log>,
+    drains: DrainLogs,
     /// Attempts that are over, and whose logs have not been read to their ends.
     unread: Vec<AttemptEnd>,
     /// It is over, and its pods are waited for.
@@ -49,6 +55,25 @@ enum Log {
     /// To be told when its container has ended.
     Open(watch::Sender<bool>),
     Read(Followed),
+}
+
+/// A log, or its last section, has been read to its end.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct LogRead {
+    log: LogId,
+    followed: Followed,
+    /// It is that of a drain that serves several runs.
+    is_shared: bool,
+}
+
+/// What a run of a container has left in the log of its drain is read, and the next run has begun.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct SectionRead {
+    log: LogId,
+    section: Section,
+    next: u32,
 }
 
 /// Its pods are to be listed again.
@@ -165,42 +190,63 @@ impl JobRunner {
         if self.declared.spec.output.is_none() {
             return;
         }
-        let Stage::Following(Following { job: Some(job), logs, .. }) = &mut self.stage else { return };
+        let Stage::Following(Following { job: Some(job), logs, drains, .. }) = &mut self.stage else {
+            return;
+        };
         let Begun { log: id, in_place, at: began } = begun;
+        let is_drain = wrap::is_drain(&id.container);
         // One that someone has added to the pod is none of the user's.
-        if !job.containers.contains(&id.container) && !wrap::is_drain(&id.container) {
+        if !job.containers.contains(&id.container) && !is_drain {
             return;
         }
         let (sender, over) = watch::channel(false);
         logs.insert(id.clone(), Log::Open(sender));
+        let sections = (is_drain && in_place).then(|| {
+            drains.begun(&id);
+            let (log, me) = (id.clone(), ctx.address());
+            let tell = move |section, next| me.do_send(SectionRead { log: log.clone(), section, next });
+            Sections { boundary: Boundary::of(&self.declared.uid, &job.name), tell: Box::new(tell) }
+        });
         let (namespace, pod, container) = (job.namespace.clone(), pod.to_owned(), id.container.clone());
         let name = LogName { namespace, pod, container };
-        let log = RunLog { name, restart: in_place.then_some(id.restart), began };
-        let cluster = self.means.cluster.clone();
-        let following = async move { cluster.follow_log(log, output::MOST, over).await };
-        ctx.spawn(following.into_actor(self).map(|followed, runner, ctx| {
-            if let Stage::Following(Following { logs, .. }) = &mut runner.stage {
-                logs.insert(id, Log::Read(followed));
-            }
-            runner.tell_read();
-            runner.end_if_complete(ctx);
-        }));
+        let log = RunLog { name, restart: (in_place || is_drain).then_some(id.restart), began };
+        let (cluster, is_shared, me) = (self.means.cluster.clone(), sections.is_some(), ctx.address());
+        let following = async move {
+            let followed = cluster.follow_log(log, output::MOST, sections, over).await;
+            // By a message, which comes behind those of its sections.
+            me.do_send(LogRead { log: id, followed, is_shared });
+        };
+        ctx.spawn(following.into_actor(self));
     }
 
     /// Tells of the attempts whose logs are read.
     fn tell_read(&mut self) {
-        let Stage::Following(Following { job: Some(job), logs, unread, .. }) = &mut self.stage else {
-            return;
-        };
+        let Stage::Following(following) = &mut self.stage else { return };
+        let Following { job: Some(job), logs, drains, attempts, unread, .. } = following else { return };
         let is_open = |log: &LogId| matches!(logs.get(log), Some(Log::Open(_)));
-        let read: Vec<AttemptEnd> =
-            unread.extract_if(.., |attempt| !attempt.logs.iter().any(is_open)).collect();
-        for attempt in read {
+        let may_go_on = |attempt: &AttemptEnd| {
+            shared_drain(job, attempt).is_some_and(|(drain, run)| {
+                drains.may_go_on(&run.pod, &drain, run.restart, attempts.is_over(&run.pod))
+            })
+        };
+        let read: Vec<AttemptEnd> = unread
+            .extract_if(.., |attempt| !attempt.logs.iter().any(is_open) && !may_go_on(attempt))
+            .collect();
+        for mut attempt in read {
             let taken = attempt.logs.iter().filter_map(|log| match logs.remove(log) {
                 Some(Log::Read(followed)) => Some((log.clone(), followed)),
                 _ => None,
             });
-            let (followed, job) = (taken.collect(), Arc::clone(job));
+            let mut followed: Logs = taken.collect();
+            if let Some((drain, run)) = shared_drain(job, &attempt) {
+                let (pod, sections) = (run.pod.clone(), drains.take(&run.pod, &drain, run.restart));
+                match sections.is_empty() {
+                    true => attempt.logs.extend(attempts.logs_of_drain(&pod, &drain)),
+                    false => attempt.logs.extend(sections.keys().cloned().collect::<BTreeSet<_>>()),
+                }
+                followed.extend(sections);
+            }
+            let job = Arc::clone(job);
             self.supervisor.do_send(RunNews::AttemptEnded { job, attempt, followed });
         }
     }
@@ -242,6 +288,13 @@ impl Following {
     }
 }
 
+/// The drain that an attempt shares with the others of its container, and the run that it was.
+fn shared_drain<'a>(job: &Job, attempt: &'a AttemptEnd) -> Option<(String, &'a LogId)> {
+    let run = attempt.logs.first().filter(|_| attempt.in_place && job.streams == Streams::Wrapped)?;
+    let place = job.containers.iter().position(|container| *container == run.container)?;
+    Some((wrap::drain_of(place), run))
+}
+
 /// In a pod that succeeded all containers did.
 fn succeeded(name: &str) -> ContainerEnd {
     ContainerEnd { name: name.to_owned(), exit_code: 0, reason: "Completed".to_owned() }
@@ -259,6 +312,33 @@ impl Handler<JobPodNews> for JobRunner {
             }
         }
         self.end_if_complete(ctx);
+    }
+}
+
+impl Handler<LogRead> for JobRunner {
+    type Result = ();
+
+    fn handle(&mut self, LogRead { log, followed, is_shared }: LogRead, ctx: &mut Self::Context) {
+        let Stage::Following(Following { logs, drains, .. }) = &mut self.stage else { return };
+        if is_shared {
+            logs.remove(&log);
+            drains.read(&log, followed, None);
+        } else {
+            logs.insert(log, Log::Read(followed));
+        }
+        self.tell_read();
+        self.end_if_complete(ctx);
+    }
+}
+
+impl Handler<SectionRead> for JobRunner {
+    type Result = ();
+
+    fn handle(&mut self, SectionRead { log, section, next }: SectionRead, _: &mut Self::Context) {
+        if let Stage::Following(Following { drains, .. }) = &mut self.stage {
+            drains.read(&log, Followed::whole_section(section), Some(next));
+        }
+        self.tell_read();
     }
 }
 

@@ -5,6 +5,7 @@
 //! silence. And each of its attempts is told before the run's end is.
 
 mod following;
+mod sections;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
+    boundary::Boundary,
     fault::Class,
     tail::{Kept, Tail},
     wrap,
@@ -39,8 +40,7 @@ impl Desk {
         container: &str,
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
-        let logs: Vec<&LogId> =
-            attempted.end.logs.iter().filter(|log| log.container == container).collect();
+        let logs: Vec<&LogId> = attempted.end.logs.iter().filter(|log| log.container == container).collect();
         match &logs[..] {
             [] => Ok(None),
             [log] => self.run_log(order, attempted, log, limit).await,
@@ -110,6 +110,10 @@ impl Desk {
         let name = LogName { namespace, pod, container: log.container.clone() };
         // What may have been started again has another log then.
         let may_be_another = end.in_place && !end.succeeded || wrap::is_drain(&log.container);
+        // A container that is started again in its pod has one drain for all its runs.
+        let boundary = Boundary::of(order.job.owner.as_deref().unwrap_or_default(), &order.job.name);
+        let run = end.logs.first().filter(|_| end.in_place && wrap::is_drain(&log.container));
+        let section = run.map(|run| (&boundary, run.restart));
         let mut restarts = log.restart;
         for _ in 0..RESTARTS {
             let previous = match restarts.checked_sub(log.restart) {
@@ -117,7 +121,7 @@ impl Desk {
                 Some(1) => true,
                 _ => return Ok(None),
             };
-            let read = self.cluster.log(&name, previous, limit).await;
+            let read = self.cluster.log(&name, previous, section, limit).await;
             // A container that failed is started again at any time, and its log then is another one.
             if may_be_another
                 && let Some(now) = self.cluster.restarts(&name).await.map_err(words::not_read)?

@@ -10,11 +10,8 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{CHUNK, LogError, LogName, RunLog, whole};
-use crate::{
-    capture::{Capture, Recorder},
-    cluster::Cluster,
-};
+use super::{CHUNK, LogError, LogName, RunLog, Section, Sections, sections::Keeper, whole};
+use crate::{capture::Capture, cluster::Cluster};
 
 /// A program may be silent for hours; but so may a connection that was forgotten on its way. Taken up again, nothing
 /// is lost.
@@ -33,8 +30,10 @@ const ROTATABLE: u64 = 256 * 1024;
 /// What came of following a log.
 #[derive(Clone, Debug)]
 pub(crate) struct Followed {
-    /// The newest part of it.
+    /// The newest part of it, or of its last section.
     pub(crate) capture: Capture,
+    /// Which section that is.
+    pub(crate) section: Option<u32>,
     /// It was read to its end.
     pub(crate) ended: bool,
     /// What stood between two rotations may be missing.
@@ -44,10 +43,15 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
+    /// What a run has left in the log of its drain, which goes on.
+    pub(crate) fn whole_section(Section { run, capture }: Section) -> Self {
+        Self { capture, section: run, ended: true, possibly_rotated: false, first: None }
+    }
+
     /// Of a log that was followed for a while.
     #[cfg(test)]
     pub(crate) fn cut_short(capture: Capture) -> Self {
-        Self { capture, ended: false, possibly_rotated: true, first: None }
+        Self { capture, section: None, ended: false, possibly_rotated: true, first: None }
     }
 
     /// Whether it may be of a container that ended in this second. One that was started again right away may have
@@ -58,15 +62,17 @@ impl Followed {
 }
 
 impl Cluster {
-    /// Follows a log, and keeps at least the newest `keep` bytes. `over` says that the container has ended.
+    /// Follows a log, and keeps at least the newest `keep` bytes, or as much of each of its sections. `over` says that the
+    /// container has ended.
     pub(crate) async fn follow_log(
         &self,
         RunLog { name: log, restart, began }: RunLog,
         keep: usize,
+        sections: Option<Sections>,
         mut over: watch::Receiver<bool>,
     ) -> Followed {
-        let recorder = Recorder::new(self.spool.clone(), keep);
-        let mut following = Following { follower: Follower::default(), recorder, began, is_late: false };
+        let keeper = Keeper::new(self.spool.clone(), keep, sections);
+        let mut following = Following { follower: Follower::default(), keeper, began, is_late: false };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
             biased;
@@ -92,7 +98,7 @@ impl Cluster {
             let is_over = *over.borrow();
             let error = match read {
                 Ok(()) if is_over || is_over_soon(&mut over).await => {
-                    if is_checked || following.recorder.seen() < ROTATABLE {
+                    if is_checked || following.keeper.seen() < ROTATABLE {
                         return following.end(true).await;
                     }
                     is_checked = true;
@@ -131,7 +137,7 @@ async fn is_over_soon(over: &mut watch::Receiver<bool>) -> bool {
 
 struct Following {
     follower: Follower,
-    recorder: Recorder,
+    keeper: Keeper,
     /// When the run began.
     began: Option<Timestamp>,
     /// Before its first line was read there was time enough for its log to be rotated.
@@ -177,7 +183,7 @@ impl Following {
                 return whole(&self.follower, log);
             }
             self.follower.push(&chunk[..length], &mut taken);
-            self.recorder.push(&taken).await;
+            self.keeper.push(&taken).await;
             taken.clear();
         }
     }
@@ -187,13 +193,17 @@ impl Following {
         let begins_late = self.is_late
             && self.began.zip(first).is_some_and(|(began, first)| first.as_second() > began.as_second() + 1);
         let possibly_rotated = !ended || begins_late || self.follower.has_gap();
-        Followed { capture: self.recorder.finish().await, ended, possibly_rotated, first }
+        let Section { run: section, capture } = self.keeper.finish().await;
+        Followed { capture, section, ended, possibly_rotated, first }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use actix::System;
+    use extendedjob_decide::boundary::Boundary;
     use serde_json::json;
     use tokio::time::pause;
 
@@ -216,7 +226,7 @@ mod tests {
         let mut answers = answers.into_iter();
         let mut api = StandIn::answering(move |_| answers.next().unwrap_or(Reply::Raw(SECOND.into())));
         let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-        let followed = cluster.follow_log(log(), 1000, over).await;
+        let followed = cluster.follow_log(log(), 1000, None, over).await;
         let kept = followed.capture.tail(1000).await.unwrap();
         let asked = api.count(|asked| asked.path.ends_with("/log"));
         (String::from_utf8(kept.bytes).unwrap(), followed, asked)
@@ -284,7 +294,7 @@ mod tests {
             let all = u32::try_from(cluster.follows.available_permits()).unwrap();
             let _others = cluster.follows.acquire_many(all).await.unwrap();
             let (_over, is_over) = watch::channel(true);
-            let following = cluster.follow_log(log(), 1000, is_over);
+            let following = cluster.follow_log(log(), 1000, None, is_over);
             assert!(!timeout(Duration::from_secs(5), following).await.unwrap().ended);
         });
     }
@@ -307,7 +317,7 @@ mod tests {
             });
             let cluster = Cluster::new(api.client.clone(), Spool::without_room());
             let first_run = RunLog { restart: Some(0), ..log() };
-            let followed = cluster.follow_log(first_run, 1000, over_after(20)).await;
+            let followed = cluster.follow_log(first_run, 1000, None, over_after(20)).await;
             assert_eq!(followed.capture.tail(1000).await.unwrap().bytes, b"one\n");
             assert!(!followed.ended && followed.possibly_rotated);
         });
@@ -322,7 +332,7 @@ mod tests {
                 let cluster = Cluster::new(api.client.clone(), Spool::without_room());
                 let (_over, is_over) = watch::channel(true);
                 let late = RunLog { began: Some(began.parse().unwrap()), ..log() };
-                assert_eq!(cluster.follow_log(late, 1000, is_over).await.possibly_rotated, is_rotated);
+                assert_eq!(cluster.follow_log(late, 1000, None, is_over).await.possibly_rotated, is_rotated);
             }
         });
     }
@@ -336,6 +346,35 @@ mod tests {
             let (text, followed, _) = follow(vec![Reply::Stalling(FIRST.into())], is_over).await;
             assert_eq!(text, "one\ntwo\n");
             assert!(followed.ended && began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        });
+    }
+
+    #[test]
+    fn each_section_is_told_when_the_next_one_begins() {
+        System::new().block_on(async {
+            let boundary = Boundary::of("uid", "job");
+            let token = boundary.token();
+            let lines = ["", &format!("{token} 0"), "first", "", &format!("{token} 1"), "second"];
+            let stamped = lines.map(|line| format!("2026-01-01T00:00:01Z {line}\n"));
+            let api = StandIn::answering(move |_| Reply::Raw(stamped.concat().into()));
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let told = Arc::new(Mutex::new(vec![]));
+            let list = Arc::clone(&told);
+            let tell = move |section, next| list.lock().unwrap().push((section, next));
+            let sections = Sections { boundary, tell: Box::new(tell) };
+            let (_over, is_over) = watch::channel(true);
+            let last = cluster.follow_log(log(), 1000, Some(sections), is_over).await;
+            assert_eq!(
+                (last.section, last.capture.tail(99).await.unwrap().bytes),
+                (Some(1), b"second\n".to_vec())
+            );
+            let told = std::mem::take(&mut *told.lock().unwrap());
+            let [(before, 0), (first, 1)] = &told[..] else { panic!("{} sections", told.len()) };
+            assert_eq!((before.run, before.capture.seen()), (None, 0));
+            assert_eq!(
+                (first.run, first.capture.tail(99).await.unwrap().bytes),
+                (Some(0), b"first\n".to_vec())
+            );
         });
     }
 
