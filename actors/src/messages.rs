@@ -279,6 +279,8 @@ pub(crate) enum RunNews {
     },
     /// The Job of this name can't be made at present; it is tried again.
     Hindered { job: String, trouble: Trouble },
+    /// Pods of the Job of this name can't start for this, or can again.
+    Stuck { job: String, trouble: Option<Trouble> },
     /// The Job of this name never will be: its namespace is about to go.
     Forsaken { job: String },
     /// An attempt of the Job is over.

@@ -89,6 +89,8 @@ pub mod reasons {
     pub const TARGET_REFUSED: &str = "TargetRefused";
     /// OutputWritten: the write failed, such as in an outage; it is tried again.
     pub const WRITE_FAILED: &str = "WriteFailed";
+    /// Ready: the image of what takes stdout and stderr apart in a pod can't be pulled.
+    pub const WRAPPER_IMAGE_UNAVAILABLE: &str = "WrapperImageUnavailable";
     /// Ready, Stalled: stdout and stderr are to go to different objects, and can't be told apart.
     pub const STREAMS_NOT_SEPARABLE: &str = "StreamsNotSeparable";
     /// OutputWritten: a key with its placeholders filled is longer than a key may be.

@@ -38,6 +38,8 @@ pub struct JobPod {
     pub containers: Vec<Container>,
     /// What drains their standard error, see [`crate::wrap`]: their logs are theirs.
     pub drains: Vec<Container>,
+    /// Why the image of what we have added to it can't be pulled, in the kubelet's words.
+    pub image_trouble: Option<String>,
 }
 
 /// How far a pod is.

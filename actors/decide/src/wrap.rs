@@ -60,6 +60,12 @@ pub fn is_drain(name: &str) -> bool {
     name.starts_with(DRAIN)
 }
 
+/// Whether this is the name of a container that [`wrap`] adds.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    name == PREPARE || is_drain(name)
+}
+
 /// Why [`wrap`] can't be done to this pod spec, if it can't.
 #[must_use]
 pub fn obstacle(pod: &Value) -> Option<Obstacle> {
@@ -77,9 +83,9 @@ pub fn obstacle(pod: &Value) -> Option<Obstacle> {
             return Some(Obstacle::NoCommand(name()));
         }
     }
-    let is_ours = |name: &&str| *name == VOLUME || *name == PREPARE || name.starts_with(DRAIN);
+    let is_taken = |name: &&str| *name == VOLUME || is_ours(name);
     let named = ["containers", "initContainers", "volumes"].into_iter().flat_map(of);
-    let taken = named.filter_map(|it| it["name"].as_str()).find(is_ours)?;
+    let taken = named.filter_map(|it| it["name"].as_str()).find(is_taken)?;
     Some(Obstacle::NameTaken(taken.to_owned()))
 }
 

@@ -118,9 +118,17 @@ struct ContainerState {
 #[serde(default)]
 struct Waiting {
     reason: String,
+    message: String,
 }
 
 impl Waiting {
+    /// Why the container's image can't be pulled, if it can't.
+    fn image_trouble(self) -> Option<String> {
+        let is_about_it =
+            ["ErrImage", "ImagePull", "InvalidImage"].iter().any(|it| self.reason.starts_with(it));
+        is_about_it.then(|| format!("{}: {}", self.reason, self.message))
+    }
+
     /// Whether the container is not just on its way: so the kubelet calls what it can't pull or create, and what comes
     /// after an init container that has not ended well.
     fn is_barred(&self) -> bool {
@@ -178,6 +186,9 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
     };
     let mut drains = containers(spec.init_containers, status.init_container_statuses)?;
     drains.retain(|container| wrap::is_drain(&container.name));
+    let added: Vec<ContainerStatus> = parse(status.init_container_statuses)?;
+    let added = added.into_iter().filter(|status| wrap::is_ours(&status.name));
+    let image_trouble = added.filter_map(|status| status.state.waiting?.image_trouble()).next();
     Ok(Some(JobPod {
         uid: metadata.uid.clone(),
         name: metadata.name.clone(),
@@ -192,6 +203,7 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
         restarts: spec.restart_policy == "OnFailure",
         containers: containers(spec.containers, status.container_statuses)?,
         drains,
+        image_trouble,
     }))
 }
 
@@ -280,6 +292,8 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -307,6 +321,25 @@ mod tests {
                 .pod;
         assert_eq!((pod.ready.status, pod.version), (Status::Absent, 7));
     }
+
+    #[test]
+    fn an_image_of_ours_that_can_not_be_pulled_is_told_in_the_words_of_the_kubelet() {
+        let trouble = |container: &str, reason: &str| {
+            let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "uid": "job", "controller": true});
+            let labels = json!({"fissile.cloudfoundry.org/extendedjob": "x"});
+            let waiting = json!({"reason": reason, "message": "Back-off pulling image"});
+            let pod = json!({
+                "metadata": {"name": "p", "resourceVersion": "7", "labels": labels, "ownerReferences": [owner]},
+                "status": {"initContainerStatuses": [{"name": container, "state": {"waiting": waiting}}]},
+            });
+            decode(&pod.to_string()).unwrap().own.unwrap().image_trouble.clone()
+        };
+        let told = trouble("extendedjob-prepare", "ImagePullBackOff");
+        assert_eq!(told.as_deref(), Some("ImagePullBackOff: Back-off pulling image"));
+        assert_eq!(trouble("extendedjob-prepare", "PodInitializing"), None);
+        assert_eq!(trouble("their-own", "ImagePullBackOff"), None);
+    }
+
     #[test]
     fn a_pod_tells_of_each_container_how_it_is_doing() {
         let json = r#"{"metadata": {"name": "p", "uid": "u", "resourceVersion": "7",

@@ -7,13 +7,14 @@ use std::{
 };
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use extendedjob_api::{ContainerEnd, Streams};
+use extendedjob_api::{ContainerEnd, Streams, conditions::reasons};
 use extendedjob_decide::{
     attempts::{AttemptEnd, Attempts, Begun, JobPod, LogId, Step, by_end},
     boundary::Boundary,
     job::Job,
     output,
     retry::Backoff,
+    view::Trouble,
     wrap,
 };
 use jiff::Timestamp;
@@ -38,6 +39,8 @@ pub(super) struct Following {
     attempts: Attempts,
     logs: BTreeMap<LogId, Log>,
     drains: DrainLogs,
+    /// Pods that wait for our image, by their UIDs.
+    stuck: BTreeSet<String>,
     /// Attempts that are over, and whose logs have not been read to their ends.
     unread: Vec<AttemptEnd>,
     /// It is over, and its pods are waited for.
@@ -151,13 +154,31 @@ impl JobRunner {
     }
 
     fn observe(&mut self, pod: &Arc<JobPod>, ctx: &mut Context<Self>) {
+        self.look_at_image(pod);
         if let Stage::Following(following) = &mut self.stage {
             let steps = following.attempts.observe(pod, Timestamp::now());
             self.take(&pod.name, steps, ctx);
         }
     }
 
+    /// Tells when the first pod waits for the image of what we have added to it, and when none does any more.
+    fn look_at_image(&mut self, pod: &JobPod) {
+        let Stage::Following(Following { job: Some(job), stuck, .. }) = &mut self.stage else { return };
+        let was_stuck = !stuck.is_empty();
+        let trouble = match &pod.image_trouble {
+            Some(words) if stuck.insert(pod.uid.clone()) && !was_stuck => {
+                let message =
+                    format!("the image of what tells standard error apart can't be pulled: {words}");
+                Some(Trouble { reason: reasons::WRAPPER_IMAGE_UNAVAILABLE, message })
+            }
+            None if stuck.remove(&pod.uid) && stuck.is_empty() => None,
+            _ => return,
+        };
+        self.supervisor.do_send(RunNews::Stuck { job: job.name.clone(), trouble });
+    }
+
     fn gone(&mut self, uid: &str, ctx: &mut Context<Self>) {
+        self.look_at_image(&JobPod { uid: uid.to_owned(), ..JobPod::default() });
         if let Stage::Following(following) = &mut self.stage {
             let steps = following.attempts.gone(uid, Timestamp::now());
             self.take("", steps, ctx);

@@ -201,6 +201,7 @@ impl Handler<RunNews> for Supervisor {
         match news {
             RunNews::Started { job, made_now } => self.run_started(&job, made_now, ctx),
             RunNews::Hindered { job, trouble } => self.run_hindered(&job, trouble, ctx),
+            RunNews::Stuck { job, trouble } => self.run_stuck(&job, trouble, ctx),
             RunNews::Forsaken { job } => self.run_forsaken(&job, ctx),
             RunNews::AttemptEnded { job, attempt, followed } => {
                 self.attempt_ended(&job, attempt, followed, ctx);

@@ -155,6 +155,7 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) {
         self.runners.let_go(&job.name);
+        self.hindrances.no_longer_stuck(&job.name);
         let Some(runs) = &mut self.runs else { return };
         let Some(state) = runs.states.get_mut(&job.name) else { return };
         // Of one that an earlier operator has told only the output was open.

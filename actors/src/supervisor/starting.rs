@@ -32,6 +32,8 @@ pub(super) struct Hindrances {
     /// After a hindrance has passed, so many may be tried at a time: one by one it shows whether there
     /// is room for all.
     window: Option<usize>,
+    /// What keeps the pods of a Job that is there from starting.
+    stuck: BTreeMap<String, Trouble>,
     /// The first run that a brake holds back.
     braked: Option<Run>,
     /// What that brake has to say.
@@ -50,7 +52,13 @@ struct Hindrance {
 impl Hindrances {
     /// What to tell the user.
     pub(super) fn first(&self) -> Option<&Trouble> {
-        self.of_jobs.values().next().map(|hindrance| &hindrance.trouble).or(self.brake.as_ref())
+        let of_jobs = self.of_jobs.values().map(|hindrance| &hindrance.trouble);
+        of_jobs.chain(self.stuck.values()).chain(&self.brake).next()
+    }
+
+    /// The Job of this run has ended.
+    pub(super) fn no_longer_stuck(&mut self, job: &str) {
+        self.stuck.remove(job);
     }
 
     fn probe(&self) -> Option<&String> {
@@ -207,6 +215,19 @@ impl Supervisor {
         let before = self.hindrances.of_jobs.insert(job.to_owned(), hindrance);
         if before.is_none_or(|before| before.trouble != trouble) {
             self.warn(trouble.reason, None, trouble.message, ctx);
+        }
+        self.advance(ctx);
+    }
+
+    /// The pods of a run's Job can't start, or can again.
+    pub(super) fn run_stuck(&mut self, job: &str, trouble: Option<Trouble>, ctx: &mut Context<Self>) {
+        match trouble {
+            Some(trouble) => {
+                let note = format!("Job {job}: {}", trouble.message);
+                self.warn(trouble.reason, Some(job), note, ctx);
+                self.hindrances.stuck.insert(job.to_owned(), trouble);
+            }
+            None => self.hindrances.no_longer_stuck(job),
         }
         self.advance(ctx);
     }

@@ -132,6 +132,9 @@ fn what_can_not_be_told_apart_is_refused_with_a_remedy_or_merged_and_told() -> R
         let message = ns.reason_of("image-alone", "Ready", "StreamsNotSeparable")?;
         assert!(message.contains("container main states no command"), "{message}");
         assert!(ns.jobs_of("terminal")?.is_empty() && ns.jobs_of("image-alone")?.is_empty());
+        let remedy = json!({"output": {"stdout": {"secretRef": null, "configRef": "errors"}}});
+        ns.edit("terminal", &remedy)?;
+        ns.condition_of("terminal", "OutputWritten", "True")?;
         let one = extended_job("one").once().running(template).stdout_to("log");
         ns.create(one.with("/output/stderr/configRef", json!("log")))?;
         let seen = ns.condition_of("one", "OutputWritten", "True")?;
@@ -151,6 +154,59 @@ fn who_wants_the_log_as_it_is_gets_it_without_any_addition_to_the_pod() -> Resul
         assert_eq!(log["data"], json!({"main.stdout": "out\nerr\n"}));
         let pods = ns.kubectl.list(&["pods"])?;
         assert_eq!(pods[0]["spec"]["initContainers"], Value::Null);
+        Ok(())
+    })
+}
+
+#[test]
+fn each_run_of_a_container_that_is_started_again_has_its_own_standard_error() -> Result<()> {
+    scenario(|ns| {
+        // The first run ends in the middle of a line.
+        let script = "if [ -e /kept/tried ]; then echo out; echo second >&2; \
+                      else touch /kept/tried; printf first >&2; exit 1; fi";
+        let key = json!("{container}.{stream}");
+        let again = apart("again", template::restarted(script, 3)).telling();
+        ns.create(again.with("/output/stdout/key", key.clone()).with("/output/stderr/key", key))?;
+        // "out\n"
+        let stdout = json!({"main.stdout": "b3V0Cg=="});
+        assert_eq!(stored(ns, "again")?, (stdout, json!({"main.stderr": "second\n"})));
+        let errors = ns.kubectl.get(&["configmap", "errors"])?;
+        let record = text(&errors["metadata"]["annotations"]["output.fissile.cloudfoundry.org/main.stderr"]);
+        assert!(record.contains("Succeeded"), "{record}");
+        Ok(())
+    })
+}
+
+#[test]
+fn the_standard_error_of_a_failed_run_of_a_container_is_there_when_the_next_one_begins() -> Result<()> {
+    scenario(|ns| {
+        let script =
+            "if [ -e /kept/tried ]; then sleep 3600; else touch /kept/tried; printf first >&2; exit 1; fi";
+        ns.create(apart("again", template::restarted(script, 3)))?;
+        let find = |all: &Value| {
+            let mut all = all["items"].as_array()?.iter();
+            Some(all.find(|it| it["metadata"]["name"] == "errors")?["data"].clone())
+        };
+        let errors = ns.kubectl.until(&["configmaps"], "standard error of the first run", find)?;
+        assert_eq!(errors, json!({"main.stderr": "first"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_drain_that_is_killed_loses_nothing_and_stops_no_program() -> Result<()> {
+    scenario(|ns| {
+        // More than a pipe holds comes after it.
+        let script =
+            "seq 1 10000 >&2; sleep 2; kill -9 $(pidof extendedjob-streams); seq 10001 30000 >&2; echo done";
+        let mut template = template::script(script);
+        template["spec"]["template"]["spec"]["shareProcessNamespace"] = json!(true);
+        ns.create(apart("robbed", template))?;
+        let (stdout, errors) = stored(ns, "robbed")?;
+        // "done\n"
+        assert_eq!(stdout, json!({"main.stdout": "ZG9uZQo="}));
+        let whole: String = (1..=30_000).map(|number| format!("{number}\n")).collect();
+        assert!(errors["main.stderr"] == json!(whole), "{} bytes", text(&errors["main.stderr"]).len());
         Ok(())
     })
 }
