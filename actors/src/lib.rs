@@ -29,7 +29,12 @@ mod trigger_watcher;
 
 pub use capture::Spool;
 pub use cluster::{Candidacy, Cluster};
-pub use extendedjob_decide::{brake::Limit, streams::Ways, wrap::Wrapper};
+pub use extendedjob_decide::{
+    boundary::Boundary,
+    brake::Limit,
+    streams::Ways,
+    wrap::{Wrapper, drain_of},
+};
 pub use messages::Stop;
 pub use operator::{Operator, Readiness};
 pub use supervisor::Limits;

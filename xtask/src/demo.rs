@@ -62,12 +62,14 @@ const NAMESPACE: &str = "extendedjob-demo";
 const NAME: &str = "pi";
 const SECRET: &str = "foosecret";
 const KEY: &str = "pi.stdout";
+const CONFIG_MAP: &str = "fooerrors";
 
 /// What is shown at the end.
-const RESULTS: [&[&str]; 3] = [
+const RESULTS: [&[&str]; 4] = [
     &["get", "ejob", "--namespace", NAMESPACE],
     &["describe", "ejob", NAME, "--namespace", NAMESPACE],
     &["get", "jobs", "--namespace", NAMESPACE, "--show-labels"],
+    &["get", "configmap", CONFIG_MAP, "--namespace", NAMESPACE, "--output=yaml"],
 ];
 
 /// An empty namespace.
@@ -82,6 +84,7 @@ fn run_sample(target: &Target, steps: &mut Steps) -> Result<()> {
     let jobs = format!("fissile.cloudfoundry.org/extendedjob={NAME}");
     let ejob = format!("extendedjob/{NAME}");
     let secret = format!("secret/{SECRET}");
+    let errors = format!("configmap/{CONFIG_MAP}");
     let written = format!("--for=jsonpath={{.data.{}}}", KEY.replace('.', "\\."));
     steps.take("the ExtendedJob is applied", || kubectl(&["apply", "-f", SAMPLE]))?;
     steps.take("the pod that it waits for is created", || kubectl(&["apply", "-f", POD]))?;
@@ -94,7 +97,10 @@ fn run_sample(target: &Target, steps: &mut Steps) -> Result<()> {
     steps.take("the run is complete", || {
         kubectl(&["wait", "--for=condition=Complete", "--timeout=300s", &ejob])
     })?;
-    steps.take("its output is in the Secret", || kubectl(&["wait", &written, "--timeout=30s", &secret]))
+    steps.take("its output is in the Secret", || kubectl(&["wait", &written, "--timeout=30s", &secret]))?;
+    steps.take("what it complained of, which is nothing, is in the ConfigMap", || {
+        kubectl(&["wait", "--for=create", "--timeout=30s", &errors])
+    })
 }
 
 /// Reads pi back from the Secret, and checks that it is pi.

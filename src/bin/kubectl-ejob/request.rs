@@ -127,8 +127,9 @@ async fn wait(cluster: &Cluster, how: &Run, asked: &mut Asked) -> Result<RunStat
         }
         if let Asked::Number(number) = asked {
             let run = status.runs.iter().find(|run| run.number == *number);
+            let uid = extended_job.metadata.uid.as_deref().unwrap_or_default();
             if let Some(run) = run.filter(|_| how.logs) {
-                logs::follow(cluster, &run.job, &mut followed).await?;
+                logs::follow(cluster, uid, &run.job, &mut followed).await?;
             }
             if status.completed_run_number >= *number {
                 return run.cloned().context("the run is over, and no longer among the newest");

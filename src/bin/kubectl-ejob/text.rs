@@ -11,6 +11,23 @@ pub(crate) fn say(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Where what a container wrote is printed: there where it went in the container.
+#[derive(Clone, Copy)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    /// Prints a line that some container wrote, behind this prefix.
+    pub(crate) fn print_line(self, prefix: &str, line: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => print_to(&mut io::stdout(), prefix, line),
+            Self::Stderr => print_to(&mut io::stderr(), prefix, line),
+        }
+    }
+}
+
 /// Whether this is only that nobody reads on, as behind `| head`.
 pub(crate) fn is_unread(error: &anyhow::Error) -> bool {
     let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
@@ -20,13 +37,17 @@ pub(crate) fn is_unread(error: &anyhow::Error) -> bool {
 /// Prints bytes that some container wrote. On a terminal control bytes are escaped: they could move the cursor, or
 /// worse.
 pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout();
-    if !stdout.is_terminal() {
-        return stdout.write_all(bytes);
+    print_to(&mut io::stdout(), "", bytes)
+}
+
+fn print_to(out: &mut (impl Write + IsTerminal), prefix: &str, bytes: &[u8]) -> io::Result<()> {
+    out.write_all(prefix.as_bytes())?;
+    if !out.is_terminal() {
+        return out.write_all(bytes);
     }
-    stdout.write_all(escaped(bytes).as_bytes())?;
+    out.write_all(escaped(bytes).as_bytes())?;
     if !bytes.is_empty() && !bytes.ends_with(b"\n") {
-        stdout.write_all(b"\n")?;
+        out.write_all(b"\n")?;
     }
     Ok(())
 }

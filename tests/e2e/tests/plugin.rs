@@ -86,6 +86,18 @@ fn run_prints_what_the_pod_writes_while_it_runs() -> Result<()> {
 }
 
 #[test]
+fn run_prints_each_stream_where_it_went() -> Result<()> {
+    scenario(|ns| {
+        let speaker = extended_job("speaker").with("/run", json!("manually")).stdout_to("out");
+        ns.declare(speaker.running(template::script("echo out; echo err >&2; sleep 3")))?;
+        let ended = ns.kubectl.ejob(&["run", "speaker", "--logs", "--timeout", "90s"])?;
+        assert_eq!(printed(&ended), "out\n");
+        assert!(complaint(&ended).lines().any(|line| line == "err"), "{}", complaint(&ended));
+        Ok(())
+    })
+}
+
+#[test]
 fn run_gives_up_after_its_time_and_the_run_goes_on() -> Result<()> {
     scenario(|ns| {
         errand(ns, "slow", template::parked())?;
