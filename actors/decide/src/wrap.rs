@@ -15,8 +15,8 @@ use crate::boundary::Boundary;
 
 /// What the volume, its place in containers, and the program in it are called.
 const VOLUME: &str = "extendedjob-streams";
-const FOLDER: &str = "/extendedjob-streams";
-const PROGRAM: &str = "/extendedjob-streams/extendedjob-streams";
+const FOLDER: &str = "/extendedjob";
+const PROGRAM: &str = "/extendedjob/extendedjob-streams";
 /// The same program in the image.
 const PROGRAM_IN_IMAGE: &str = "/extendedjob-streams";
 const PREPARE: &str = "extendedjob-prepare";
@@ -201,7 +201,7 @@ mod tests {
         let now = &mut wrapped["containers"][0];
         assert_eq!(
             now["command"],
-            json!([PROGRAM, "run", "/extendedjob-streams/extendedjob-stderr-0", "sh", "-c"])
+            json!([PROGRAM, "run", "/extendedjob/extendedjob-stderr-0", "sh", "-c"])
         );
         assert_eq!(now["volumeMounts"].as_array_mut().unwrap().pop(), Some(mount()));
         now["command"] = json!(["sh", "-c"]);
@@ -233,7 +233,7 @@ mod tests {
         let mut pod = json!({ "containers": [{"name": "main", "command": ["x"]}] });
         let boundary = Boundary::of("uid", "job");
         wrap(pod.as_object_mut().unwrap(), &wrapper(), Some(&boundary));
-        let pipe = "/extendedjob-streams/extendedjob-stderr-0";
+        let pipe = "/extendedjob/extendedjob-stderr-0";
         assert_eq!(
             pod["containers"][0]["command"],
             json!([PROGRAM, "run-marked", boundary.token(), pipe, "x"])

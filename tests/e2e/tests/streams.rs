@@ -164,9 +164,8 @@ fn each_run_of_a_container_that_is_started_again_has_its_own_standard_error() ->
         // The first run ends in the middle of a line.
         let script = "if [ -e /kept/tried ]; then echo out; echo second >&2; \
                       else touch /kept/tried; printf first >&2; exit 1; fi";
-        let key = json!("{container}.{stream}");
-        let again = apart("again", template::restarted(script, 3)).telling();
-        ns.create(again.with("/output/stdout/key", key.clone()).with("/output/stderr/key", key))?;
+        let again = apart("again", template::restarted(script, 3)).with("/output/stdout/overwrite", json!(true));
+        ns.create(again.with("/output/stderr/overwrite", json!(true)))?;
         // "out\n"
         let stdout = json!({"main.stdout": "b3V0Cg=="});
         assert_eq!(stored(ns, "again")?, (stdout, json!({"main.stderr": "second\n"})));
