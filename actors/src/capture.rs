@@ -185,6 +185,7 @@ impl Recorder {
             true => {
                 self.broken = true;
                 self.memory.clear();
+                self.segments.clear();
             }
             false => {}
         }

@@ -33,7 +33,7 @@ pub use extendedjob_decide::{
     boundary::Boundary,
     brake::Limit,
     streams::Ways,
-    wrap::{Wrapper, drain_of},
+    wrap::{Wrapper, is_drain},
 };
 pub use messages::Stop;
 pub use operator::{Operator, Readiness};

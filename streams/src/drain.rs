@@ -42,10 +42,29 @@ fn pass_on(pipe: BorrowedFd<'_>, stdout: BorrowedFd<'_>) -> io::Result<bool> {
     // Within the kernel, so that nothing is taken from the one and not yet given to the other when this process is killed.
     match splice(pipe, None, stdout, None, CHUNK, SpliceFFlags::empty()) {
         Ok(length) => Ok(length > 0),
+        // Either nothing is there, or standard output takes no more for now.
+        Err(Errno::EAGAIN) if is_readable(pipe)? => wait_for(stdout),
         Err(Errno::EAGAIN) => Ok(false),
         Err(Errno::EINTR) => Ok(true),
         // Standard output is no pipe.
         Err(Errno::EINVAL) => copy(pipe, stdout),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_readable(pipe: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut looked = [PollFd::new(pipe, PollFlags::POLLIN)];
+    match poll(&mut looked, PollTimeout::ZERO) {
+        Ok(_) => Ok(looked[0].any() == Some(true)),
+        Err(Errno::EINTR) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until standard output takes more; then there is more to be passed on.
+fn wait_for(stdout: BorrowedFd<'_>) -> io::Result<bool> {
+    match poll(&mut [PollFd::new(stdout, PollFlags::POLLOUT)], PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(true),
         Err(error) => Err(error.into()),
     }
 }

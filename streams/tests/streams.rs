@@ -117,6 +117,22 @@ mod tests {
     }
 
     #[test]
+    fn a_drain_that_is_read_slowly_passes_on_all_before_it_ends() {
+        let pod = Pod::new("slow");
+        let mut drain = pod.drain(Stdio::piped());
+        // More than one pipe holds, less than two: the command ends, and the drain waits for its reader.
+        let (_, status) = pod.run("head -c 100000 /dev/zero >&2");
+        assert!(status.success());
+        signal(&drain, Signal::SIGTERM);
+        thread::sleep(std::time::Duration::from_millis(200));
+        assert!(drain.try_wait().unwrap().is_none(), "it has ended with the pipe full");
+        let mut bytes = vec![];
+        drain.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len(), 100_000);
+        assert!(drain.wait().unwrap().success());
+    }
+
+    #[test]
     fn the_begin_of_each_run_is_marked_and_counted() {
         let pod = Pod::new("marked");
         let drain = pod.drain(Stdio::piped());

@@ -379,9 +379,10 @@ impl Known {
         let logs = self.pod.containers.iter().filter_map(log_of);
         // One that was started again went on with the same pipe: all its logs count.
         let of_drain = |drain: &Container| {
-            let followed = self.followed.iter().filter(|log| log.container == drain.name).cloned();
-            let present = Some(self.log(&drain.name, drain.restarts)).filter(|_| drain.ended.is_some());
-            followed.chain(present).collect::<BTreeSet<_>>()
+            let present = self.log(&drain.name, drain.restarts);
+            let has_run = drain.ended.is_some() || self.followed.contains(&present);
+            let before = (0..drain.restarts).map(|restart| self.log(&drain.name, restart));
+            before.chain(Some(present).filter(|_| has_run)).collect::<Vec<_>>()
         };
         let logs = logs.chain(self.pod.drains.iter().flat_map(of_drain));
         steps.push(Step::Over(AttemptEnd {

@@ -27,7 +27,7 @@ const DRAIN: &str = "extendedjob-stderr-";
 pub struct Wrapper {
     /// An image with it.
     pub image: String,
-    /// Secrets of a namespace with which the image is pulled there.
+    /// Secrets of a namespace with which the image is pulled there, for pods that name some of their own.
     pub pull_secrets: Vec<String>,
 }
 
@@ -43,6 +43,9 @@ pub enum Obstacle {
     /// A name that is needed.
     #[error("the name {0} is taken")]
     NameTaken(String),
+    /// There are no named pipes.
+    #[error("its pods run on Windows")]
+    Windows,
     /// It is no pod.
     #[error("the template has no containers")]
     NoContainers,
@@ -74,6 +77,9 @@ pub fn obstacle(pod: &Value) -> Option<Obstacle> {
     if containers.is_empty() {
         return Some(Obstacle::NoContainers);
     }
+    if pod["os"]["name"] == "windows" || pod["nodeSelector"]["kubernetes.io/os"] == "windows" {
+        return Some(Obstacle::Windows);
+    }
     for container in containers {
         let name = || container["name"].as_str().unwrap_or_default().to_owned();
         if container["tty"] == json!(true) {
@@ -81,6 +87,10 @@ pub fn obstacle(pod: &Value) -> Option<Obstacle> {
         }
         if container["command"].as_array().is_none_or(Vec::is_empty) {
             return Some(Obstacle::NoCommand(name()));
+        }
+        let mounts = container["volumeMounts"].as_array();
+        if mounts.is_some_and(|mounts| mounts.iter().any(|mount| mount["mountPath"] == FOLDER)) {
+            return Some(Obstacle::NameTaken(FOLDER.to_owned()));
         }
     }
     let is_taken = |name: &&str| *name == VOLUME || is_ours(name);
@@ -96,16 +106,22 @@ pub fn wrap(pod: &mut Map<String, Value>, wrapper: &Wrapper, boundary: Option<&B
         Some(boundary) => [PROGRAM, "run-marked", boundary.token(), pipe].map(Value::from).to_vec(),
         None => [PROGRAM, "run", pipe].map(Value::from).to_vec(),
     };
+    let resources = resources(pod);
+    let small = |name: &str, arguments: Value, beside: &Map<String, Value>| {
+        let mut container = small(name, arguments, beside, wrapper);
+        container["resources"] = resources.clone();
+        container
+    };
     let mut added = vec![json!(null)];
     change(pod, "containers", |containers| {
         for (index, container) in containers.iter_mut().filter_map(Value::as_object_mut).enumerate() {
             let drain = drain_of(index);
             let pipe = format!("{FOLDER}/{drain}");
-            let mut sidecar = small(&drain, json!(["drain", pipe]), container, wrapper);
+            let mut sidecar = small(&drain, json!(["drain", pipe]), container);
             // That makes an init container a native sidecar: one that ends when the containers have (KEP-753).
             sidecar["restartPolicy"] = json!("Always");
             if index == 0 {
-                added[0] = small(PREPARE, json!(["prepare", FOLDER]), container, wrapper);
+                added[0] = small(PREPARE, json!(["prepare", FOLDER]), container);
             }
             if let Some(arguments) = added[0]["args"].as_array_mut() {
                 arguments.push(json!(drain));
@@ -121,9 +137,13 @@ pub fn wrap(pod: &mut Map<String, Value>, wrapper: &Wrapper, boundary: Option<&B
     change(pod, "volumes", |volumes| {
         volumes.push(json!({"name": VOLUME, "emptyDir": {"sizeLimit": "16Mi"}}));
     });
-    if !wrapper.pull_secrets.is_empty() {
+    // To a pod that names none the API server gives those of its service account, which has its own.
+    if pod.get("imagePullSecrets").and_then(Value::as_array).is_some_and(|given| !given.is_empty()) {
         let secrets = wrapper.pull_secrets.iter().map(|name| json!({ "name": name }));
-        change(pod, "imagePullSecrets", |given| given.extend(secrets));
+        change(pod, "imagePullSecrets", |given| {
+            let new: Vec<Value> = secrets.filter(|secret| !given.contains(secret)).collect();
+            given.extend(new);
+        });
     }
 }
 
@@ -146,11 +166,26 @@ fn small(name: &str, arguments: Value, beside: &Map<String, Value>, wrapper: &Wr
         "args": arguments,
         "volumeMounts": [mount()],
         "securityContext": security_context(beside),
-        "resources": {
-            "requests": {"cpu": "5m", "memory": "8Mi"},
-            "limits": {"cpu": "200m", "memory": "32Mi"},
-        },
     })
+}
+
+/// What each container of ours may use: little, so that a quota has room for it; and as much as it asks for where all
+/// others do so, or the pod would lose its class Guaranteed
+/// (<https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/>).
+fn resources(pod: &Map<String, Value>) -> Value {
+    let limits = json!({"cpu": "200m", "memory": "32Mi"});
+    let is_guaranteed = |container: &Value| {
+        let (limits, requests) = (&container["resources"]["limits"], &container["resources"]["requests"]);
+        ["cpu", "memory"].iter().all(|resource| {
+            let limit = &limits[resource];
+            !limit.is_null() && (requests[resource].is_null() || requests[resource] == *limit)
+        })
+    };
+    let containers = pod.get("containers").and_then(Value::as_array);
+    if containers.is_some_and(|containers| containers.iter().all(is_guaranteed)) {
+        return json!({"requests": limits, "limits": limits});
+    }
+    json!({"requests": {"cpu": "5m", "memory": "8Mi"}, "limits": limits})
 }
 
 fn mount() -> Value {
@@ -199,10 +234,7 @@ mod tests {
         });
         let mut wrapped = wrapped(pod.clone());
         let now = &mut wrapped["containers"][0];
-        assert_eq!(
-            now["command"],
-            json!([PROGRAM, "run", "/extendedjob/extendedjob-stderr-0", "sh", "-c"])
-        );
+        assert_eq!(now["command"], json!([PROGRAM, "run", "/extendedjob/extendedjob-stderr-0", "sh", "-c"]));
         assert_eq!(now["volumeMounts"].as_array_mut().unwrap().pop(), Some(mount()));
         now["command"] = json!(["sh", "-c"]);
         let init = wrapped["initContainers"].as_array_mut().unwrap();
@@ -248,6 +280,24 @@ mod tests {
         let wrapper = Wrapper { pull_secrets: vec!["ours".into()], ..wrapper() };
         wrap(pod.as_object_mut().unwrap(), &wrapper, None);
         assert_eq!(pod["imagePullSecrets"], json!([{"name": "theirs"}, {"name": "ours"}]));
+        let mut pod = json!({ "containers": [{"name": "main", "command": ["x"]}] });
+        wrap(pod.as_object_mut().unwrap(), &wrapper, None);
+        assert_eq!(pod["imagePullSecrets"], Value::Null, "those of the service account would be gone");
+    }
+
+    #[test]
+    fn a_guaranteed_pod_stays_one() {
+        let limits = json!({"cpu": "1", "memory": "64Mi"});
+        let pod = |requests: Value| {
+            let resources = json!({"limits": limits, "requests": requests});
+            json!({ "containers": [{"name": "main", "command": ["x"], "resources": resources}] })
+        };
+        for (requests, is_guaranteed) in
+            [(Value::Null, true), (limits.clone(), true), (json!({"cpu": "1m"}), false)]
+        {
+            let ours = &wrapped(pod(requests))["initContainers"][1]["resources"];
+            assert_eq!(ours["requests"] == ours["limits"], is_guaranteed);
+        }
     }
 
     #[test]
@@ -256,6 +306,11 @@ mod tests {
         let table = [
             (json!({}), "the template has no containers"),
             (json!({"containers": [{"name": "main"}]}), "container main states no command"),
+            (json!({"containers": [main], "os": {"name": "windows"}}), "its pods run on Windows"),
+            (
+                json!({"containers": [{"name": "c", "command": ["x"], "volumeMounts": [{"mountPath": FOLDER}]}]}),
+                "the name /extendedjob is taken",
+            ),
             (json!({"containers": [main, {"name": "b", "command": []}]}), "container b states no command"),
             (
                 json!({"containers": [{"name": "main", "command": ["x"], "tty": true}]}),

@@ -124,8 +124,15 @@ struct Waiting {
 impl Waiting {
     /// Why the container's image can't be pulled, if it can't.
     fn image_trouble(self) -> Option<String> {
-        let is_about_it =
-            ["ErrImage", "ImagePull", "InvalidImage"].iter().any(|it| self.reason.starts_with(it));
+        const WORDS: [&str; 6] = [
+            "ErrImage",
+            "ImagePull",
+            "InvalidImage",
+            "ImageInspect",
+            "RegistryUnavailable",
+            "SignatureValidation",
+        ];
+        let is_about_it = WORDS.iter().any(|it| self.reason.starts_with(it));
         is_about_it.then(|| format!("{}: {}", self.reason, self.message))
     }
 

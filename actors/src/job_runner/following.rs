@@ -109,6 +109,7 @@ impl JobRunner {
     fn job_gone(&mut self, ctx: &mut Context<Self>) {
         if let Stage::Following(following) = &mut self.stage {
             (following.ending, following.gone) = (true, true);
+            ctx.notify_later(PatienceOver, PATIENCE);
         }
         self.end_if_complete(ctx);
     }
@@ -211,13 +212,15 @@ impl JobRunner {
         if self.declared.spec.output.is_none() {
             return;
         }
+        let wants_stderr = self.wants_stderr();
         let Stage::Following(Following { job: Some(job), logs, drains, .. }) = &mut self.stage else {
             return;
         };
         let Begun { log: id, in_place, at: began } = begun;
         let is_drain = wrap::is_drain(&id.container);
         // One that someone has added to the pod is none of the user's.
-        if !job.containers.contains(&id.container) && !is_drain {
+        let is_wanted = if is_drain { wants_stderr } else { job.containers.contains(&id.container) };
+        if !is_wanted {
             return;
         }
         let (sender, over) = watch::channel(false);
@@ -240,13 +243,19 @@ impl JobRunner {
         ctx.spawn(following.into_actor(self));
     }
 
+    fn wants_stderr(&self) -> bool {
+        self.declared.spec.output.as_ref().is_some_and(|output| output.stderr.is_some())
+    }
+
     /// Tells of the attempts whose logs are read.
     fn tell_read(&mut self) {
+        let wants_stderr = self.wants_stderr();
         let Stage::Following(following) = &mut self.stage else { return };
         let Following { job: Some(job), logs, drains, attempts, unread, .. } = following else { return };
         let is_open = |log: &LogId| matches!(logs.get(log), Some(Log::Open(_)));
         let may_go_on = |attempt: &AttemptEnd| {
-            shared_drain(job, attempt).is_some_and(|(drain, run)| {
+            let shared = shared_drain(job, attempt).filter(|_| wants_stderr);
+            shared.is_some_and(|(drain, run)| {
                 drains.may_go_on(&run.pod, &drain, run.restart, attempts.is_over(&run.pod))
             })
         };
@@ -355,11 +364,12 @@ impl Handler<LogRead> for JobRunner {
 impl Handler<SectionRead> for JobRunner {
     type Result = ();
 
-    fn handle(&mut self, SectionRead { log, section, next }: SectionRead, _: &mut Self::Context) {
+    fn handle(&mut self, SectionRead { log, section, next }: SectionRead, ctx: &mut Self::Context) {
         if let Stage::Following(Following { drains, .. }) = &mut self.stage {
             drains.read(&log, Followed::whole_section(section), Some(next));
         }
         self.tell_read();
+        self.end_if_complete(ctx);
     }
 }
 

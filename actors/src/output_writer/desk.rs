@@ -71,21 +71,33 @@ impl Desk {
             present = None;
             result = self.fulfil(order, &mut present, &mut least).await;
         }
-        let (trouble, retry) = match result {
-            Ok(settled) => return Tried { settled, done: true, blocks: None, present, least },
-            Err(Obstacle::Conflict) => (words::contended(&self.target), Retry::This),
-            Err(Obstacle::Trouble { trouble, retry }) => (trouble, retry),
+        let (settled, obstacle) = match result {
+            Ok(Trial { settled, unread: None, .. }) => {
+                return Tried { settled, done: true, blocks: None, present, least };
+            }
+            Ok(Trial { settled, unread: Some(obstacle), .. }) => (settled, obstacle),
+            Err(obstacle) => (Settled::default(), obstacle),
+        };
+        let (trouble, retry) = match obstacle {
+            Obstacle::Conflict => (words::contended(&self.target), Retry::This),
+            Obstacle::Trouble { trouble, retry } => (trouble, retry),
         };
         let blocks = (retry == Retry::All).then(|| trouble.clone());
-        let (settled, done) = self.not_now(order, trouble, retry != Retry::Never);
+        let (settled, done) = self.not_now(order, settled, trouble, retry != Retry::Never);
         Tried { settled, done, blocks, present, least }
     }
 
-    /// An order can't be fulfilled now; says whether that is the last word.
-    pub(super) fn not_now(&self, order: &WriteOutput, trouble: Trouble, retry: bool) -> (Settled, bool) {
+    /// An order can't be fulfilled now, beyond what is settled; says whether that is the last word.
+    pub(super) fn not_now(
+        &self,
+        order: &WriteOutput,
+        settled: Settled,
+        trouble: Trouble,
+        retry: bool,
+    ) -> (Settled, bool) {
         let hopeless = self.is_hopeless(order);
         let trouble = if retry && hopeless { words::given_up(self.patience, &trouble) } else { trouble };
-        (self.unwritten(order, trouble), !retry || hopeless)
+        (self.unwritten(order, settled, trouble), !retry || hopeless)
     }
 
     /// Whether it has been tried for long enough.
@@ -97,15 +109,16 @@ impl Desk {
         output::is_hopeless(self.ended(order), Timestamp::now(), time)
     }
 
-    /// Nothing of it could be written.
-    fn unwritten(&self, order: &WriteOutput, trouble: Trouble) -> Settled {
-        let mut settled = Settled { trouble: Some(trouble), ..Settled::default() };
+    /// Nothing of it could be written, but for what is settled.
+    fn unwritten(&self, order: &WriteOutput, settled: Settled, trouble: Trouble) -> Settled {
+        let mut all = Settled { trouble: Some(trouble), replaced: settled.replaced, ..Settled::default() };
         for attempted in self.wished(order) {
             for piece in order.wish.pieces(&order.job, &attempted.end) {
-                settled.tell(self.told(&piece, OutputResult::Failed));
+                all.tell(self.told(&piece, OutputResult::Failed));
             }
         }
-        settled
+        settled.outputs.into_iter().for_each(|output| all.tell(output));
+        all
     }
 
     /// The attempts whose output is to be written.
@@ -139,9 +152,10 @@ impl Desk {
         order: &WriteOutput,
         present: &mut Option<Option<Present>>,
         least: &mut u64,
-    ) -> Result<Settled, Obstacle> {
+    ) -> Result<Trial, Obstacle> {
         if order.wish.versioned {
-            return self.make_version(order, least).await;
+            let settled = self.make_version(order, least).await?;
+            return Ok(Trial { settled, ..Trial::default() });
         }
         let mut trial = Trial::default();
         for attempted in self.wished(order) {
@@ -160,10 +174,7 @@ impl Desk {
             let written = self.cluster.write_target(&self.target, now.as_ref(), body).await;
             *now = Some(written.map_err(words::obstacle)?);
         }
-        match trial.unread {
-            Some(obstacle) => Err(obstacle),
-            None => Ok(trial.settled),
-        }
+        Ok(trial)
     }
 
     /// What is to be written of these pieces of an attempt into a target that is as `present` says.
@@ -177,8 +188,21 @@ impl Desk {
     ) -> Result<Vec<Write>, Obstacle> {
         let (texts, objects): (Vec<_>, Vec<_>) =
             pieces.into_iter().partition(|piece| piece.format == Format::Text);
-        let mut writes = self.fields(order, attempted, objects, present, trial).await?;
-        writes.extend(self.texts(order, attempted, texts, present, trial).await?);
+        let fields = self.fields(order, attempted, objects, present, trial).await;
+        let mut writes = self.texts(order, attempted, texts, present, trial).await?;
+        match fields {
+            Ok(fields) => {
+                let both = |field: &Write| writes.iter().any(|text| text.key == field.key);
+                if let Some(field) = fields.iter().find(|field| both(field)) {
+                    let place = words::some_field(&field.record.container);
+                    return Err(words::collide(&place, &format!("the log under {}", field.key)));
+                }
+                writes.extend(fields);
+                output::values_fit(present, &writes).map_err(|full| words::full(&self.target, full))?;
+            }
+            // What else was printed is written all the same: it may say why.
+            Err(obstacle) => trial.unread = Some(obstacle),
+        }
         Ok(writes)
     }
 

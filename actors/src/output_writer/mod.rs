@@ -19,7 +19,11 @@ use std::{
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use extendedjob_api::Target;
-use extendedjob_decide::{output::Present, retry::Backoff, view::Trouble};
+use extendedjob_decide::{
+    output::Present,
+    retry::Backoff,
+    view::{Settled, Trouble},
+};
 use jiff::Timestamp;
 use tracing::{info, warn};
 
@@ -155,7 +159,7 @@ impl OutputWriter {
         if !block.told.insert(place.clone()) && !self.desk.is_hopeless(order) {
             return;
         }
-        let (settled, done) = self.desk.not_now(order, block.trouble.clone(), true);
+        let (settled, done) = self.desk.not_now(order, Settled::default(), block.trouble.clone(), true);
         self.tried(place, Tried { settled, done, blocks: None, present: None, least: self.desk.least });
     }
 

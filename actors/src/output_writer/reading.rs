@@ -15,7 +15,7 @@ use super::{
     words::{self, Obstacle},
 };
 use crate::{
-    cluster::logs::{Followed, LogError, LogName},
+    cluster::logs::{Followed, LogError, LogName, OneRun},
     messages::{Attempted, WriteOutput},
 };
 
@@ -111,9 +111,12 @@ impl Desk {
         // What may have been started again has another log then.
         let may_be_another = end.in_place && !end.succeeded || wrap::is_drain(&log.container);
         // A container that is started again in its pod has one drain for all its runs.
-        let boundary = Boundary::of(order.job.owner.as_deref().unwrap_or_default(), &order.job.name);
         let run = end.logs.first().filter(|_| end.in_place && wrap::is_drain(&log.container));
-        let section = run.map(|run| (&boundary, run.restart));
+        let section = run.map(|run| OneRun {
+            boundary: Boundary::of(order.job.owner.as_deref().unwrap_or_default(), &order.job.name),
+            run: run.restart,
+            is_last: end.succeeded,
+        });
         let mut restarts = log.restart;
         for _ in 0..RESTARTS {
             let previous = match restarts.checked_sub(log.restart) {
@@ -121,7 +124,10 @@ impl Desk {
                 Some(1) => true,
                 _ => return Ok(None),
             };
-            let read = self.cluster.log(&name, previous, section, limit).await;
+            let read = match &section {
+                Some(section) => self.cluster.section(&name, previous, section, limit).await,
+                None => self.cluster.log(&name, previous, limit).await.map(|kept| Some((kept, false))),
+            };
             // A container that failed is started again at any time, and its log then is another one.
             if may_be_another
                 && let Some(now) = self.cluster.restarts(&name).await.map_err(words::not_read)?
@@ -131,7 +137,8 @@ impl Desk {
                 continue;
             }
             return match read {
-                Ok(kept) => Ok(Some(Read { kept, possibly_rotated: end.rotatable })),
+                Ok(found) => Ok(found
+                    .map(|(kept, is_rotated)| Read { kept, possibly_rotated: is_rotated || end.rotatable })),
                 // The pod is gone, or the container never started.
                 Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
                 Err(LogError::Missing(..)) if self.has_waited(order, MISSING_FOR) => Ok(None),

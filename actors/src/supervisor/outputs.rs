@@ -156,7 +156,15 @@ impl Supervisor {
         let Some(runs) = &mut self.runs else { return false };
         let Some(unsettled) = runs.unsettled.get_mut(&job.name) else { return false };
         unsettled.is_over = true;
-        let orders = wishes.map(|wishes| unsettled.orders_for_held(&wishes)).unwrap_or_default();
+        let orders = match wishes {
+            Ok(wishes) => unsettled.orders_for_held(&wishes),
+            // An edit mends it.
+            Err(_) if self.problem.is_some() => vec![],
+            Err(trouble) => {
+                self.settle_inseparable(&job.name, trouble, ctx);
+                return false;
+            }
+        };
         if unsettled.is_settled() {
             runs.unsettled.remove(&job.name);
             let state = runs.states.get_mut(&job.name);
@@ -170,6 +178,22 @@ impl Supervisor {
         let is_due = !unsettled.untried.is_empty();
         orders.into_iter().for_each(|order| self.write_output(order, ctx));
         is_due
+    }
+
+    /// Of this Job, which is over, the streams are not told apart, and by an edit since it was made they are to go apart:
+    /// that nothing of them can be written is the last word.
+    fn settle_inseparable(&mut self, job: &str, trouble: Trouble, ctx: &mut Context<Self>) {
+        let Some(runs) = &mut self.runs else { return };
+        runs.unsettled.remove(job);
+        runs.busy.remove(job);
+        self.reporter.to_mark.extend(runs.jobs.get(job).cloned());
+        let message = format!("{}; Job {job} was made before that was asked for", trouble.message);
+        let settled = Settled { trouble: Some(Trouble { message, ..trouble }), ..Settled::default() };
+        if let Some(state) = runs.states.get_mut(job) {
+            state.output_is_due = false;
+            state.output.get_or_insert_default().take_in("all", settled.clone());
+        }
+        self.tell_of_output(job, settled, ctx);
     }
 
     /// Something became of an order.
@@ -249,16 +273,22 @@ impl Supervisor {
     pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
         let Some(runs) = &mut self.runs else { return };
         let Runs { unsettled, busy, jobs, states, .. } = runs;
-        let mut orders = vec![];
+        let (mut orders, mut inseparable) = (vec![], vec![]);
         let is_wished = self.declared.spec.output.is_some();
         unsettled.retain(|name, unsettled| {
             if is_wished {
                 let streams = unsettled.job.as_ref().map(|job| job.streams).unwrap_or_default();
                 unsettled.take_back();
-                // What can't be written as it is asked for now, can be when that is mended.
-                if let Ok(wishes) = self.declared.wishes(streams) {
-                    let wishes: Vec<Arc<Wish>> = wishes.into_iter().map(Arc::new).collect();
-                    orders.extend(unsettled.orders_for_held(&wishes));
+                match self.declared.wishes(streams) {
+                    Ok(wishes) => {
+                        let wishes: Vec<Arc<Wish>> = wishes.into_iter().map(Arc::new).collect();
+                        orders.extend(unsettled.orders_for_held(&wishes));
+                    }
+                    Err(trouble) if unsettled.is_over && self.problem.is_none() => {
+                        inseparable.push((name.clone(), trouble));
+                    }
+                    // What can't be written as it is asked for now, can be when that is mended.
+                    Err(_) => {}
                 }
                 return true;
             }
@@ -274,6 +304,9 @@ impl Supervisor {
         });
         for order in orders {
             self.write_output(order, ctx);
+        }
+        for (job, trouble) in inseparable {
+            self.settle_inseparable(&job, trouble, ctx);
         }
     }
 

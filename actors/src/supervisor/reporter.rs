@@ -205,12 +205,14 @@ impl Supervisor {
         let (cluster, of) = (self.around.cluster.clone(), Arc::clone(&job));
         let marking = async move { cluster.mark_settled(&of).await };
         ctx.spawn(marking.into_actor(self).map(move |marked, _, ctx| match marked {
-            Err(error) if error.fault().class() != Class::NotFound => {
+            // Gone, or another one of its name.
+            Err(error) if matches!(error.fault().class(), Class::NotFound | Class::Conflict) => {}
+            Err(error) => {
                 debug!(%error, "settled output not marked");
                 let delay = backoff.after_failure(Timestamp::now());
                 ctx.run_later(delay, move |supervisor, ctx| supervisor.mark(job, backoff, ctx));
             }
-            _ => {}
+            Ok(()) => {}
         }));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use extendedjob_actors::{Boundary, drain_of};
+use extendedjob_actors::{Boundary, is_drain};
 use futures::{AsyncBufReadExt, future::join_all};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
@@ -32,16 +32,16 @@ pub(crate) async fn follow(
             continue;
         };
         let Some(spec) = &pod.spec else { continue };
-        let added: Vec<&String> = spec.init_containers.iter().flatten().map(|it| &it.name).collect();
-        for (place, container) in spec.containers.iter().map(|it| &it.name).enumerate() {
-            let prefix = if spec.containers.len() > 1 { format!("[{container}] ") } else { String::new() };
-            let drain = drain_of(place);
-            let streams = [(Stream::Stdout, container), (Stream::Stderr, &drain)];
+        for container in &spec.containers {
+            let prefix =
+                if spec.containers.len() > 1 { format!("[{}] ", container.name) } else { String::new() };
+            // Its command begins with the pipe of its drain; others may have put containers before it.
+            let command = container.command.iter().flatten();
+            let drain = command.filter_map(|part| part.rsplit('/').next()).find(|part| is_drain(part));
+            let streams = [(Stream::Stdout, Some(container.name.as_str())), (Stream::Stderr, drain)];
             for (stream, log) in streams {
-                if log == container || added.contains(&log) {
-                    let lines = Lines { prefix: prefix.clone(), stream, marks: Marks::of(&boundary) };
-                    logs.push(print(cluster, name.clone(), log.clone(), lines));
-                }
+                let lines = Lines { prefix: prefix.clone(), stream, marks: Marks::of(&boundary) };
+                logs.extend(log.map(|log| print(cluster, name.clone(), log.to_owned(), lines)));
             }
         }
     }

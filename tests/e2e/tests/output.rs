@@ -277,7 +277,9 @@ fn output_waits_for_its_namespace() -> Result<()> {
 fn output_that_waits_outlasts_an_edit_that_is_not_accepted() -> Result<()> {
     scenario(|ns| {
         early(ns)?;
-        ns.edit("early", &json!({"output": {"stderr": {"configRef": "elsewhere"}}}))?;
+        let mut terminal = template::script("echo never");
+        terminal["spec"]["template"]["spec"]["containers"][0]["tty"] = json!(true);
+        ns.edit("early", &json!({"output": {"stderr": {"configRef": "elsewhere"}}, "template": terminal}))?;
         ns.reason_of("early", "Ready", "StreamsNotSeparable")?;
         ns.edit("early", &json!({"output": {"stderr": null}}))?;
         is_written_later(ns)

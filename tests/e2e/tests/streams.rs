@@ -144,6 +144,27 @@ fn what_can_not_be_told_apart_is_refused_with_a_remedy_or_merged_and_told() -> R
 }
 
 #[test]
+fn a_job_made_before_its_streams_were_to_go_apart_writes_nothing_and_says_so() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("sleep 5; echo out");
+        template["spec"]["template"]["spec"]["containers"][0]["tty"] = json!(true);
+        let ejob = extended_job("early").once().running(template).stdout_to("log");
+        ns.create(ejob.with("/output/stderr/configRef", json!("log")))?;
+        ns.jobs_until("early", 1)?;
+        let apart = json!({"stderr": {"configRef": "errors"}});
+        ns.edit("early", &json!({"output": apart, "template": template::script("echo next")}))?;
+        let message = ns.reason_of("early", "OutputWritten", "StreamsNotSeparable")?;
+        assert!(message.contains("was made before"), "{message}");
+        ns.condition_of("early", "Complete", "True")?;
+        let settled = |jobs: &Value| {
+            let annotations = &jobs["items"][0]["metadata"]["annotations"];
+            (annotations["fissile.cloudfoundry.org/output-settled"] == "true").then_some(())
+        };
+        ns.kubectl.until(&["jobs"], "the note that nothing is to be written any more", settled)
+    })
+}
+
+#[test]
 fn who_wants_the_log_as_it_is_gets_it_without_any_addition_to_the_pod() -> Result<()> {
     scenario(|ns| {
         let script = template::script("echo out; sleep 0.2; echo err >&2");
@@ -164,7 +185,8 @@ fn each_run_of_a_container_that_is_started_again_has_its_own_standard_error() ->
         // The first run ends in the middle of a line.
         let script = "if [ -e /kept/tried ]; then echo out; echo second >&2; \
                       else touch /kept/tried; printf first >&2; exit 1; fi";
-        let again = apart("again", template::restarted(script, 3)).with("/output/stdout/overwrite", json!(true));
+        let again =
+            apart("again", template::restarted(script, 3)).with("/output/stdout/overwrite", json!(true));
         ns.create(again.with("/output/stderr/overwrite", json!(true)))?;
         // "out\n"
         let stdout = json!({"main.stdout": "b3V0Cg=="});
@@ -207,5 +229,85 @@ fn a_drain_that_is_killed_loses_nothing_and_stops_no_program() -> Result<()> {
         let whole: String = (1..=30_000).map(|number| format!("{number}\n")).collect();
         assert!(errors["main.stderr"] == json!(whole), "{} bytes", text(&errors["main.stderr"]).len());
         Ok(())
+    })
+}
+
+#[test]
+fn whatever_a_program_writes_stands_where_it_belongs() -> Result<()> {
+    // Standard output as base64, and standard error, or binary data of it as base64.
+    let programs = [
+        (
+            "turns",
+            "for i in 1 2 3; do echo o$i; echo e$i >&2; done",
+            "bzEKbzIKbzMK",
+            json!("e1\ne2\ne3\n"),
+            Value::Null,
+        ),
+        ("same", "echo same; echo same >&2", "c2FtZQo=", json!("same\n"), Value::Null),
+        ("nothing", "true", "", json!(""), Value::Null),
+        ("bytes", r"printf 'o\000'; printf '\377\000e' >&2", "bwA=", Value::Null, json!("/wBl")),
+        // What it leaves behind ends with its container.
+        ("forks", "(sleep 3600; echo late >&2) & echo e >&2", "", json!("e\n"), Value::Null),
+    ];
+    scenario(|ns| {
+        for (name, script, ..) in &programs {
+            let ejob = apart(name, template::script(script));
+            let ejob = ejob.with("/output/stdout/key", json!(name));
+            ns.create(ejob.with("/output/stderr/key", json!(name)))?;
+        }
+        for (name, _, stdout, text, binary) in &programs {
+            ns.condition_of(name, "OutputWritten", "True")?;
+            let out = ns.kubectl.get(&["secret", "out"])?;
+            let errors = ns.kubectl.get(&["configmap", "errors"])?;
+            let found = (&out["data"][name], &errors["data"][name], &errors["binaryData"][name]);
+            assert_eq!(found, (&json!(stdout), text, binary), "{name}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_namespace_with_a_quota_and_a_limit_range_lets_it_in() -> Result<()> {
+    scenario(|ns| {
+        let hard = json!({"requests.cpu": "1", "requests.memory": "256Mi", "limits.cpu": "2", "limits.memory": "256Mi"});
+        let limit =
+            json!({"type": "Container", "max": {"cpu": "1", "memory": "128Mi"}, "min": {"memory": "4Mi"}});
+        let objects = [
+            json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": hard}}),
+            json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": [limit]}}),
+        ];
+        for object in objects {
+            ns.kubectl.run_with_input(&["create", "--filename=-"], &object.to_string())?;
+        }
+        let mut template = template::script("echo err >&2");
+        template["spec"]["template"]["spec"]["containers"][0]["resources"] =
+            json!({"limits": {"cpu": "100m", "memory": "32Mi"}});
+        ns.create(apart("frugal", template))?;
+        assert_eq!(stored(ns, "frugal")?.1, json!({"main.stderr": "err\n"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn an_image_that_can_not_be_pulled_is_told_until_it_can() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("echo err >&2");
+        template["spec"]["template"]["spec"]["schedulingGates"] = json!([{"name": "example.com/not-yet"}]);
+        ns.create(apart("waits", template))?;
+        let find = |pods: &Value| Some(pods["items"].as_array()?.first()?.clone());
+        let pod = ns.kubectl.until(&["pods"], "the pod", find)?;
+        let patch = |operations: Value| {
+            let name = text(&pod["metadata"]["name"]);
+            ns.kubectl.run(&["patch", "pod", name, "--type=json", "--patch", &operations.to_string()])
+        };
+        let image =
+            |image: &Value| json!({"op": "replace", "path": "/spec/initContainers/0/image", "value": image});
+        let begin = json!({"op": "remove", "path": "/spec/schedulingGates"});
+        patch(json!([image(&json!("no-such-image:1")), begin]))?;
+        let message = ns.reason_of("waits", "Ready", "WrapperImageUnavailable")?;
+        assert!(message.contains("no-such-image"), "{message}");
+        patch(json!([image(&pod["spec"]["initContainers"][0]["image"])]))?;
+        assert_eq!(stored(ns, "waits")?.1, json!({"main.stderr": "err\n"}));
+        ns.condition_of("waits", "Ready", "True").map(drop)
     })
 }

@@ -44,8 +44,8 @@ pub(crate) struct Followed {
 
 impl Followed {
     /// What a run has left in the log of its drain, which goes on.
-    pub(crate) fn whole_section(Section { run, capture }: Section) -> Self {
-        Self { capture, section: run, ended: true, possibly_rotated: false, first: None }
+    pub(crate) fn whole_section(Section { run, capture, possibly_rotated }: Section) -> Self {
+        Self { capture, section: run, ended: true, possibly_rotated, first: None }
     }
 
     /// Of a log that was followed for a while.
@@ -72,7 +72,7 @@ impl Cluster {
         mut over: watch::Receiver<bool>,
     ) -> Followed {
         let keeper = Keeper::new(self.spool.clone(), keep, sections);
-        let mut following = Following { follower: Follower::default(), keeper, began, is_late: false };
+        let mut following = Following { follower: Follower::default(), keeper, began, is_late: None };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
             biased;
@@ -140,8 +140,8 @@ struct Following {
     keeper: Keeper,
     /// When the run began.
     began: Option<Timestamp>,
-    /// Before its first line was read there was time enough for its log to be rotated.
-    is_late: bool,
+    /// Before its log was opened there was time enough to rotate it.
+    is_late: Option<bool>,
 }
 
 impl Following {
@@ -159,10 +159,8 @@ impl Following {
             since_time: self.follower.since(),
             ..LogParams::default()
         };
-        if self.follower.first().is_none() {
-            self.is_late = attempts::is_late(self.began, Timestamp::now());
-        }
         let stream = cluster.open_log(log, params).await?;
+        self.is_late.get_or_insert_with(|| attempts::is_late(self.began, Timestamp::now()));
         let mut stream = std::pin::pin!(stream);
         let (mut chunk, mut taken) = (vec![0; CHUNK], vec![]);
         loop {
@@ -183,17 +181,22 @@ impl Following {
                 return whole(&self.follower, log);
             }
             self.follower.push(&chunk[..length], &mut taken);
-            self.keeper.push(&taken).await;
+            let possibly_rotated = self.is_possibly_rotated();
+            self.keeper.push(&taken, possibly_rotated).await;
             taken.clear();
         }
     }
 
+    /// Whether something that was written before what has been read may be missing.
+    fn is_possibly_rotated(&self) -> bool {
+        let begun = self.began.zip(self.follower.first()).filter(|_| self.is_late == Some(true));
+        let begins_late = begun.is_some_and(|(began, first)| first.as_second() > began.as_second() + 1);
+        begins_late || self.follower.has_gap()
+    }
+
     async fn end(self, ended: bool) -> Followed {
-        let first = self.follower.first();
-        let begins_late = self.is_late
-            && self.began.zip(first).is_some_and(|(began, first)| first.as_second() > began.as_second() + 1);
-        let possibly_rotated = !ended || begins_late || self.follower.has_gap();
-        let Section { run: section, capture } = self.keeper.finish().await;
+        let (first, possibly_rotated) = (self.follower.first(), !ended || self.is_possibly_rotated());
+        let Section { run: section, capture, .. } = self.keeper.finish(possibly_rotated).await;
         Followed { capture, section, ended, possibly_rotated, first }
     }
 }

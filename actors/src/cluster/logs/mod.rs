@@ -6,7 +6,6 @@ mod sections;
 use std::io;
 
 use extendedjob_decide::{
-    boundary::{Boundary, Part, Splitter},
     fault::Class,
     follow::Follower,
     tail::{Kept, Tail},
@@ -18,7 +17,7 @@ use tokio::time::{Duration, timeout};
 
 pub(crate) use self::{
     follow::Followed,
-    sections::{Section, Sections},
+    sections::{OneRun, Section, Sections},
 };
 use super::{Cluster, Fault, REQUEST_TIMEOUT};
 
@@ -81,39 +80,35 @@ impl LogName {
 
 impl Cluster {
     /// The newest `limit` bytes of what an ended container wrote; `previous`: in the run before its present one.
-    /// `section`: only what this run of another container has left in it.
-    pub(crate) async fn log(
+    pub(crate) async fn log(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
+        let mut tail = Tail::new(limit);
+        self.read_log(log, previous, |bytes| tail.push(bytes)).await?;
+        Ok(tail.finish())
+    }
+
+    /// Reads a log to its end.
+    async fn read_log(
         &self,
         log: &LogName,
         previous: bool,
-        section: Option<(&Boundary, u32)>,
-        limit: usize,
-    ) -> Result<Kept, LogError> {
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), LogError> {
         let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
         // With stamps, to tell the kubelet's own words from the container's.
         let params = LogParams { previous, timestamps: true, ..LogParams::default() };
         let stream = self.open_log(log, params).await?;
         let mut stream = std::pin::pin!(stream);
-        let (mut follower, mut tail, mut taken) = (Follower::default(), Tail::new(limit), vec![]);
-        let mut section =
-            section.map(|(boundary, run)| Only { run, splitter: boundary.splitter(), at: None });
-        let mut chunk = vec![0; CHUNK];
+        let (mut follower, mut taken, mut chunk) = (Follower::default(), vec![], vec![0; CHUNK]);
         loop {
             let length = timeout(SILENCE, stream.read(&mut chunk))
                 .await
                 .map_err(|elapsed| log.broke_off(elapsed.into()))?
                 .map_err(|error| log.broke_off(error))?;
             if length == 0 {
-                if let Some(section) = section {
-                    section.finish(&mut tail);
-                }
-                return whole(&follower, log).map(|()| tail.finish());
+                return whole(&follower, log);
             }
             follower.push(&chunk[..length], &mut taken);
-            match &mut section {
-                Some(section) => section.push(&taken, &mut tail),
-                None => tail.push(&taken),
-            }
+            take(&taken);
             taken.clear();
         }
     }
@@ -138,31 +133,6 @@ impl Cluster {
             .await
             .map_err(|_| log.not_opened(Fault::NoAnswer(REQUEST_TIMEOUT)))?
             .map_err(|source| log.not_opened(source.into()))
-    }
-}
-
-/// Takes one section out of a log.
-struct Only {
-    run: u32,
-    splitter: Splitter,
-    at: Option<u32>,
-}
-
-impl Only {
-    fn push(&mut self, bytes: &[u8], tail: &mut Tail) {
-        for part in self.splitter.push(bytes) {
-            match part {
-                Part::Run(run) => self.at = Some(run),
-                Part::Bytes(bytes) if self.at == Some(self.run) => tail.push(&bytes),
-                Part::Bytes(_) => {}
-            }
-        }
-    }
-
-    fn finish(mut self, tail: &mut Tail) {
-        if self.at == Some(self.run) {
-            tail.push(&self.splitter.finish());
-        }
     }
 }
 
