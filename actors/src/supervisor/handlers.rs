@@ -93,6 +93,9 @@ impl Handler<Edited> for Supervisor {
             if terms(&before.spec) != self.terms() {
                 self.rebase();
             }
+            if before.spec.output.is_none() {
+                self.output_is_wanted_from_now_on();
+            }
             if before.spec.output != self.declared.spec.output {
                 self.redirect_output(ctx);
             }

@@ -11,7 +11,7 @@ use extendedjob_decide::{
     attempts::AttemptEnd,
     job::Job,
     output::Wish,
-    view::{Outcome, Replaced, Settled, Trouble},
+    view::{Outcome, Replaced, Settled, Stage, Trouble},
 };
 
 use super::{Supervisor, runs::Runs};
@@ -307,6 +307,17 @@ impl Supervisor {
         }
         for (job, trouble) in inseparable {
             self.settle_inseparable(&job, trouble, ctx);
+        }
+    }
+
+    /// What ended when none was wanted has none to be waited for.
+    pub(super) fn output_is_wanted_from_now_on(&mut self) {
+        let Some(Runs { states, unsettled, .. }) = &mut self.runs else { return };
+        let past = states
+            .iter_mut()
+            .filter(|(job, run)| run.stage != Stage::Active && !unsettled.contains_key(*job));
+        for (_, run) in past {
+            run.output.get_or_insert_default();
         }
     }
 

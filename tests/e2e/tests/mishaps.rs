@@ -2,7 +2,7 @@
 //! lost is told.
 
 use anyhow::Result;
-use e2e::{Namespace, Operator, extended_job, scenario, template};
+use e2e::{Namespace, Operator, extended_job, name, scenario, template};
 use serde_json::{Value, json};
 
 /// It failed, and this is what it had written.
@@ -115,5 +115,60 @@ fn output_of_a_pod_whose_node_is_gone_is_told_to_be_lost() -> Result<()> {
         ns.condition_of("unheard", "Complete", "True")?;
         ns.reason_of("unheard", "OutputWritten", "OutputLost")?;
         ns.event_of("unheard", "OutputLost", |event| (event["reason"] == "OutputLost").then_some(()))
+    })
+}
+
+#[test]
+fn what_a_pod_wrote_before_it_went_for_its_backoff_limit_is_written_on_failure() -> Result<()> {
+    scenario(|ns| {
+        // What nobody follows when the pod goes is lost.
+        let _undisturbed = Operator::hold();
+        let template = template::restarted("echo so far; echo trouble >&2; exit 1", 0);
+        let ejob = extended_job("hopeless").once().telling().running(template);
+        let errors = json!({"configRef": "out", "writeOnFailure": true});
+        ns.create(ejob.with("/output/stderr", errors))?;
+        ns.condition_of("hopeless", "Failed", "True")?;
+        // The Job controller may let it run once more before it takes the pod away: the first run's output stands.
+        let written = json!({"main.stdout": "so far\n", "main.stderr": "trouble\n"});
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"], written);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_pod_wrote_before_it_went_for_another_ones_exit_code_is_written_on_failure() -> Result<()> {
+    scenario(|ns| {
+        // What nobody follows when the pod goes is lost.
+        let _undisturbed = Operator::hold();
+        // The other has begun long before.
+        let script = "echo so far $JOB_COMPLETION_INDEX; [ $JOB_COMPLETION_INDEX = 0 ] && sleep 1000; sleep 15; exit 42";
+        let mut template = template::indexed(script, 2);
+        let on_exit = json!({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}});
+        template["spec"]["podFailurePolicy"] = json!({"rules": [on_exit]});
+        ns.create(extended_job("strict").once().telling().running(template))?;
+        ns.condition_of("strict", "Failed", "True")?;
+        ns.condition_of("strict", "OutputWritten", "True")?;
+        let written = json!({"main.0.stdout": "so far 0\n", "main.1.stdout": "so far 1\n"});
+        assert_eq!(ns.kubectl.get(&["configmap", "out"])?["data"], written);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_pod_wrote_before_its_job_was_suspended_is_written_on_failure() -> Result<()> {
+    scenario(|ns| {
+        // What nobody follows when the pod goes is lost.
+        let _undisturbed = Operator::hold();
+        let template = template::script("echo so far; sleep 1000");
+        ns.create(extended_job("paused").once().telling().running(template))?;
+        ns.until_running()?;
+        let job = format!("job/{}", name(&ns.jobs_until("paused", 1)?[0]));
+        ns.kubectl.run(&["patch", &job, "--type=merge", r#"--patch={"spec":{"suspend":true}}"#])?;
+        let text = |all: &Value| {
+            let out = all["items"].as_array()?.iter().find(|it| it["metadata"]["name"] == "out")?;
+            Some(out["data"]["main.stdout"].clone())
+        };
+        assert_eq!(ns.kubectl.until(&["configmaps"], "what it wrote", text)?, "so far\n");
+        Ok(())
     })
 }

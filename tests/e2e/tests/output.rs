@@ -287,6 +287,37 @@ fn output_that_waits_outlasts_an_edit_that_is_not_accepted() -> Result<()> {
 }
 
 #[test]
+fn output_that_waits_keeps_no_other_run_from_starting() -> Result<()> {
+    scenario(|ns| {
+        let target = json!(format!("{}-later/out", ns.name));
+        let ejob = extended_job("one-by-one").on("created").of("app", "web").at_most(1);
+        let ejob = ejob.with("/output/stdout", json!({"configRef": target, "key": "{pod}"}));
+        ns.declare(ejob.running(template::script("echo patience")))?;
+        for name in ["a", "b"] {
+            ns.create(pod(name).labelled("app", "web"))?;
+        }
+        ns.status_until("one-by-one", &json!({"succeeded": 2}))?;
+        let later = ns.sibling("later")?;
+        ns.condition_of("one-by-one", "OutputWritten", "True")?;
+        let both = |all: &Value| {
+            let out = all["items"].as_array()?.iter().find(|it| it["metadata"]["name"] == "out")?;
+            (out["data"] == json!({"a": "patience\n", "b": "patience\n"})).then_some(())
+        };
+        later.kubectl.until(&["configmaps"], "the output of both runs", both)
+    })
+}
+
+#[test]
+fn of_a_run_that_is_over_no_output_can_be_asked_for() -> Result<()> {
+    scenario(|ns| {
+        ns.create(once("past", "echo gone"))?;
+        ns.condition_of("past", "Complete", "True")?;
+        ns.edit("past", &json!({"output": {"stdout": {"configRef": "out"}}}))?;
+        ns.reason_of("past", "OutputWritten", "NothingToWrite").map(drop)
+    })
+}
+
+#[test]
 fn an_immutable_target_is_reported() -> Result<()> {
     scenario(|ns| {
         let mut out = config_map(&json!({"other": "theirs"}));
