@@ -4,8 +4,9 @@
 //! follows from the run; that the Job is there already means an earlier try was answered by
 //! silence. And each of its attempts is told before the run's end is.
 
+mod drains;
 mod following;
-mod sections;
+mod logs;
 
 use std::sync::Arc;
 
