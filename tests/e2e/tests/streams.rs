@@ -1,7 +1,7 @@
 //! Standard output and standard error, apart.
 
 use anyhow::Result;
-use e2e::{ExtendedJob, Namespace, extended_job, scenario, template, text};
+use e2e::{ExtendedJob, Namespace, Operator, extended_job, scenario, template, text};
 use serde_json::{Value, json};
 
 /// Its standard output goes to the Secret `out`, its standard error to the ConfigMap `errors`, whatever becomes of it.
@@ -210,6 +210,27 @@ fn the_standard_error_of_a_failed_run_of_a_container_is_there_when_the_next_one_
         };
         let errors = ns.kubectl.until(&["configmaps"], "standard error of the first run", find)?;
         assert_eq!(errors, json!({"main.stderr": "first"}));
+        Ok(())
+    })
+}
+
+#[test]
+fn an_operator_that_is_killed_still_knows_which_run_of_a_container_wrote_what() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        let script = "if [ -e /kept/tried ]; then sleep 15; echo second >&2; exit 0; fi; touch /kept/tried; \
+                      i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i >&2; sleep 0.1; done; exit 1";
+        ns.create(apart("again", template::restarted(script, 3)))?;
+        ns.until_running()?;
+        operator.kill()?;
+        let first: String = (1..=100).map(|number| format!("line {number}\n")).collect();
+        for text in [first.as_str(), "second\n"] {
+            let find = |all: &Value| {
+                let errors = all["items"].as_array()?.iter().find(|it| it["metadata"]["name"] == "errors")?;
+                (errors["data"]["main.stderr"] == text).then_some(())
+            };
+            ns.kubectl.until(&["configmaps"], "what a run wrote", find)?;
+        }
         Ok(())
     })
 }
