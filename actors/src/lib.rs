@@ -32,6 +32,7 @@ pub use cluster::{Candidacy, Cluster};
 pub use extendedjob_decide::{
     boundary::Boundary,
     brake::Limit,
+    follow::Follower,
     streams::Ways,
     wrap::{Wrapper, is_drain},
 };

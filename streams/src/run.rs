@@ -34,10 +34,9 @@ pub(crate) fn run(
                 Ok(stderr) => stderr,
                 Err(error) => return error,
             };
+            // If it can't be run, standard error is the pipe all the same: it is told where its own words would stand.
             let error = Command::new(command).args(arguments).stderr(stderr).exec();
-            let error = io::Error::new(error.kind(), format!("can't run {}: {error}", command.display()));
-            // Where the command's own words would stand.
-            writeln!(file, "{error}").map_or_else(|error| error, |()| error)
+            io::Error::new(error.kind(), format!("can't run {}: {error}", command.display()))
         }
         Err(error) => io::Error::new(error.kind(), format!("can't open {}: {error}", pipe.display())),
     }

@@ -151,7 +151,8 @@ mod tests {
         let drain = pod.drain(Stdio::piped());
         let run = pod.program().arg("run").arg(pod.pipe()).arg("no-such-command").output().unwrap();
         assert_eq!(run.status.code(), Some(127));
-        assert!(drained(drain).contains("can't run no-such-command"));
+        let told = drained(drain);
+        assert!(told.contains("can't run no-such-command") && told.lines().count() == 1, "{told}");
     }
 
     #[test]

@@ -35,10 +35,10 @@ pub struct Wrapper {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
     /// Without a command, only the image knows what is run.
-    #[error("container {0} states no command")]
+    #[error("container {0} states no command: state it")]
     NoCommand(String),
     /// A terminal has one stream.
-    #[error("container {0} has tty: true, whose output is one stream by nature")]
+    #[error("container {0} has tty: true, whose output is one stream by nature: leave that out")]
     Terminal(String),
     /// A name that is needed.
     #[error("the name {0} is taken")]
@@ -305,16 +305,19 @@ mod tests {
         let main = json!({"name": "main", "command": ["x"]});
         let table = [
             (json!({}), "the template has no containers"),
-            (json!({"containers": [{"name": "main"}]}), "container main states no command"),
+            (json!({"containers": [{"name": "main"}]}), "container main states no command: state it"),
             (json!({"containers": [main], "os": {"name": "windows"}}), "its pods run on Windows"),
             (
                 json!({"containers": [{"name": "c", "command": ["x"], "volumeMounts": [{"mountPath": FOLDER}]}]}),
                 "the name /extendedjob is taken",
             ),
-            (json!({"containers": [main, {"name": "b", "command": []}]}), "container b states no command"),
+            (
+                json!({"containers": [main, {"name": "b", "command": []}]}),
+                "container b states no command: state it",
+            ),
             (
                 json!({"containers": [{"name": "main", "command": ["x"], "tty": true}]}),
-                "container main has tty: true, whose output is one stream by nature",
+                "container main has tty: true, whose output is one stream by nature: leave that out",
             ),
             (
                 json!({"containers": [main], "volumes": [{"name": VOLUME}]}),

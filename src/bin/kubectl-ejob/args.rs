@@ -58,7 +58,7 @@ pub(crate) enum Command {
         #[arg(long, value_enum)]
         stream: Option<Stream>,
         /// What the run that made this version wrote, of versioned output
-        #[arg(long, value_name = "NUMBER", conflicts_with = "stream", value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
         version: Option<u64>,
     },
     /// Say what it waits for, what would start it, and which pods match
@@ -81,13 +81,13 @@ pub(crate) struct Run {
     #[arg(value_parser = name)]
     pub(crate) name: String,
     /// Wait until the run is over, and end with its exit code
-    #[arg(long, group = "waits")]
+    #[arg(long)]
     pub(crate) wait: bool,
     /// Print what its pods write, and wait until it is over
-    #[arg(long, group = "waits")]
+    #[arg(long)]
     pub(crate) logs: bool,
-    /// Give up waiting after so long, such as 90s, 10m, 1h
-    #[arg(long, value_parser = duration, value_name = "TIME", requires = "waits")]
+    /// Give up waiting after so long, such as 90s, 10m, 1h; waits
+    #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(crate) timeout: Option<Duration>,
 }
 

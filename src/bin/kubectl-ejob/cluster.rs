@@ -101,7 +101,7 @@ impl Cluster {
 }
 
 /// An error in the API server's own words, where it has said something.
-fn plain(error: kube::Error) -> anyhow::Error {
+pub(crate) fn plain(error: kube::Error) -> anyhow::Error {
     match error {
         kube::Error::Api(status) => anyhow!(status.message.clone()),
         error => error.into(),

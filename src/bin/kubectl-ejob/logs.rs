@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use extendedjob_actors::{Boundary, is_drain};
-use futures::{AsyncBufReadExt, future::join_all};
+use extendedjob_actors::{Boundary, Follower, is_drain};
+use futures::{AsyncReadExt, future::join_all};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 
-use crate::{cluster::Cluster, text::Stream};
+use tokio::time::sleep;
+
+use crate::{cluster::Cluster, request::INTERVAL, text::Stream};
 
 /// Prints the logs of those pods of the Job of this name, of the ExtendedJob with this UID, that have started and were
 /// not followed yet, each until it ends. Fails if nobody reads on.
@@ -40,7 +42,8 @@ pub(crate) async fn follow(
             let drain = command.filter_map(|part| part.rsplit('/').next()).find(|part| is_drain(part));
             let streams = [(Stream::Stdout, Some(container.name.as_str())), (Stream::Stderr, drain)];
             for (stream, log) in streams {
-                let lines = Lines { prefix: prefix.clone(), stream, marks: Marks::of(&boundary) };
+                let marks = Marks::of(&boundary);
+                let lines = Lines { prefix: prefix.clone(), stream, marks, begun: vec![] };
                 logs.extend(log.map(|log| print(cluster, name.clone(), log.to_owned(), lines)));
             }
         }
@@ -59,11 +62,36 @@ struct Lines {
     prefix: String,
     stream: Stream,
     marks: Marks,
+    /// A line that has not come to its end: a character may come in two pieces.
+    begun: Vec<u8>,
 }
 
 impl Lines {
-    fn print(&self, line: &[u8]) -> std::io::Result<()> {
-        self.stream.print_line(&self.prefix, line)
+    fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.begun.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.print()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&mut self) -> std::io::Result<()> {
+        let line = std::mem::take(&mut self.begun);
+        let printed = self.marks.pass(&line);
+        printed.into_iter().try_for_each(|line| self.stream.print_line(&self.prefix, line))
+    }
+
+    /// Nothing more comes.
+    fn finish(&mut self) -> std::io::Result<()> {
+        if !self.begun.is_empty() {
+            self.print()?;
+        }
+        if std::mem::take(&mut self.marks.holds_empty) {
+            self.stream.print_line(&self.prefix, b"\n")?;
+        }
+        Ok(())
     }
 }
 
@@ -80,48 +108,109 @@ impl Marks {
     }
 
     /// The lines to print now that this one has come.
-    fn pass<'a>(&mut self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    fn pass<'a>(&mut self, line: &'a [u8]) -> Vec<&'a [u8]> {
         let is_mark = line.starts_with(self.begin.as_bytes());
         let is_empty = line == b"\n";
         let before = std::mem::replace(&mut self.holds_empty, is_empty) && !is_mark;
         let empty = before.then_some(&b"\n"[..]);
-        empty.into_iter().chain(Some(line).filter(|_| !(is_mark || is_empty)))
+        empty.into_iter().chain(Some(line).filter(|_| !(is_mark || is_empty))).collect()
     }
 }
 
-async fn print(cluster: &Cluster, pod: String, container: String, mut lines: Lines) -> Result<()> {
-    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let params = LogParams { container: Some(container.clone()), follow: true, ..LogParams::default() };
-    let complain = |error: &dyn std::fmt::Display| {
-        eprintln!("can't read on in the log of container {container} of pod {pod}: {error}");
-    };
-    let log = match api.log_stream(&pod, &params).await {
-        Ok(log) => log,
-        Err(error) => {
-            complain(&error);
-            return Ok(());
+/// How a container is doing.
+struct Doing {
+    restarts: i32,
+    has_begun: bool,
+    runs: bool,
+    /// It may be started again.
+    may_go_on: bool,
+}
+
+impl Doing {
+    fn of(pod: &Pod, container: &str) -> Self {
+        let status = pod.status.as_ref();
+        let statuses = status.iter().flat_map(|it| [&it.container_statuses, &it.init_container_statuses]);
+        let its_own = statuses.flatten().flatten().find(|it| it.name == container);
+        let state = its_own.and_then(|it| it.state.as_ref());
+        let is_waiting = state.is_some_and(|state| state.waiting.is_some());
+        let phase = status.and_then(|it| it.phase.as_deref());
+        let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+        Self {
+            restarts: its_own.map_or(0, |it| it.restart_count),
+            has_begun: its_own.is_some_and(|it| it.restart_count > 0)
+                || state.is_some_and(|state| state.running.is_some() || state.terminated.is_some()),
+            runs: state.is_some_and(|state| state.running.is_some()),
+            may_go_on: phase == Some("Running")
+                && (policy != Some("Never") || is_drain(container) || is_waiting),
         }
-    };
-    let mut log = std::pin::pin!(log);
-    let mut line = vec![];
+    }
+}
+
+/// Prints the logs of all runs of a container, each until it ends.
+async fn print(cluster: &Cluster, pod: String, container: String, mut lines: Lines) -> Result<()> {
+    let log = Log { api: Api::namespaced(cluster.client.clone(), &cluster.namespace), pod, container };
+    let (mut next, mut is_read) = (0, false);
+    let mut follower = Follower::default();
     loop {
-        line.clear();
-        // Line by line, for a character may come in two pieces.
-        match log.read_until(b'\n', &mut line).await {
-            Ok(0) => {
-                if lines.marks.holds_empty {
-                    lines.print(b"\n")?;
+        // Of a pod that is gone there is nothing more to read.
+        let Ok(pod) = log.api.get(&log.pod).await else { return Ok(lines.finish()?) };
+        let doing = Doing::of(&pod, &log.container);
+        if doing.restarts > next {
+            // That it was over, and the next one had begun, was faster than this.
+            if !is_read || doing.restarts > next + 1 {
+                if doing.restarts > next + 1 {
+                    follower = Follower::default();
                 }
-                return Ok(());
+                log.read(&mut follower, &mut lines, LogParams { previous: true, ..LogParams::default() })
+                    .await?;
             }
+            lines.finish()?;
+            (next, is_read, follower) = (doing.restarts, false, Follower::default());
+        }
+        if doing.has_begun && !is_read {
+            let follow = LogParams { follow: doing.runs, ..LogParams::default() };
+            // A log ends when its container does; what the pod says may be older.
+            is_read = log.read(&mut follower, &mut lines, follow).await?;
+        }
+        if (is_read || !doing.has_begun) && !doing.may_go_on {
+            return Ok(lines.finish()?);
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+/// The log of a container.
+struct Log {
+    api: Api<Pod>,
+    pod: String,
+    container: String,
+}
+
+impl Log {
+    /// Reads on from where the follower is; `false`: it was cut short, such as by a kubelet that can't follow one more.
+    async fn read(&self, follower: &mut Follower, lines: &mut Lines, params: LogParams) -> Result<bool> {
+        follower.resume();
+        let container = Some(self.container.clone());
+        let params = LogParams { container, timestamps: true, since_time: follower.since(), ..params };
+        let log = match self.api.log_stream(&self.pod, &params).await {
+            Ok(log) => log,
             Err(error) => {
-                complain(&error);
-                return Ok(());
+                let Self { pod, container, .. } = self;
+                eprintln!("can't read the log of container {container} of pod {pod}: {error}");
+                return Ok(true);
             }
-            Ok(_) => {
-                let printed: Vec<&[u8]> = lines.marks.pass(&line).collect();
-                printed.into_iter().try_for_each(|line| lines.print(line))?;
+        };
+        let mut log = std::pin::pin!(log);
+        let (mut chunk, mut taken) = (vec![0; 16 * 1024], vec![]);
+        loop {
+            match log.read(&mut chunk).await {
+                Ok(0) => return Ok(!follower.is_cut_short()),
+                // It broke off; it is read on.
+                Err(_) => return Ok(false),
+                Ok(length) => follower.push(&chunk[..length], &mut taken),
             }
+            lines.push(&taken)?;
+            taken.clear();
         }
     }
 }

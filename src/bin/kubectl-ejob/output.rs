@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use extendedjob_api::{
-    ExtendedJob, OutputResult, OutputStatus, Stream as Kept, Target, TargetKind, names::output_annotation,
+    ExtendedJob, OutputResult, OutputStatus, Stream as Kept, Streams, Target, TargetKind,
+    names::output_annotation,
 };
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
@@ -18,7 +19,7 @@ use kube::Api;
 
 use crate::{
     args::Stream,
-    cluster::{Cluster, status_of},
+    cluster::{Cluster, plain, status_of},
     text::{print_bytes, say},
 };
 
@@ -38,18 +39,26 @@ pub(crate) async fn show(
     }
     let mut printer = Printer::default();
     if let Some(version) = version {
-        let target = version_of(&extended_job, &cluster.namespace, version)?;
-        let values = Stored::read(cluster, &target).await?.values;
+        let mut values = vec![];
+        for target in version_of(&extended_job, &cluster.namespace, version, stream)? {
+            values.extend(Stored::read(cluster, &target).await?.values);
+        }
         printer.has_several = values.len() > 1;
         values.iter().try_for_each(|(key, value)| printer.print(key, value))?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(run) = status_of(&extended_job).last_run else { bail!("no run was started yet") };
-    let outputs: Vec<&OutputStatus> = run.outputs.iter().filter(|output| is_wanted(output, stream)).collect();
+    let mut outputs: Vec<&OutputStatus> =
+        run.outputs.iter().filter(|output| is_wanted(output, stream)).collect();
+    outputs.sort_by_key(|output| &output.key);
     if outputs.is_empty() {
         bail!("no such output of Job {} is kept (yet): see `kubectl ejob status {name}`", run.job);
     }
-    if stream.is_some() && outputs.iter().any(|output| output.stream == Kept::Log) {
+    let is_merged = run.streams == Some(Streams::Merged);
+    if outputs
+        .iter()
+        .any(|it| stream.is_some() && it.stream == Kept::Log || is_merged && it.stream != Kept::Log)
+    {
         eprintln!("stdout and stderr were not told apart: this is the log, with both");
     }
     let mut code = ExitCode::SUCCESS;
@@ -82,14 +91,27 @@ fn is_wanted(output: &OutputStatus, stream: Option<Stream>) -> bool {
     }
 }
 
-/// The object that a run has made.
-fn version_of(extended_job: &ExtendedJob, namespace: &str, version: u64) -> Result<Target> {
-    let mut streams = extended_job.spec.output.iter().flat_map(|output| output.streams());
-    let versioned = streams.find(|(_, output)| output.versioned);
-    let Some(target) = versioned.and_then(|(_, output)| output.target(namespace)) else {
+/// The objects that a run has made, one for each stream or one for both.
+fn version_of(
+    extended_job: &ExtendedJob,
+    namespace: &str,
+    version: u64,
+    stream: Option<Stream>,
+) -> Result<BTreeSet<Target>> {
+    let streams = extended_job.spec.output.iter().flat_map(|output| output.streams());
+    let wanted = streams.filter(|(kept, output)| {
+        let is_wanted = match stream {
+            None => true,
+            Some(Stream::Stdout) => *kept == Kept::Stdout,
+            Some(Stream::Stderr) => *kept == Kept::Stderr,
+        };
+        output.versioned && is_wanted
+    });
+    let targets: BTreeSet<Target> = wanted.filter_map(|(_, output)| output.target(namespace)).collect();
+    if targets.is_empty() {
         bail!("there are no versions: versioned is not true in spec.output")
-    };
-    Ok(Target { name: format!("{}-v{version}", target.name), ..target })
+    }
+    Ok(targets.into_iter().map(|it| Target { name: format!("{}-v{version}", it.name), ..it }).collect())
 }
 
 /// The object that a status names.
@@ -115,14 +137,15 @@ impl Stored {
         match kind {
             TargetKind::Secret => {
                 let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
-                let Secret { metadata, data, .. } = secrets.get(name).await.with_context(error)?;
+                let Secret { metadata, data, .. } =
+                    secrets.get(name).await.map_err(plain).with_context(error)?;
                 let values = data.into_iter().flatten().map(|(key, value)| (key, value.0));
                 Ok(Self { values: values.collect(), metadata })
             }
             TargetKind::ConfigMap => {
                 let config_maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), namespace);
                 let ConfigMap { metadata, data, binary_data, .. } =
-                    config_maps.get(name).await.with_context(error)?;
+                    config_maps.get(name).await.map_err(plain).with_context(error)?;
                 let text = data.into_iter().flatten().map(|(key, value)| (key, value.into_bytes()));
                 let binary = binary_data.into_iter().flatten().map(|(key, value)| (key, value.0));
                 Ok(Self { values: text.chain(binary).collect(), metadata })

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often it is looked whether the run is over.
-const INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// The exit code where that of the run is not known.
 const UNKNOWN: u8 = 125;
@@ -33,7 +33,7 @@ enum Asked {
 
 pub(crate) async fn run(cluster: &Cluster, how: &Run) -> Result<ExitCode> {
     let mut asked = ask(cluster, &how.name).await?;
-    if !(how.wait || how.logs) {
+    if !(how.wait || how.logs || how.timeout.is_some()) {
         say(&format!("{}: a run is asked for\n", how.name))?;
         return Ok(ExitCode::SUCCESS);
     }

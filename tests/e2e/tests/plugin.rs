@@ -98,6 +98,22 @@ fn run_prints_each_stream_where_it_went() -> Result<()> {
 }
 
 #[test]
+fn run_prints_what_each_run_of_a_container_writes() -> Result<()> {
+    scenario(|ns| {
+        let script = "n=$(cat /kept/n 2> /kept/no || echo 1); echo $((n+1)) > /kept/n; echo out $n; echo err $n >&2; [ $n = 3 ]";
+        let again = extended_job("again").with("/run", json!("manually")).stdout_to("out");
+        let again = again.with("/output/stderr/configRef", json!("out"));
+        ns.declare(again.running(template::restarted(script, 5)))?;
+        let ended = ns.kubectl.ejob(&["run", "again", "--logs", "--wait", "--timeout", "120s"])?;
+        assert_eq!(printed(&ended), "out 1\nout 2\nout 3\n");
+        let errors: Vec<String> =
+            complaint(&ended).lines().filter(|line| line.starts_with("err")).map(str::to_owned).collect();
+        assert_eq!(errors, ["err 1", "err 2", "err 3"]);
+        Ok(())
+    })
+}
+
+#[test]
 fn run_gives_up_after_its_time_and_the_run_goes_on() -> Result<()> {
     scenario(|ns| {
         errand(ns, "slow", template::parked())?;

@@ -238,6 +238,8 @@ fn an_operator_that_is_killed_still_knows_which_run_of_a_container_wrote_what() 
 #[test]
 fn a_drain_that_is_killed_loses_nothing_and_stops_no_program() -> Result<()> {
     scenario(|ns| {
+        // The kubelet soon removes what a drain has left that was started again; until then it must be followed.
+        let _undisturbed = Operator::hold();
         // More than a pipe holds comes after it.
         let script =
             "seq 1 10000 >&2; sleep 2; kill -9 $(pidof extendedjob-streams); seq 10001 30000 >&2; echo done";

@@ -110,7 +110,7 @@ pub fn wishes(output: &Output, namespace: &str, streams: Streams) -> Result<Vec<
 fn not_separable(stdout: &Target, stderr: &Target) -> Trouble {
     let message = format!(
         "stdout is to go to {stdout} and stderr to {stderr}, but the log of a container holds both, and they can't be \
-         told apart: name one object for both, or only one of them"
+         told apart: name one object for both, or only one of the streams, which then is the whole log"
     );
     Trouble { reason: reasons::STREAMS_NOT_SEPARABLE, message }
 }
