@@ -177,17 +177,17 @@ impl Recorder {
     /// The log has ended, or nothing more is known of it. It may be long until it is written: of what is more than a
     /// line or two nothing stays in memory.
     pub(crate) async fn finish(mut self) -> Capture {
-        let length = self.memory.len() as u64;
-        let has_room = self.spool.room.load(Ordering::Relaxed) > length + BLOCK;
-        match self.memory.len() > KEPT_IN_MEMORY {
-            true if has_room => self.store().await,
-            true if take(&self.spool.memory, length).is_ok() => self.held = length,
-            true => {
+        if self.memory.len() > KEPT_IN_MEMORY {
+            let length = self.memory.len() as u64;
+            if self.spool.room.load(Ordering::Relaxed) > length + BLOCK {
+                self.store().await;
+            } else if take(&self.spool.memory, length).is_ok() {
+                self.held = length;
+            } else {
                 self.broken = true;
                 self.memory.clear();
                 self.segments.clear();
             }
-            false => {}
         }
         self.memory.shrink_to_fit();
         Capture(Arc::new(self))

@@ -30,12 +30,8 @@ pub(crate) fn run(
             if let Some(Err(error)) = token.map(|token| mark(&mut file, pipe, token)) {
                 return io::Error::new(error.kind(), format!("can't mark the begin of a run: {error}"));
             }
-            let stderr = match file.try_clone() {
-                Ok(stderr) => stderr,
-                Err(error) => return error,
-            };
             // If it can't be run, standard error is the pipe all the same: it is told where its own words would stand.
-            let error = Command::new(command).args(arguments).stderr(stderr).exec();
+            let error = Command::new(command).args(arguments).stderr(file).exec();
             io::Error::new(error.kind(), format!("can't run {}: {error}", command.display()))
         }
         Err(error) => io::Error::new(error.kind(), format!("can't open {}: {error}", pipe.display())),

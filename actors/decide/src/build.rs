@@ -36,9 +36,9 @@ pub fn build(declared: &Declared, run: &Run, ways: &Ways) -> Result<Value, Build
         *pod_metadata = json!({});
     }
     mark(as_map(pod_metadata, ".spec.template.metadata")?, declared, run);
-    let streams = ways.of(&declared.spec).streams;
-    if let (Streams::Wrapped, Some(wrapper)) = (streams, &ways.wrapper) {
-        let pod = pod_template.entry("spec").or_insert_with(|| json!({}));
+    let pod = pod_template.get_mut("spec");
+    let streams = ways.of_pod(declared.spec.output.as_ref(), pod.as_deref().unwrap_or(&Value::Null)).streams;
+    if let (Streams::Wrapped, Some(wrapper), Some(pod)) = (streams, &ways.wrapper, pod) {
         let pod = as_map(pod, ".spec.template.spec")?;
         let boundary = Boundary::of(&declared.uid, &run.job);
         let is_restarted = pod.get("restartPolicy").is_some_and(|policy| policy == "OnFailure");

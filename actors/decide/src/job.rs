@@ -3,6 +3,8 @@
 use extendedjob_api::Streams;
 use jiff::Timestamp;
 
+use crate::boundary::Boundary;
+
 /// A Job of ours, slimmed to what decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Job {
@@ -49,6 +51,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// What marks where the runs of its containers begin.
+    #[must_use]
+    pub fn boundary(&self) -> Boundary {
+        Boundary::of(self.owner.as_deref().unwrap_or_default(), &self.name)
+    }
+
     /// The completion indexes that are done, if it is an Indexed Job.
     pub fn completed(&self) -> impl Iterator<Item = u32> {
         let ranges = self.completed.split(',').filter_map(|range| {

@@ -1,7 +1,7 @@
 //! By which way the two streams of a run's containers are told apart. It is fixed when the Job is built: what its pods need
 //! for it can't be added to them later.
 
-use extendedjob_api::{ExtendedJobSpec, Streams};
+use extendedjob_api::{ExtendedJobSpec, Output, Streams};
 use serde_json::Value;
 
 use crate::wrap::{self, Wrapper};
@@ -23,18 +23,22 @@ pub struct Way {
 }
 
 impl Ways {
-    /// The first that can be gone for this spec. Without output none is needed.
+    /// The first that can be gone for this spec.
     #[must_use]
     pub fn of(&self, spec: &ExtendedJobSpec) -> Way {
+        let template: Value = serde_json::from_str(spec.template.get()).unwrap_or_default();
+        self.of_pod(spec.output.as_ref(), &template["spec"]["template"]["spec"])
+    }
+
+    /// The first that can be gone for a pod spec. Without output none is needed.
+    pub(crate) fn of_pod(&self, output: Option<&Output>, pod: &Value) -> Way {
         let merged = |obstacle: Option<String>| Way { streams: Streams::Merged, obstacle };
-        if !spec.output.as_ref().is_some_and(|output| output.separate) {
+        if !output.is_some_and(|output| output.separate) {
             return merged(None);
         }
         if self.wrapper.is_none() {
             return merged(Some("the operator was installed without a way to tell them apart".to_owned()));
         }
-        let template: Value = serde_json::from_str(spec.template.get()).unwrap_or_default();
-        let pod = &template["spec"]["template"]["spec"];
         match wrap::obstacle(pod) {
             Some(obstacle) => merged(Some(obstacle.to_string())),
             None => Way { streams: Streams::Wrapped, obstacle: None },

@@ -6,7 +6,6 @@ use actix::{AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::Streams;
 use extendedjob_decide::{
     attempts::{AttemptEnd, Begun, LogId},
-    boundary::Boundary,
     job::Job,
     output, wrap,
 };
@@ -67,7 +66,7 @@ impl JobRunner {
             drains.begun(&id);
             let (log, me) = (id.clone(), ctx.address());
             let tell = move |section, next| me.do_send(SectionRead { log: log.clone(), section, next });
-            Sections { boundary: Boundary::of(&self.declared.uid, &job.name), tell: Box::new(tell) }
+            Sections { boundary: job.boundary(), tell: Box::new(tell) }
         });
         let (namespace, pod, container) = (job.namespace.clone(), pod.to_owned(), id.container.clone());
         let name = LogName { namespace, pod, container };

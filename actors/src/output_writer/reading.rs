@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
-    boundary::Boundary,
     fault::Class,
     tail::{Kept, Tail},
     wrap,
@@ -113,7 +112,7 @@ impl Desk {
         // A container that is started again in its pod has one drain for all its runs.
         let run = end.logs.first().filter(|_| end.in_place && wrap::is_drain(&log.container));
         let section = run.map(|run| OneRun {
-            boundary: Boundary::of(order.job.owner.as_deref().unwrap_or_default(), &order.job.name),
+            boundary: order.job.boundary(),
             run: run.restart,
             is_last: end.succeeded,
         });

@@ -80,6 +80,19 @@ impl Namespace {
         self.kubectl.until(&[kind], &format!("none of the {kind}"), none_left)
     }
 
+    /// Waits until there is a ConfigMap of this name in whose data the wanted is found.
+    pub fn data_until<T>(
+        &self,
+        config_map: &str,
+        wanted: &str,
+        find: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T> {
+        self.kubectl.until(&["configmaps"], &format!("{wanted} in {config_map}"), |all| {
+            let mut all = all["items"].as_array()?.iter();
+            find(&all.find(|it| it["metadata"]["name"] == config_map)?["data"])
+        })
+    }
+
     /// Deletes an object, and waits until it is gone.
     pub fn delete(&self, object: &str) -> Result<()> {
         self.kubectl.run(&["delete", object]).map(drop)

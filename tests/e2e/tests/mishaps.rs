@@ -164,11 +164,8 @@ fn what_a_pod_wrote_before_its_job_was_suspended_is_written_on_failure() -> Resu
         ns.until_running()?;
         let job = format!("job/{}", name(&ns.jobs_until("paused", 1)?[0]));
         ns.kubectl.run(&["patch", &job, "--type=merge", r#"--patch={"spec":{"suspend":true}}"#])?;
-        let text = |all: &Value| {
-            let out = all["items"].as_array()?.iter().find(|it| it["metadata"]["name"] == "out")?;
-            Some(out["data"]["main.stdout"].clone())
-        };
-        assert_eq!(ns.kubectl.until(&["configmaps"], "what it wrote", text)?, "so far\n");
+        let written = ns.data_until("out", "what it wrote", |data| Some(data["main.stdout"].clone()))?;
+        assert_eq!(written, "so far\n");
         Ok(())
     })
 }

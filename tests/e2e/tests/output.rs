@@ -299,11 +299,8 @@ fn output_that_waits_keeps_no_other_run_from_starting() -> Result<()> {
         ns.status_until("one-by-one", &json!({"succeeded": 2}))?;
         let later = ns.sibling("later")?;
         ns.condition_of("one-by-one", "OutputWritten", "True")?;
-        let both = |all: &Value| {
-            let out = all["items"].as_array()?.iter().find(|it| it["metadata"]["name"] == "out")?;
-            (out["data"] == json!({"a": "patience\n", "b": "patience\n"})).then_some(())
-        };
-        later.kubectl.until(&["configmaps"], "the output of both runs", both)
+        let both = json!({"a": "patience\n", "b": "patience\n"});
+        later.data_until("out", "the output of both runs", |data| (*data == both).then_some(()))
     })
 }
 

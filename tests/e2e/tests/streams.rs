@@ -204,11 +204,7 @@ fn the_standard_error_of_a_failed_run_of_a_container_is_there_when_the_next_one_
         let script =
             "if [ -e /kept/tried ]; then sleep 3600; else touch /kept/tried; printf first >&2; exit 1; fi";
         ns.create(apart("again", template::restarted(script, 3)))?;
-        let find = |all: &Value| {
-            let mut all = all["items"].as_array()?.iter();
-            Some(all.find(|it| it["metadata"]["name"] == "errors")?["data"].clone())
-        };
-        let errors = ns.kubectl.until(&["configmaps"], "standard error of the first run", find)?;
+        let errors = ns.data_until("errors", "standard error of the first run", |data| Some(data.clone()))?;
         assert_eq!(errors, json!({"main.stderr": "first"}));
         Ok(())
     })
@@ -225,11 +221,8 @@ fn an_operator_that_is_killed_still_knows_which_run_of_a_container_wrote_what() 
         operator.kill()?;
         let first: String = (1..=100).map(|number| format!("line {number}\n")).collect();
         for text in [first.as_str(), "second\n"] {
-            let find = |all: &Value| {
-                let errors = all["items"].as_array()?.iter().find(|it| it["metadata"]["name"] == "errors")?;
-                (errors["data"]["main.stderr"] == text).then_some(())
-            };
-            ns.kubectl.until(&["configmaps"], "what a run wrote", find)?;
+            let is_there = |data: &Value| (data["main.stderr"] == text).then_some(());
+            ns.data_until("errors", "what a run wrote", is_there)?;
         }
         Ok(())
     })
