@@ -100,7 +100,7 @@ fn run_prints_each_stream_where_it_went() -> Result<()> {
 #[test]
 fn run_prints_what_each_run_of_a_container_writes() -> Result<()> {
     scenario(|ns| {
-        let script = "n=$(cat /kept/n 2> /kept/no || echo 1); echo $((n+1)) > /kept/n; echo out $n; echo err $n >&2; [ $n = 3 ]";
+        let script = "n=$(cat /kept/n 2> /kept/no || echo 1); echo $((n+1)) > /kept/n; echo out $n; echo err $n >&2; sleep 3; [ $n = 3 ]";
         let again = extended_job("again").with("/run", json!("manually")).stdout_to("out");
         let again = again.with("/output/stderr/configRef", json!("out"));
         ns.declare(again.running(template::restarted(script, 5)))?;
