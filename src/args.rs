@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use extendedjob_actors::{Limit, Limits, Ways, Wrapper};
+use extendedjob_actors::{Limit, Limits, Streams, Ways, Wrapper};
 
 /// Runs native Jobs when something interesting happens to a pod, and stores what they wrote.
 ///
@@ -85,6 +85,15 @@ pub(crate) struct Args {
     #[arg(long, env = "EXTENDEDJOB_STREAMS", value_enum, default_value_t = StreamsSetting::Auto)]
     pub(crate) streams: StreamsSetting,
 
+    /// The port of kubelets, from which log files on nodes are read
+    #[arg(long, env = "EXTENDEDJOB_KUBELET_PORT", value_name = "PORT", default_value_t = 10250)]
+    pub(crate) kubelet_port: u16,
+
+    /// Read them also from kubelets whose certificate is not signed by the cluster's CA: whoever answers in the place of
+    /// one gets the operator's token
+    #[arg(long, env = "EXTENDEDJOB_KUBELET_SKIP_TLS_VERIFY")]
+    pub(crate) kubelet_skip_tls_verify: bool,
+
     /// The image with the program that tells them apart within a pod: that of the operator
     #[arg(long, env = "EXTENDEDJOB_WRAPPER_IMAGE", value_name = "IMAGE")]
     pub(crate) wrapper_image: Option<String>,
@@ -123,16 +132,30 @@ impl Args {
     /// How streams can be told apart.
     pub(crate) fn ways(&self) -> Ways {
         let pull_secrets = self.wrapper_pull_secrets.clone();
-        let image = self.wrapper_image.clone().filter(|_| self.streams != StreamsSetting::Off);
-        Ways { wrapper: image.map(|image| Wrapper { image, pull_secrets }) }
+        let wrapper = self.wrapper_image.clone().map(|image| Wrapper { image, pull_secrets });
+        let setting = match self.streams {
+            StreamsSetting::Auto => Streams::Auto,
+            StreamsSetting::Kubelet => Streams::Kubelet,
+            StreamsSetting::Wrapper => Streams::Wrapper,
+            StreamsSetting::Api => Streams::Api,
+            StreamsSetting::Off => Streams::Off,
+        };
+        Ways { setting, wrapper, kubelet: false }
     }
 }
 
 /// How standard error is told apart from standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StreamsSetting {
-    /// Within the pod, where that can be done
+    /// From log files on nodes, if the operator may read those (get nodes/log); else within the pod, where that can be
+    /// done
     Auto,
+    /// From log files on nodes, and in no other way
+    Kubelet,
+    /// Within the pod, and in no other way
+    Wrapper,
+    /// By the API server, if its feature gate PodLogsQuerySplitStreams is on, and that of each kubelet
+    Api,
     /// Not at all: the log of a container holds both
     Off,
 }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix::Actor as _;
 use anyhow::{Context as _, bail};
-use extendedjob_actors::{Candidacy, Cluster, Operator, Readiness, Spool, Stop};
+use extendedjob_actors::{Candidacy, Cluster, Operator, Readiness, Spool, Stop, Ways};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();
-    let (limits, ways) = (args.limits(), args.ways());
+    let (limits, ways) = (args.limits(), ways(&args, &cluster).await);
     let operator =
         Operator::new(cluster.clone(), candidacy.clone(), limits, ways, readiness.clone(), alive).start();
 
@@ -55,6 +55,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         None => warn!("some writes were not answered in time; a standby takes over when the Lease ends"),
     }
     Ok(())
+}
+
+/// How streams can be told apart when the operator starts.
+async fn ways(args: &Args, cluster: &Cluster) -> Ways {
+    let mut ways = args.ways();
+    if ways.depend_on_node_logs() {
+        match cluster.may_read_node_logs().await {
+            Ok(may) => ways.kubelet = may,
+            Err(error) => warn!(%error, "it is asked again"),
+        }
+    }
+    ways
 }
 
 /// Each log that is followed has a connection and a file. Some container runtimes give 1,024 to who asks for no more.

@@ -33,7 +33,7 @@ pub use extendedjob_decide::{
     boundary::Boundary,
     brake::Limit,
     follow::Follower,
-    streams::Ways,
+    streams::{Setting as Streams, Ways},
     wrap::{Wrapper, is_drain},
 };
 pub use messages::Stop;

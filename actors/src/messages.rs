@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{Message, Recipient};
-use extendedjob_api::{ContainerEnd, Target};
+use extendedjob_api::{ContainerEnd, Stream, Target};
 use extendedjob_decide::{
     attempts::{AttemptEnd, JobPod, LogId},
     checkpoint::{Checkpoint, Receipt},
@@ -87,6 +87,11 @@ pub(crate) enum Breach {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Edited(pub(crate) Arc<Declared>);
+
+/// Operator → Supervisor: streams can be told apart in other ways than before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct WaysChanged;
 
 /// TriggerWatcher → PodHub: tell me of the pods of `namespace` that `trigger` is about. Answered by
 /// [`PodsAtFirst`] as soon as the hub knows all pods, then by [`PodMoved`] for all that is not
@@ -264,8 +269,8 @@ pub(crate) struct JobSeen(pub(crate) Arc<Job>);
 #[rtype(result = "()")]
 pub(crate) struct JobGone(pub(crate) Arc<Job>);
 
-/// The logs that were followed.
-pub(crate) type Logs = HashMap<LogId, Followed>;
+/// The logs that were followed: one stream of each, or all of it.
+pub(crate) type Logs = HashMap<(LogId, Stream), Followed>;
 
 /// JobRunner → Supervisor: how far its run is.
 #[derive(Message)]

@@ -5,18 +5,21 @@
 //! A Supervisor that falls is started anew and takes down no one else's. A hub that falls takes
 //! the whole operator with it: everything rests on it, and everything is rebuilt at a start.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture};
 use extendedjob_decide::{
     checkpoint::Checkpoint, declared::Declared, streams::Ways, track::Observation, transition::Trigger,
 };
 use jiff::Timestamp;
-use tokio::sync::oneshot;
-use tracing::{error, info};
+use tokio::sync::{oneshot, watch};
+use tracing::{debug, error, info};
 
 use crate::{
     children::Children,
@@ -24,7 +27,7 @@ use crate::{
     elector::{Elector, Leads},
     hubs::{Change, JobHub, PodHub, Watched},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::{Befell, BeginPods, Edited, Expect, Refresh, StandBy, TermBroken, Unexpect},
+    messages::{Befell, BeginPods, Edited, Expect, Refresh, StandBy, TermBroken, Unexpect, WaysChanged},
     supervisor::{Limits, Supervisor, Surroundings},
 };
 
@@ -64,11 +67,14 @@ pub struct Operator {
     /// The present term, with the checkpoint that it began with, while this process leads.
     term: Option<(i64, Option<Checkpoint>)>,
     limits: Limits,
-    ways: Arc<Ways>,
+    ways: watch::Sender<Arc<Ways>>,
     supervisors: Children<String, Supervisor>,
     /// Dropped when this actor ends, however it ends.
     _alive: oneshot::Sender<()>,
 }
+
+/// How often it is asked what may have changed without anyone's telling.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What everything rests on: one that falls takes the operator with it.
 struct Foundation {
@@ -101,7 +107,7 @@ impl Operator {
             foundation: None,
             term: None,
             limits,
-            ways: Arc::new(ways),
+            ways: watch::Sender::new(Arc::new(ways)),
             supervisors: Children::default(),
             _alive: alive,
         }
@@ -128,6 +134,21 @@ impl Operator {
 }
 
 impl Operator {
+    /// The right to read log files on nodes may be given and taken at any time.
+    fn ask_for_node_logs(&self, ctx: &mut Context<Self>) {
+        let cluster = self.cluster.clone();
+        let asking = async move { cluster.may_read_node_logs().await };
+        ctx.spawn(asking.into_actor(self).map(|answer, operator, _| match answer {
+            Ok(kubelet) if kubelet != operator.ways.borrow().kubelet => {
+                info!(allowed = kubelet, "the right to read log files on nodes has changed");
+                operator.ways.send_modify(|ways| *ways = Arc::new(Ways { kubelet, ..Ways::clone(ways) }));
+                operator.supervisors.all().for_each(|supervisor| supervisor.do_send(WaysChanged));
+            }
+            Ok(_) => {}
+            Err(error) => debug!(%error, "the ways to tell streams apart stay as they were"),
+        }));
+    }
+
     /// All ExtendedJobs are known. Pods are looked at only when each of them is expected to be told.
     fn begin(&mut self, ctx: &mut Context<Self>) {
         let Some((term, checkpoint)) = self.term else { return };
@@ -154,7 +175,7 @@ impl Actor for Operator {
             operator: me.clone().recipient(),
             others: me.clone().recipient(),
             limits: self.limits,
-            ways: Arc::clone(&self.ways),
+            ways: self.ways.subscribe(),
             pods: pods.start((), |generation| {
                 let home = self.candidacy.namespace.clone();
                 let lifeline = lifeline("pods", generation);
@@ -171,6 +192,9 @@ impl Actor for Operator {
         });
         self.foundation = Some(Foundation { around, _pods: pods, _jobs: jobs, elector });
         self.declared.list(ctx);
+        if self.ways.borrow().depend_on_node_logs() {
+            ctx.run_interval(ASK_AGAIN, |operator, ctx| operator.ask_for_node_logs(ctx));
+        }
     }
 }
 

@@ -93,6 +93,8 @@ pub mod reasons {
     pub const WRAPPER_IMAGE_UNAVAILABLE: &str = "WrapperImageUnavailable";
     /// Ready, Stalled: stdout and stderr are to go to different objects, and can't be told apart.
     pub const STREAMS_NOT_SEPARABLE: &str = "StreamsNotSeparable";
+    /// OutputWritten: the way in which stdout and stderr are told apart has failed for a run. The message names the node.
+    pub const STREAMS_NOT_SEPARATED: &str = "StreamsNotSeparated";
     /// OutputWritten: a key with its placeholders filled is longer than a key may be.
     pub const KEY_TOO_LONG: &str = "KeyTooLong";
     /// OutputWritten: `format` is `json`, and the output is not one flat JSON object.

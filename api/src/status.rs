@@ -107,7 +107,7 @@ pub struct RunStatus {
     /// What became of its output, key by key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStatus>,
-    /// How stdout and stderr were told apart: `Merged` means that they were not.
+    /// How stdout and stderr are told apart: `Merged` means that they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Streams")]
     pub streams: Option<Streams>,
@@ -200,6 +200,9 @@ pub struct OutputStatus {
     /// The log may have been rotated by the kubelet before it was read: something may be missing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub possibly_rotated: bool,
+    /// The two streams could not be told apart: it holds both.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub merged: bool,
     /// `Written`; `KeyExists`: the key was there, and `overwrite` is false; `Failed`: it could not be
     /// written, the condition `OutputWritten` says why; `Lost`: the pod was removed before it was read.
     pub result: OutputResult,
@@ -241,14 +244,18 @@ pub enum OutputResult {
     Lost,
 }
 
-/// How stdout and stderr were told apart.
+/// How stdout and stderr are told apart.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Streams {
-    /// They were not: the log holds both.
+    /// They are not: the log holds both.
     #[default]
     Merged,
+    /// On the node: the log file of a container says of each line which stream it is, and the kubelet hands it out.
+    Kubelet,
     /// In the pod: what a container writes to standard error goes through a pipe to a sidecar, and stands in its log.
     Wrapped,
+    /// By the API server, asked for one stream of a log (feature gate PodLogsQuerySplitStreams).
+    Api,
 }
 
 impl Streams {
@@ -257,13 +264,17 @@ impl Streams {
     pub fn name(self) -> &'static str {
         match self {
             Self::Merged => "Merged",
+            Self::Kubelet => "Kubelet",
             Self::Wrapped => "Wrapped",
+            Self::Api => "Api",
         }
     }
 
     /// The one of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Merged, Self::Wrapped].into_iter().find(|streams| streams.name() == name)
+        [Self::Merged, Self::Kubelet, Self::Wrapped, Self::Api]
+            .into_iter()
+            .find(|streams| streams.name() == name)
     }
 }

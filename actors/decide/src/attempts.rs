@@ -30,6 +30,8 @@ pub struct JobPod {
     pub index: Option<u32>,
     /// When the API server created it.
     pub created: Option<Timestamp>,
+    /// Where it runs.
+    pub node: Option<Node>,
     /// How far it is.
     pub phase: Phase,
     /// `restartPolicy: OnFailure`: its containers are started again in it.
@@ -40,6 +42,15 @@ pub struct JobPod {
     pub drains: Vec<Container>,
     /// Why the image of what we have added to it can't be pulled, in the kubelet's words.
     pub image_trouble: Option<String>,
+}
+
+/// A node, as its kubelet is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its address within the cluster.
+    pub address: String,
 }
 
 /// How far a pod is.
@@ -128,6 +139,8 @@ pub struct AttemptEnd {
     pub id: String,
     /// The pod's name.
     pub pod: String,
+    /// Where it ran.
+    pub node: Option<Node>,
     /// Which completion of an Indexed Job it was for.
     pub index: Option<u32>,
     /// It was a run of a container that may be started again in its pod.
@@ -149,7 +162,8 @@ impl AttemptEnd {
     #[must_use]
     pub fn unseen(index: Option<u32>, succeeded: bool, at: Option<Timestamp>) -> Self {
         let (id, pod, logs, containers) = (String::new(), String::new(), vec![], vec![]);
-        Self { id, pod, index, in_place: false, succeeded, at, rotatable: true, logs, containers }
+        let (node, in_place, rotatable) = (None, false, true);
+        Self { id, pod, node, index, in_place, succeeded, at, rotatable, logs, containers }
     }
 
     /// Whether nobody saw it.
@@ -350,6 +364,7 @@ impl Known {
         steps.push(Step::Over(AttemptEnd {
             id: format!("{}/{}/{}", self.pod.name, log.container, log.restart),
             pod: self.pod.name.clone(),
+            node: self.pod.node.clone(),
             index: self.pod.index,
             in_place: true,
             succeeded: end.is_some_and(|end| end.exit_code == 0),
@@ -388,6 +403,7 @@ impl Known {
         steps.push(Step::Over(AttemptEnd {
             id: self.pod.name.clone(),
             pod: self.pod.name.clone(),
+            node: self.pod.node.clone(),
             index: self.pod.index,
             in_place: false,
             succeeded,

@@ -1,7 +1,7 @@
 //! The conditions of an ExtendedJob: what it does, what stands in its way, how its last run went.
 
 use extendedjob_api::{
-    Mode, Output, OutputResult, OutputStatus, RunResult, RunStatus, Stream, Streams,
+    Mode, Output, OutputResult, OutputStatus, RunResult, RunStatus, Stream,
     conditions::{self, reasons},
 };
 use jiff::Timestamp;
@@ -278,8 +278,7 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
                 format!("of {key} something may be missing: its log may have been rotated before it was read")
             });
             // The key of one stream alone would not tell.
-            let is_merged = last.is_some_and(|run| run.streams == Streams::Merged);
-            let alone = outcome.outputs().filter(|output| is_merged && output.stream != Stream::Log);
+            let alone = outcome.outputs().filter(|output| output.merged && output.stream != Stream::Log);
             let both = alone.map(|OutputStatus { key, .. }| {
                 format!("{key} holds stdout and stderr, which were not told apart")
             });

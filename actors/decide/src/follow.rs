@@ -6,6 +6,8 @@
 
 use jiff::Timestamp;
 
+use crate::sketch::Sketch;
+
 /// Longer than any stamp, with the space behind it.
 const STAMP_MAX: usize = 40;
 
@@ -14,6 +16,7 @@ const STAMP_MAX: usize = 40;
 pub struct Follower {
     first: Option<Timestamp>,
     newest: Option<Timestamp>,
+    sketch: Sketch,
     /// How many lines of the second of `newest` have been begun.
     lines: u64,
     /// How much has been taken of the line that began last; `None` where that is of an earlier second.
@@ -52,6 +55,12 @@ impl Follower {
     #[must_use]
     pub fn first(&self) -> Option<Timestamp> {
         self.first
+    }
+
+    /// A few of the stamps of its lines.
+    #[must_use]
+    pub fn sketch(&self) -> &Sketch {
+        &self.sketch
     }
 
     /// The log is read again, from [`Self::since`] on.
@@ -133,6 +142,7 @@ impl Follower {
 
     fn take_line(&mut self, stamp: Timestamp) -> Place {
         self.first.get_or_insert_with(|| second(stamp));
+        self.sketch.note(stamp);
         let newest = self.newest.unwrap_or(stamp);
         if second(stamp) > second(newest) {
             self.lines = 0;

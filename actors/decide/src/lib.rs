@@ -32,6 +32,7 @@ pub mod requests;
 pub mod retry;
 pub mod run;
 pub mod selector;
+pub mod sketch;
 pub mod status;
 pub mod streams;
 pub mod tail;

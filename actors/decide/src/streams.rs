@@ -9,8 +9,28 @@ use crate::wrap::{self, Wrapper};
 /// The ways that there are on this cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
+    /// Which of them are wanted.
+    pub setting: Setting,
     /// Within the pod.
     pub wrapper: Option<Wrapper>,
+    /// Kubelets let the operator read the log files of their nodes.
+    pub kubelet: bool,
+}
+
+/// Which way is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Setting {
+    /// That of the kubelet where it is open, else within the pod.
+    #[default]
+    Auto,
+    /// None but that of the kubelet.
+    Kubelet,
+    /// None but that within the pod.
+    Wrapper,
+    /// By the API server, on whose word alone it is that it can.
+    Api,
+    /// None.
+    Off,
 }
 
 /// The way of one ExtendedJob's runs.
@@ -18,11 +38,19 @@ pub struct Ways {
 pub struct Way {
     /// The way.
     pub streams: Streams,
-    /// Where there is none: why not.
+    /// Where there is none: why not, and what would help.
     pub obstacle: Option<String>,
 }
 
+const NODE_LOGS: &str = "allow the operator to read nodes/log";
+
 impl Ways {
+    /// Whether they change when the operator is given the right to read log files on nodes, or is deprived of it.
+    #[must_use]
+    pub fn depend_on_node_logs(&self) -> bool {
+        matches!(self.setting, Setting::Auto | Setting::Kubelet)
+    }
+
     /// The first that can be gone for this spec.
     #[must_use]
     pub fn of(&self, spec: &ExtendedJobSpec) -> Way {
@@ -32,17 +60,36 @@ impl Ways {
 
     /// The first that can be gone for a pod spec. Without output none is needed.
     pub(crate) fn of_pod(&self, output: Option<&Output>, pod: &Value) -> Way {
-        let merged = |obstacle: Option<String>| Way { streams: Streams::Merged, obstacle };
         if !output.is_some_and(|output| output.separate) {
-            return merged(None);
+            return Way { streams: Streams::Merged, obstacle: None };
         }
+        match self.first(pod) {
+            Ok(streams) => Way { streams, obstacle: None },
+            Err(obstacle) => Way { streams: Streams::Merged, obstacle: Some(obstacle) },
+        }
+    }
+
+    fn first(&self, pod: &Value) -> Result<Streams, String> {
+        if let Some(obstacle) = wrap::terminal(pod) {
+            return Err(obstacle.to_string());
+        }
+        match self.setting {
+            Setting::Auto | Setting::Kubelet if self.kubelet => Ok(Streams::Kubelet),
+            Setting::Auto | Setting::Wrapper => self.wrapped(pod),
+            Setting::Kubelet => Err(format!("the operator may not read log files on nodes: {NODE_LOGS}")),
+            Setting::Api => Ok(Streams::Api),
+            Setting::Off => Err("the operator was installed with streams set to off".to_owned()),
+        }
+    }
+
+    fn wrapped(&self, pod: &Value) -> Result<Streams, String> {
         if self.wrapper.is_none() {
-            return merged(Some("the operator was installed without a way to tell them apart".to_owned()));
+            return Err(format!(
+                "the operator was installed without the image of a wrapper: name one, or {NODE_LOGS}"
+            ));
         }
-        match wrap::obstacle(pod) {
-            Some(obstacle) => merged(Some(obstacle.to_string())),
-            None => Way { streams: Streams::Wrapped, obstacle: None },
-        }
+        wrap::obstacle(pod)
+            .map_or(Ok(Streams::Wrapped), |obstacle| Err(format!("{obstacle}, or {NODE_LOGS}")))
     }
 }
 
@@ -52,31 +99,48 @@ mod tests {
 
     use super::*;
 
-    fn way(output: Value, pod: Value, is_installed: bool) -> Way {
-        let template = json!({ "spec": { "template": { "spec": pod } } });
-        let spec = json!({ "run": "once", "output": output, "template": template }).to_string();
-        let wrapper = Wrapper { image: "i".into(), pull_secrets: vec![] };
-        Ways { wrapper: Some(wrapper).filter(|_| is_installed) }.of(&serde_json::from_str(&spec).unwrap())
+    fn ways(setting: Setting, wrapper: bool, kubelet: bool) -> Ways {
+        let image = Wrapper { image: "i".into(), pull_secrets: vec![] };
+        Ways { setting, wrapper: Some(image).filter(|_| wrapper), kubelet }
     }
 
     #[test]
-    fn a_pod_is_wrapped_if_it_can_be_and_nobody_wants_it_otherwise() {
+    fn the_first_way_that_is_there_is_gone() {
+        use Setting::{Api, Auto, Kubelet, Off, Wrapper};
         let output = json!({ "stdout": { "configRef": "out" } });
-        let pod = json!({ "restartPolicy": "Never", "containers": [{ "name": "main", "command": ["x"] }] });
-        let mut without_command = pod.clone();
-        without_command["containers"][0]["command"] = json!(null);
-        let mut merged = output.clone();
-        merged["separate"] = json!(false);
+        let merged = json!({ "stdout": { "configRef": "out" }, "separate": false });
+        let main = json!({ "name": "main", "command": ["x"] });
+        let image_alone = json!({ "name": "main" });
+        let terminal = json!({ "name": "main", "command": ["x"], "tty": true });
         let table = [
-            (&output, &pod, true, Streams::Wrapped, ""),
-            (&output, &pod, false, Streams::Merged, "installed without"),
-            (&output, &without_command, true, Streams::Merged, "states no command"),
-            (&merged, &pod, true, Streams::Merged, ""),
+            (ways(Auto, true, true), &output, &main, Streams::Kubelet, ""),
+            (ways(Auto, true, false), &output, &main, Streams::Wrapped, ""),
+            (ways(Auto, false, false), &output, &main, Streams::Merged, "installed without"),
+            (ways(Auto, true, false), &output, &image_alone, Streams::Merged, "states no command"),
+            (
+                ways(Auto, true, false),
+                &output,
+                &image_alone,
+                Streams::Merged,
+                "or allow the operator to read nodes/log",
+            ),
+            (ways(Auto, true, true), &output, &image_alone, Streams::Kubelet, ""),
+            (ways(Auto, true, true), &output, &terminal, Streams::Merged, "has tty: true"),
+            (ways(Auto, true, true), &merged, &main, Streams::Merged, ""),
+            (ways(Kubelet, true, false), &output, &main, Streams::Merged, "may not read"),
+            (ways(Kubelet, true, true), &output, &main, Streams::Kubelet, ""),
+            (ways(Wrapper, true, true), &output, &main, Streams::Wrapped, ""),
+            (ways(Api, true, true), &output, &image_alone, Streams::Api, ""),
+            (ways(Api, true, true), &output, &terminal, Streams::Merged, "has tty: true"),
+            (ways(Off, true, true), &output, &main, Streams::Merged, "set to off"),
         ];
-        for (output, pod, is_installed, streams, told) in table {
-            let way = way(output.clone(), pod.clone(), is_installed);
-            assert_eq!(way.streams, streams);
-            assert!(way.obstacle.unwrap_or_default().contains(told), "{told}");
+        for (ways, output, container, streams, told) in table {
+            let template = json!({ "spec": { "template": { "spec": { "containers": [container] } } } });
+            let spec = json!({ "run": "once", "output": output, "template": template }).to_string();
+            let way = ways.of(&serde_json::from_str(&spec).unwrap());
+            assert_eq!(way.streams, streams, "{ways:?}");
+            let obstacle = way.obstacle.unwrap_or_default();
+            assert!(obstacle.contains(told) && obstacle.is_empty() == told.is_empty(), "{obstacle}");
         }
     }
 }

@@ -321,7 +321,8 @@ mod tests {
         let (target, key) = ("ConfigMap ns/out".to_owned(), key.to_owned());
         let bad = result != OutputResult::Written;
         let trouble = bad.then(|| Trouble { reason: "Reason", message: key.clone() });
-        let (stream, bytes_seen, bytes_kept, possibly_rotated) = (Stream::Stdout, 0, 0, false);
+        let (stream, bytes_seen, bytes_kept) = (Stream::Stdout, 0, 0);
+        let (possibly_rotated, merged) = (false, false);
         Settled {
             outputs: vec![OutputStatus {
                 stream,
@@ -330,6 +331,7 @@ mod tests {
                 bytes_seen,
                 bytes_kept,
                 possibly_rotated,
+                merged,
                 result,
             }],
             trouble,

@@ -69,10 +69,21 @@ pub fn is_ours(name: &str) -> bool {
     name == PREPARE || is_drain(name)
 }
 
+/// Its first container whose streams nobody can tell apart.
+#[must_use]
+pub fn terminal(pod: &Value) -> Option<Obstacle> {
+    let terminal = list(pod, "containers").iter().find(|container| container["tty"] == json!(true))?;
+    Some(Obstacle::Terminal(terminal["name"].as_str().unwrap_or_default().to_owned()))
+}
+
+fn list<'a>(pod: &'a Value, part: &str) -> &'a [Value] {
+    pod[part].as_array().map_or(&[], Vec::as_slice)
+}
+
 /// Why [`wrap`] can't be done to this pod spec, if it can't.
 #[must_use]
 pub fn obstacle(pod: &Value) -> Option<Obstacle> {
-    let of = |part: &str| pod[part].as_array().map_or(&[][..], Vec::as_slice);
+    let of = |part: &str| list(pod, part);
     let containers = of("containers");
     if containers.is_empty() {
         return Some(Obstacle::NoContainers);
@@ -80,11 +91,11 @@ pub fn obstacle(pod: &Value) -> Option<Obstacle> {
     if pod["os"]["name"] == "windows" || pod["nodeSelector"]["kubernetes.io/os"] == "windows" {
         return Some(Obstacle::Windows);
     }
+    if let Some(terminal) = terminal(pod) {
+        return Some(terminal);
+    }
     for container in containers {
         let name = || container["name"].as_str().unwrap_or_default().to_owned();
-        if container["tty"] == json!(true) {
-            return Some(Obstacle::Terminal(name()));
-        }
         if container["command"].as_array().is_none_or(Vec::is_empty) {
             return Some(Obstacle::NoCommand(name()));
         }

@@ -17,6 +17,7 @@ use super::{
     meta::{Condition, Meta},
     patching, requests,
     watch::Source,
+    with_query,
 };
 
 const GROUP: &str = "apis/batch/v1";
@@ -192,12 +193,7 @@ impl Cluster {
         let request = requests(GROUP, namespace, RESOURCE)
             .create(&params, job.to_string().into_bytes())
             .map_err(Fault::request)?;
-        // kube's parameters have no field validation.
-        let (mut parts, body) = request.into_parts();
-        parts.uri = format!("{}&fieldValidation=Strict", parts.uri)
-            .parse()
-            .map_err(|source: http::uri::InvalidUri| Fault::Broken(kube::Error::HttpError(source.into())))?;
-        Ok(http::Request::from_parts(parts, body))
+        with_query(request, "fieldValidation=Strict")
     }
 
     /// Notes on the Job that nothing of its output is still to be written.

@@ -1,6 +1,7 @@
 //! All that is said to the Kubernetes API server: one resource per file, and no decision here
 //! about what it means.
 
+mod access;
 mod creates;
 pub(crate) mod events;
 pub(crate) mod extendedjobs;
@@ -194,4 +195,13 @@ fn creating() -> PostParams {
 /// The requests for `resource` (such as `apis/batch/v1`, `jobs`) in one namespace.
 fn requests(group: &str, namespace: &str, resource: &str) -> Request {
     Request::new(format!("/{group}/namespaces/{namespace}/{resource}"))
+}
+
+/// Adds a parameter for which kube has no name to a request that has others.
+fn with_query<T>(request: http::Request<T>, parameter: &str) -> Result<http::Request<T>, Fault> {
+    let (mut parts, body) = request.into_parts();
+    parts.uri = format!("{}&{parameter}", parts.uri)
+        .parse()
+        .map_err(|source: http::uri::InvalidUri| Fault::Broken(kube::Error::HttpError(source.into())))?;
+    Ok(http::Request::from_parts(parts, body))
 }

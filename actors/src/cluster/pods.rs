@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use extendedjob_api::names;
 use extendedjob_decide::{
-    attempts::{Container, Ended, JobPod, Phase},
+    attempts::{Container, Ended, JobPod, Node, Phase},
     edges::Edges,
     job::Job,
     pod::{Pod, Readiness, Status, Version},
@@ -85,6 +85,8 @@ struct PodStatus<'a> {
     phase: String,
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
+    #[serde(rename = "hostIP")]
+    host_ip: Option<String>,
     conditions: Vec<Condition>,
     #[serde(borrow)]
     container_statuses: Option<&'a RawValue>,
@@ -202,6 +204,11 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
         job: job.uid.clone(),
         index: metadata.annotations.get(COMPLETION_INDEX).and_then(|index| index.parse().ok()),
         created: metadata.creation_timestamp,
+        node: spec
+            .node_name
+            .clone()
+            .zip(status.host_ip.clone())
+            .map(|(name, address)| Node { name, address }),
         phase: match status.phase.as_str() {
             "Succeeded" => Phase::Succeeded,
             "Failed" => Phase::Failed,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use extendedjob_api::Stream;
 use extendedjob_decide::attempts::LogId;
 
 use crate::{cluster::logs::Followed, messages::Logs};
@@ -38,7 +39,7 @@ impl DrainLogs {
         let before = || next.and_then(|next| next.checked_sub(1));
         let run = section.section.or(drain.run).or_else(before);
         if let Some(run) = run {
-            drain.read.entry(run).or_default().insert(log.clone(), section);
+            drain.read.entry(run).or_default().insert((log.clone(), Stream::Log), section);
         }
         drain.run = drain.run.max(run).max(next);
         if next.is_none() {
@@ -123,7 +124,7 @@ mod tests {
             drains.read(&log(1), section(None, "two").await, Some(1));
             assert!(drains.take("uid", "drain", 1).is_empty());
             let parts = drains.take("uid", "drain", 0);
-            let mut logs: Vec<u32> = parts.keys().map(|log| log.restart).collect();
+            let mut logs: Vec<u32> = parts.keys().map(|(log, _)| log.restart).collect();
             logs.sort_unstable();
             assert_eq!(logs, [0, 1]);
         });

@@ -125,7 +125,7 @@ impl JobRunner {
         self.look_at_image(pod);
         if let Stage::Following(following) = &mut self.stage {
             let steps = following.attempts.observe(pod, Timestamp::now());
-            self.take(&pod.name, steps, ctx);
+            self.take(pod, steps, ctx);
         }
     }
 
@@ -149,11 +149,12 @@ impl JobRunner {
         self.look_at_image(&JobPod { uid: uid.to_owned(), ..JobPod::default() });
         if let Stage::Following(following) = &mut self.stage {
             let steps = following.attempts.gone(uid, Timestamp::now());
-            self.take("", steps, ctx);
+            // Of a pod that is gone no log begins.
+            self.take(&JobPod::default(), steps, ctx);
         }
     }
 
-    fn take(&mut self, pod: &str, steps: Vec<Step>, ctx: &mut Context<Self>) {
+    fn take(&mut self, pod: &JobPod, steps: Vec<Step>, ctx: &mut Context<Self>) {
         for step in steps {
             match step {
                 Step::Follow(begun) => self.follow_log(begun, pod, ctx),

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix::{AsyncContext, Context, Handler, WrapFuture};
-use extendedjob_api::Streams;
+use extendedjob_api::{Stream, Streams};
 use extendedjob_decide::{
-    attempts::{AttemptEnd, Begun, LogId},
+    attempts::{AttemptEnd, Begun, JobPod, LogId},
     job::Job,
     output, wrap,
 };
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{JobRunner, Stage, following::Following};
 use crate::{
-    cluster::logs::{Followed, LogName, RunLog, Section, Sections},
+    cluster::logs::{Followed, LogName, Parts, RunLog, Section, Sections},
     messages::{Logs, RunNews},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 pub(super) enum Log {
     /// To be told when its container has ended.
     Open(watch::Sender<bool>),
-    Read(Followed),
+    Read(Parts),
 }
 
 /// A log, or its last section, has been read to its end.
@@ -29,7 +29,7 @@ pub(super) enum Log {
 #[rtype(result = "()")]
 struct LogRead {
     log: LogId,
-    followed: Followed,
+    parts: Parts,
     /// It is that of a drain that serves several runs.
     is_shared: bool,
 }
@@ -45,7 +45,7 @@ struct SectionRead {
 
 impl JobRunner {
     /// Reads a log while it is written: at its end it may have been rotated, or removed with its pod.
-    pub(super) fn follow_log(&mut self, begun: Begun, pod: &str, ctx: &mut Context<Self>) {
+    pub(super) fn follow_log(&mut self, begun: Begun, pod: &JobPod, ctx: &mut Context<Self>) {
         if self.declared.spec.output.is_none() {
             return;
         }
@@ -68,14 +68,21 @@ impl JobRunner {
             let tell = move |section, next| me.do_send(SectionRead { log: log.clone(), section, next });
             Sections { boundary: job.boundary(), tell: Box::new(tell) }
         });
-        let (namespace, pod, container) = (job.namespace.clone(), pod.to_owned(), id.container.clone());
-        let name = LogName { namespace, pod, container };
+        let name = LogName {
+            namespace: job.namespace.clone(),
+            pod: pod.name.clone(),
+            uid: pod.uid.clone(),
+            node: pod.node.clone(),
+            container: id.container.clone(),
+            part: Stream::Log,
+        };
         let log = RunLog { name, restart: (in_place || is_drain).then_some(id.restart), began };
         let (cluster, is_shared, me) = (self.means.cluster.clone(), sections.is_some(), ctx.address());
+        let streams = job.streams;
         let following = async move {
-            let followed = cluster.follow_log(log, output::MOST, sections, over).await;
+            let parts = cluster.follow(streams, log, output::MOST, sections, over).await;
             // By a message, which comes behind those of its sections.
-            me.do_send(LogRead { log: id, followed, is_shared });
+            me.do_send(LogRead { log: id, parts, is_shared });
         };
         ctx.spawn(following.into_actor(self));
     }
@@ -100,16 +107,21 @@ impl JobRunner {
             .extract_if(.., |attempt| !attempt.logs.iter().any(is_open) && !may_go_on(attempt))
             .collect();
         for mut attempt in read {
-            let taken = attempt.logs.iter().filter_map(|log| match logs.remove(log) {
-                Some(Log::Read(followed)) => Some((log.clone(), followed)),
-                _ => None,
-            });
-            let mut followed: Logs = taken.collect();
+            let mut followed = Logs::new();
+            for log in &attempt.logs {
+                if let Some(Log::Read(parts)) = logs.remove(log) {
+                    let of_log = |(stream, part)| ((log.clone(), stream), part);
+                    followed.extend(parts.into_iter().map(of_log));
+                }
+            }
             if let Some((drain, run)) = shared_drain(job, &attempt) {
                 let (pod, sections) = (run.pod.clone(), drains.take(&run.pod, &drain, run.restart));
                 match sections.is_empty() {
                     true => attempt.logs.extend(attempts.logs_of_drain(&pod, &drain)),
-                    false => attempt.logs.extend(sections.keys().cloned().collect::<BTreeSet<_>>()),
+                    false => {
+                        let logs: BTreeSet<LogId> = sections.keys().map(|(log, _)| log.clone()).collect();
+                        attempt.logs.extend(logs);
+                    }
                 }
                 followed.extend(sections);
             }
@@ -129,13 +141,13 @@ fn shared_drain<'a>(job: &Job, attempt: &'a AttemptEnd) -> Option<(String, &'a L
 impl Handler<LogRead> for JobRunner {
     type Result = ();
 
-    fn handle(&mut self, LogRead { log, followed, is_shared }: LogRead, ctx: &mut Self::Context) {
+    fn handle(&mut self, LogRead { log, parts, is_shared }: LogRead, ctx: &mut Self::Context) {
         let Stage::Following(Following { logs, drains, .. }) = &mut self.stage else { return };
         if is_shared {
             logs.remove(&log);
-            drains.read(&log, followed, None);
+            parts.into_iter().for_each(|(_, section)| drains.read(&log, section, None));
         } else {
-            logs.insert(log, Log::Read(followed));
+            logs.insert(log, Log::Read(parts));
         }
         self.tell_read();
         self.end_if_complete(ctx);

@@ -1,6 +1,6 @@
 //! Tries one order: read the target, decide, read the logs, write.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use extendedjob_api::{Format, OUTPUT_KEY_MAX, OutputResult, Target};
 use extendedjob_decide::{
@@ -18,6 +18,9 @@ use crate::{
     cluster::Cluster,
     messages::{Attempted, WriteOutput},
 };
+
+/// How long a node that can't be asked for the streams of a container has time to come back before its whole log is written.
+const MERGED_AFTER: Duration = Duration::from_secs(30);
 
 /// How often a write that others got ahead of is decided anew at once.
 const CONFLICTS: usize = 10;
@@ -56,6 +59,8 @@ pub(super) struct Trial {
     pub(super) places: Places,
     /// Why something could not be read now. The rest is written all the same.
     pub(super) unread: Option<Obstacle>,
+    /// The containers of which that is because their streams could not be told apart.
+    not_separated: BTreeSet<String>,
 }
 
 impl Desk {
@@ -81,6 +86,7 @@ impl Desk {
         let (trouble, retry) = match obstacle {
             Obstacle::Conflict => (words::contended(&self.target), Retry::This),
             Obstacle::Trouble { trouble, retry } => (trouble, retry),
+            Obstacle::NotSeparated { trouble, .. } => (trouble, Retry::This),
         };
         let blocks = (retry == Retry::All).then(|| trouble.clone());
         let (settled, done) = self.not_now(order, settled, trouble, retry != Retry::Never);
@@ -141,7 +147,7 @@ impl Desk {
             attempt: attempted.end.id.clone(),
             succeeded: attempted.end.succeeded,
             ended: attempted.end.at.or(order.job.created).unwrap_or_default(),
-            streams: order.job.streams,
+            streams: order.wish.streams,
         }
     }
 
@@ -165,7 +171,7 @@ impl Desk {
             };
             trial.places.clear();
             let pieces = order.wish.pieces(&order.job, &attempted.end);
-            let writes = self.writes(order, attempted, pieces, now.as_ref(), &mut trial).await?;
+            let writes = self.apart_or_merged(order, attempted, pieces, now.as_ref(), &mut trial).await?;
             if writes.is_empty() {
                 continue;
             }
@@ -177,8 +183,32 @@ impl Desk {
         Ok(trial)
     }
 
-    /// What is to be written of these pieces of an attempt into a target that is as `present` says.
-    pub(super) async fn writes(
+    /// What is to be written of these pieces of an attempt into a target that is as `present` says. Of containers whose
+    /// streams could not be told apart that is the whole log, if it is for this target.
+    pub(super) async fn apart_or_merged(
+        &self,
+        order: &WriteOutput,
+        attempted: &Attempted,
+        pieces: Vec<Piece>,
+        present: Option<&Present>,
+        trial: &mut Trial,
+    ) -> Result<Vec<Write>, Obstacle> {
+        trial.not_separated.clear();
+        let mut writes = self.writes(order, attempted, pieces, present, trial).await?;
+        let Some(Obstacle::NotSeparated { may_pass, .. }) = trial.unread else { return Ok(writes) };
+        let Some(merged) = order.wish.merged().filter(|_| !may_pass || self.has_waited(order, MERGED_AFTER))
+        else {
+            return Ok(writes);
+        };
+        let order = WriteOutput { wish: merged.into(), ..order.clone() };
+        trial.unread = None;
+        let mut pieces = order.wish.pieces(&order.job, &attempted.end);
+        pieces.retain(|piece| trial.not_separated.contains(&piece.container));
+        writes.extend(self.writes(&order, attempted, pieces, present, trial).await?);
+        Ok(writes)
+    }
+
+    async fn writes(
         &self,
         order: &WriteOutput,
         attempted: &Attempted,
@@ -250,7 +280,7 @@ impl Desk {
         let mut writes = vec![];
         for (piece, replaced) in due {
             // The others' output is written also if one is lost.
-            match self.log(order, attempted, &piece.log, limit).await {
+            match self.log(order, attempted, &piece, limit).await {
                 Ok(Some(Read { kept, possibly_rotated })) => {
                     self.note_replaced(&piece.key, replaced, settled);
                     let record = attempt.record(&piece.container, &kept, possibly_rotated);
@@ -261,7 +291,12 @@ impl Desk {
                     settled.stumble(words::log_gone(&piece.container, &attempted.end.pod));
                     settled.tell(self.told(&piece, OutputResult::Lost));
                 }
-                Err(obstacle) => trial.unread = Some(obstacle),
+                Err(obstacle) => {
+                    if let Obstacle::NotSeparated { .. } = &obstacle {
+                        trial.not_separated.insert(piece.container);
+                    }
+                    trial.unread = Some(obstacle);
+                }
             }
         }
         Ok(writes)

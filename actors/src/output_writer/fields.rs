@@ -47,7 +47,7 @@ impl Desk {
         let mut writes: Vec<Write> = vec![];
         for piece in pieces {
             let container = &piece.container;
-            let Some(Read { kept, possibly_rotated }) = self.log(order, attempted, &piece.log, limit).await?
+            let Some(Read { kept, possibly_rotated }) = self.log(order, attempted, &piece, limit).await?
             else {
                 let is_of_it = |it: Record| it.is_of(&attempt) && it.container == *container;
                 if present.is_some_and(|present| present.records().any(is_of_it)) {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use extendedjob_api::Stream;
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
     fault::Class,
+    output::Piece,
     tail::{Kept, Tail},
     wrap,
 };
@@ -31,19 +33,20 @@ pub(super) struct Read {
 }
 
 impl Desk {
-    /// What a container wrote to the log of the container of this name, if it is still there to be read.
+    /// What a container wrote, if it is still there to be read.
     pub(super) async fn log(
         &self,
         order: &WriteOutput,
         attempted: &Attempted,
-        container: &str,
+        piece: &Piece,
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
-        let logs: Vec<&LogId> = attempted.end.logs.iter().filter(|log| log.container == container).collect();
+        let (logs, part) = (attempted.end.logs.iter(), piece.part());
+        let logs: Vec<&LogId> = logs.filter(|log| log.container == piece.log).collect();
         match &logs[..] {
             [] => Ok(None),
-            [log] => self.run_log(order, attempted, log, limit).await,
-            logs => self.joined(order, attempted, logs, limit).await,
+            [log] => self.run_log(order, attempted, (log, part), limit).await,
+            logs => self.joined(order, attempted, logs, part, limit).await,
         }
     }
 
@@ -53,11 +56,12 @@ impl Desk {
         order: &WriteOutput,
         attempted: &Attempted,
         logs: &[&LogId],
+        part: Stream,
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
         let (mut tail, mut seen, mut is_whole, mut is_there) = (Tail::new(limit), 0, true, false);
         for log in logs {
-            match self.run_log(order, attempted, log, limit).await? {
+            match self.run_log(order, attempted, (log, part), limit).await? {
                 Some(Read { kept, possibly_rotated }) => {
                     tail.push(&kept.bytes);
                     seen += kept.seen;
@@ -76,19 +80,19 @@ impl Desk {
         &self,
         order: &WriteOutput,
         attempted: &Attempted,
-        log: &LogId,
+        (log, part): (&LogId, Stream),
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
         let Attempted { end, followed } = attempted;
         // Of a run whose end nobody has seen no other one is known, either.
         let is_told = end.in_place && !end.containers.is_empty();
         let is_of_it = |followed: &&Followed| !is_told || followed.began_by(end.at);
-        let followed = followed.get(log).filter(|it| it.capture.is_kept()).filter(is_of_it);
-        let Some(followed) = followed else { return self.read_log(order, end, log, limit).await };
+        let followed = followed.get(&(log.clone(), part)).filter(|it| it.capture.is_kept()).filter(is_of_it);
+        let Some(followed) = followed else { return self.read_log(order, end, (log, part), limit).await };
         if followed.ended {
             return kept(followed, limit).await.map(Some);
         }
-        match self.read_log(order, end, log, limit).await {
+        match self.read_log(order, end, (log, part), limit).await {
             // It was followed from its start; what is there now may begin after a rotation.
             Ok(Some(read)) if read.kept.seen >= followed.capture.seen() => Ok(Some(read)),
             Err(obstacle) if !self.is_hopeless(order) => Err(obstacle),
@@ -102,11 +106,17 @@ impl Desk {
         &self,
         order: &WriteOutput,
         end: &AttemptEnd,
-        log: &LogId,
+        (log, part): (&LogId, Stream),
         limit: usize,
     ) -> Result<Option<Read>, Obstacle> {
-        let (namespace, pod) = (order.job.namespace.clone(), end.pod.clone());
-        let name = LogName { namespace, pod, container: log.container.clone() };
+        let name = LogName {
+            namespace: order.job.namespace.clone(),
+            pod: end.pod.clone(),
+            uid: log.pod.clone(),
+            node: end.node.clone(),
+            container: log.container.clone(),
+            part,
+        };
         // What may have been started again has another log then.
         let may_be_another = end.in_place && !end.succeeded || wrap::is_drain(&log.container);
         // A container that is started again in its pod has one drain for all its runs.
@@ -125,6 +135,9 @@ impl Desk {
             };
             let read = match &section {
                 Some(section) => self.cluster.section(&name, previous, section, limit).await,
+                None if part != Stream::Log => {
+                    self.cluster.stream(&name, previous, limit).await.map(|kept| Some((kept, false)))
+                }
                 None => self.cluster.log(&name, previous, limit).await.map(|kept| Some((kept, false))),
             };
             // A container that failed is started again at any time, and its log then is another one.
@@ -149,6 +162,6 @@ impl Desk {
 }
 
 async fn kept(followed: &Followed, limit: usize) -> Result<Read, Obstacle> {
-    let kept = followed.capture.tail(limit).await.map_err(words::not_read)?;
+    let kept = followed.capture.tail(limit).await.map_err(words::not_kept)?;
     Ok(Read { kept, possibly_rotated: followed.possibly_rotated })
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler, System};
-use extendedjob_api::{Streams, Target, TargetKind};
+use extendedjob_api::{Stream, Streams, Target, TargetKind};
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
     job::Job,
@@ -87,6 +87,7 @@ fn of_containers(job: &str, second: i64, containers: &[&str]) -> WriteOutput {
     let attempt = AttemptEnd {
         id: format!("pod-of-{job}"),
         pod: format!("pod-of-{job}"),
+        node: None,
         index: None,
         in_place: false,
         succeeded: true,
@@ -252,7 +253,10 @@ fn what_was_followed_is_not_given_up_for_less() {
         recorder.push(b"all that came before the rotation\n").await;
         let mut order = wish("job", 1);
         let end = order.attempts[0].end.clone();
-        let followed = HashMap::from([(end.logs[0].clone(), Followed::cut_short(recorder.finish().await))]);
+        let followed = HashMap::from([(
+            (end.logs[0].clone(), Stream::Log),
+            Followed::cut_short(recorder.finish().await),
+        )]);
         order.attempts = [Arc::new(Attempted { end, followed })].into();
         writer.do_send(order);
         let written = api.next(|asked| asked.method == Method::POST).await;

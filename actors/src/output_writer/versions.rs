@@ -73,7 +73,7 @@ impl Desk {
             };
             let pieces: Vec<Piece> =
                 pieces.into_iter().filter(|piece| taken.insert(name(piece.clone()))).collect();
-            writes.extend(self.writes(order, attempted, pieces, None, trial).await?);
+            writes.extend(self.apart_or_merged(order, attempted, pieces, None, trial).await?);
             // What is too much is not gathered further.
             output::values_fit(None, &writes).map_err(|full| words::full(&self.target, full))?;
         }

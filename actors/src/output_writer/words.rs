@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use extendedjob_api::{Format, OutputResult, OutputStatus, Target, conditions::reasons};
+use extendedjob_api::{Format, OutputResult, OutputStatus, Streams, Target, conditions::reasons};
 use extendedjob_decide::{
     fault::Class,
     output::{Attempt, Full, Piece, Place, Record},
@@ -10,7 +10,7 @@ use extendedjob_decide::{
 };
 
 use super::{desk::Desk, fields::ALL};
-use crate::cluster::targets::TargetError;
+use crate::cluster::{logs::LogError, targets::TargetError};
 
 /// Why an order can't be fulfilled now.
 pub(super) enum Obstacle {
@@ -18,6 +18,8 @@ pub(super) enum Obstacle {
     Conflict,
     /// Said to the user.
     Trouble { trouble: Trouble, retry: Retry },
+    /// The way in which streams are told apart has failed; it may be that it goes again if it is tried again.
+    NotSeparated { trouble: Trouble, may_pass: bool },
 }
 
 /// Whether trying again may help.
@@ -46,7 +48,8 @@ impl Desk {
         // The names of a JSON object's fields are output, too.
         let key = if piece.format == Format::Json { ALL.to_owned() } else { piece.key.clone() };
         let (bytes_seen, bytes_kept, possibly_rotated) = (0, 0, false);
-        OutputStatus { stream, target, key, bytes_seen, bytes_kept, possibly_rotated, result }
+        let merged = piece.streams == Streams::Merged;
+        OutputStatus { stream, target, key, bytes_seen, bytes_kept, possibly_rotated, merged, result }
     }
 }
 
@@ -136,8 +139,16 @@ pub(super) fn full(target: &Target, full: Full) -> Obstacle {
     passing(reasons::TARGET_FULL, message)
 }
 
-pub(super) fn not_read(error: impl Display) -> Obstacle {
+pub(super) fn not_kept(error: impl Display) -> Obstacle {
     passing(reasons::WRITE_FAILED, error.to_string())
+}
+
+pub(super) fn not_read(error: LogError) -> Obstacle {
+    let may_pass = match &error {
+        LogError::NotSeparated(..) => false,
+        _ => return passing(reasons::WRITE_FAILED, error.to_string()),
+    };
+    Obstacle::NotSeparated { trouble: trouble(reasons::STREAMS_NOT_SEPARATED, error.to_string()), may_pass }
 }
 
 pub(super) fn obstacle(error: TargetError) -> Obstacle {

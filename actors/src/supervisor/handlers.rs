@@ -18,7 +18,7 @@ use crate::{
     lifeline::ChildEnded,
     messages::{
         Befell, BookNews, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
-        PodsWatched, RunNews, Sighted, SubscribeJobs,
+        PodsWatched, RunNews, Sighted, SubscribeJobs, WaysChanged,
     },
 };
 
@@ -85,7 +85,7 @@ impl Handler<Edited> for Supervisor {
             return;
         }
         if before.generation != self.declared.generation {
-            self.problem = self.declared.problem(&self.around.ways);
+            self.problem = self.declared.problem(&self.around.ways.borrow());
             if before.spec.template.get() != self.declared.spec.template.get() {
                 self.template = Template::Unchecked;
                 self.check_template(ctx);
@@ -105,6 +105,16 @@ impl Handler<Edited> for Supervisor {
             }
         }
         self.clean_up_later(ctx);
+        self.advance(ctx);
+    }
+}
+
+impl Handler<WaysChanged> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: WaysChanged, ctx: &mut Self::Context) {
+        self.problem = self.declared.problem(&self.around.ways.borrow());
+        self.hold_back();
         self.advance(ctx);
     }
 }

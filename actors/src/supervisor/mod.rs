@@ -30,7 +30,7 @@ use extendedjob_decide::{
     view::{Template, Trouble},
 };
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::error;
 
 pub use self::brakes::Limits;
@@ -58,7 +58,7 @@ pub(crate) struct Surroundings {
     pub(crate) others: Recipient<Befell>,
     pub(crate) limits: Limits,
     /// How streams can be told apart here.
-    pub(crate) ways: Arc<Ways>,
+    pub(crate) ways: watch::Receiver<Arc<Ways>>,
     pub(crate) pods: Addr<PodHub>,
     pub(crate) jobs: Addr<JobHub>,
 }
@@ -109,8 +109,9 @@ impl Supervisor {
         // The API server has been asked about this generation's template before, and answered
         // well: a start with nothing changed asks for nothing.
         let template = Template::told(&declared);
+        let problem = declared.problem(&around.ways.borrow());
         Self {
-            problem: declared.problem(&around.ways),
+            problem,
             creates: Arc::new(Semaphore::new(SHARE_OF_CREATES)),
             template,
             runs: None,

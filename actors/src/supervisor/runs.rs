@@ -102,7 +102,7 @@ impl Supervisor {
             cluster: self.around.cluster.clone(),
             pods: self.around.pods.clone(),
             creates: Arc::clone(&self.creates),
-            ways: Arc::clone(&self.around.ways),
+            ways: Arc::clone(&self.around.ways.borrow()),
         };
         let (me, id) = (ctx.address(), ChildId::JobRunner(job.to_owned()));
         let runner = self.runners.start(job.to_owned(), |generation| {

@@ -1,6 +1,8 @@
 //! Asks the API server whether a Job can be made of the template: once for each, because what the
 //! schema can't see is better said at once than when a pod turns ready.
 
+use std::sync::Arc;
+
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
@@ -48,7 +50,8 @@ impl Supervisor {
         self.check.asked += 1;
         let asked = self.check.asked;
         let run = Run::on_trial(&self.declared);
-        let job = match build(&self.declared, &run, &self.around.ways) {
+        let ways = Arc::clone(&self.around.ways.borrow());
+        let job = match build(&self.declared, &run, &ways) {
             Ok(job) => job,
             Err(error) => return self.template_checked(Template::Invalid(error.to_string()), ctx),
         };

@@ -1,6 +1,6 @@
 //! What a Supervisor does when children panic, and when answers come late.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message, StreamHandler, System};
 use extendedjob_decide::{
@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::{
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-        oneshot,
+        oneshot, watch,
     },
     time::{Instant, pause, sleep, timeout},
 };
@@ -204,7 +204,7 @@ impl Stage {
             operator,
             others,
             limits,
-            ways: Arc::default(),
+            ways: watch::Sender::default().subscribe(),
             pods: pods.clone(),
             jobs: jobs.clone(),
         };

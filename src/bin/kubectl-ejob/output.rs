@@ -8,8 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use extendedjob_api::{
-    ExtendedJob, OutputResult, OutputStatus, Stream as Kept, Streams, Target, TargetKind,
-    names::output_annotation,
+    ExtendedJob, OutputResult, OutputStatus, Stream as Kept, Target, TargetKind, names::output_annotation,
 };
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
@@ -54,11 +53,8 @@ pub(crate) async fn show(
     if outputs.is_empty() {
         bail!("no such output of Job {} is kept (yet): see `kubectl ejob status {name}`", run.job);
     }
-    let is_merged = run.streams == Some(Streams::Merged);
-    if outputs
-        .iter()
-        .any(|it| stream.is_some() && it.stream == Kept::Log || is_merged && it.stream != Kept::Log)
-    {
+    // The name of a log says so itself, unless one stream was asked for.
+    if outputs.iter().any(|it| it.merged && (stream.is_some() || it.stream != Kept::Log)) {
         eprintln!("stdout and stderr were not told apart: this is the log, with both");
     }
     let mut code = ExitCode::SUCCESS;

@@ -23,6 +23,8 @@ pub struct Wish {
     pub sources: Vec<Source>,
     /// How they are told apart.
     pub streams: Streams,
+    /// The other stream goes to another object: a log with both is for neither.
+    pub has_other: bool,
     /// Whether what is there is replaced.
     pub overwrite: bool,
     /// Whether failed attempts count.
@@ -59,6 +61,8 @@ pub struct Piece {
     pub format: Format,
     /// The container in whose log it stands.
     pub log: String,
+    /// How streams are told apart.
+    pub streams: Streams,
     /// The key; of a JSON object each field has its own.
     pub key: String,
 }
@@ -72,6 +76,7 @@ pub fn wishes(output: &Output, namespace: &str, streams: Streams) -> Result<Vec<
             target: output.target(namespace)?,
             sources: vec![source],
             streams,
+            has_other: false,
             overwrite: output.overwrite,
             write_on_failure: output.write_on_failure,
             limit: output.limit_bytes().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
@@ -89,7 +94,10 @@ pub fn wishes(output: &Output, namespace: &str, streams: Streams) -> Result<Vec<
                     one.sources.extend(other.sources);
                     vec![one]
                 }
-                both => [both.0, both.1].into_iter().flatten().collect(),
+                both => {
+                    let both = [both.0, both.1].into_iter().flatten();
+                    both.map(|wish| Wish { has_other: true, ..wish }).collect()
+                }
             })
         }
         (Some(stdout), Some(stderr)) => {
@@ -116,6 +124,19 @@ fn not_separable(stdout: &Target, stderr: &Target) -> Trouble {
 }
 
 impl Wish {
+    /// The same for an attempt whose streams could not be told apart in the way that was fixed: `None` if its log, with
+    /// both of them, is not for this object.
+    #[must_use]
+    pub fn merged(&self) -> Option<Self> {
+        let first = self.sources.first()?;
+        if self.has_other || self.sources.iter().any(|source| source.format == Format::Json) {
+            return None;
+        }
+        let stream = if self.sources.len() > 1 { Stream::Log } else { first.stream };
+        let sources = vec![Source { stream, ..first.clone() }];
+        Some(Self { sources, streams: Streams::Merged, ..self.clone() })
+    }
+
     /// What an attempt has left. Of one that nobody saw that is all that it may have left. Containers that someone has
     /// added to the pod are none of the user's.
     #[must_use]
@@ -154,7 +175,8 @@ impl Wish {
             (Streams::Wrapped, Stream::Stderr) => wrap::drain_of(place),
             _ => container.to_owned(),
         };
-        Piece { container: container.to_owned(), stream: *stream, format: *format, log, key }
+        let (container, streams) = (container.to_owned(), self.streams);
+        Piece { container, stream: *stream, format: *format, log, streams, key }
     }
 
     /// Among how many keys the object is divided; `None` where each affected pod has keys of its own.
@@ -182,6 +204,17 @@ impl Wish {
     #[must_use]
     pub fn is_for(&self, succeeded: bool) -> bool {
         succeeded || self.write_on_failure
+    }
+}
+
+impl Piece {
+    /// What of that log is read: one stream, or all of it.
+    #[must_use]
+    pub fn part(&self) -> Stream {
+        match self.streams {
+            Streams::Kubelet | Streams::Api => self.stream,
+            Streams::Merged | Streams::Wrapped => Stream::Log,
+        }
     }
 }
 
@@ -258,6 +291,21 @@ pub(super) mod tests {
         let one = apart(json!({ "stdout": { "configRef": "a" }, "stderr": { "configRef": "ns/a" } }));
         assert_eq!((one.len(), pieces(&one[0]).len()), (1, 4));
         assert_eq!(one[0].share(&job(&["l", "r"], None)), Some(4));
+    }
+
+    #[test]
+    fn where_they_turn_out_not_to_be_apart_the_log_is_for_an_object_that_gets_both_or_for_one_stream_alone() {
+        let merged = |value: Value| {
+            let wishes = wishes(&output(value), "ns", Streams::Api).unwrap();
+            let pieces = wishes[0].merged()?.pieces(&job(&["c"], None), &attempt(&["c"], None));
+            Some(pieces.into_iter().map(|piece| (piece.part(), piece.key)).collect::<Vec<_>>())
+        };
+        let log = |key: &str| Some(vec![(Stream::Log, key.to_owned())]);
+        let to = |name: &str| json!({ "configRef": name });
+        assert_eq!(merged(json!({ "stdout": to("a"), "stderr": to("a") })), log("c.log"));
+        assert_eq!(merged(json!({ "stderr": to("a") })), log("c.stderr"));
+        assert_eq!(merged(json!({ "stdout": to("a"), "stderr": to("b") })), None);
+        assert_eq!(merged(json!({ "stdout": { "configRef": "a", "format": "json" } })), None);
     }
 
     #[test]

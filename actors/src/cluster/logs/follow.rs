@@ -1,6 +1,7 @@
 //! The log of a container, followed from its start to its end, over all breaks.
 
-use extendedjob_decide::{attempts, fault::Class, follow::Follower, retry::Backoff};
+use extendedjob_api::Stream;
+use extendedjob_decide::{attempts, fault::Class, follow::Follower, retry::Backoff, sketch::Sketch};
 use futures::AsyncReadExt;
 use jiff::Timestamp;
 use kube::core::subresource::LogParams;
@@ -39,19 +40,24 @@ pub(crate) struct Followed {
     /// What stood between two rotations may be missing.
     pub(crate) possibly_rotated: bool,
     /// The second in which its first line was written.
-    first: Option<Timestamp>,
+    pub(super) first: Option<Timestamp>,
+    /// A few of the stamps of its lines.
+    pub(super) sketch: Sketch,
+    /// It is one stream of a log, and nobody here knows how to tell that apart.
+    pub(super) refused: bool,
 }
 
 impl Followed {
     /// What a run has left in the log of its drain, which goes on.
     pub(crate) fn whole_section(Section { run, capture, possibly_rotated }: Section) -> Self {
-        Self { capture, section: run, ended: true, possibly_rotated, first: None }
+        let (first, sketch, refused) = (None, Sketch::default(), false);
+        Self { capture, section: run, ended: true, possibly_rotated, first, sketch, refused }
     }
 
     /// Of a log that was followed for a while.
     #[cfg(test)]
     pub(crate) fn cut_short(capture: Capture) -> Self {
-        Self { capture, section: None, ended: false, possibly_rotated: true, first: None }
+        Self { ended: false, ..Self::whole_section(Section { run: None, capture, possibly_rotated: true }) }
     }
 
     /// Whether it may be of a container that ended in this second. One that was started again right away may have
@@ -72,7 +78,8 @@ impl Cluster {
         mut over: watch::Receiver<bool>,
     ) -> Followed {
         let keeper = Keeper::new(self.spool.clone(), keep, sections);
-        let mut following = Following { follower: Follower::default(), keeper, began, is_late: None };
+        let mut following =
+            Following { follower: Follower::default(), keeper, began, is_late: None, refused: false };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
             biased;
@@ -113,6 +120,12 @@ impl Cluster {
             };
             following.follower.resume();
             if let Some(error) = error {
+                // So do API servers and kubelets that know no streams.
+                let is_senseless = matches!(error.class(), Class::Senseless | Class::Invalid);
+                if log.part != Stream::Log && is_senseless && following.keeper.seen() == 0 {
+                    following.refused = true;
+                    return following.end(false).await;
+                }
                 let since = *failing_since.get_or_insert_with(Instant::now);
                 let is_gone = matches!(error.class(), Class::NotFound | Class::Senseless);
                 if is_over && (is_gone || since.elapsed() > PATIENCE) {
@@ -142,6 +155,7 @@ struct Following {
     began: Option<Timestamp>,
     /// Before its log was opened there was time enough to rotate it.
     is_late: Option<bool>,
+    refused: bool,
 }
 
 impl Following {
@@ -195,9 +209,10 @@ impl Following {
     }
 
     async fn end(self, ended: bool) -> Followed {
-        let (first, possibly_rotated) = (self.follower.first(), !ended || self.is_possibly_rotated());
+        let (first, sketch) = (self.follower.first(), self.follower.sketch().clone());
+        let (refused, possibly_rotated) = (self.refused, !ended || self.is_possibly_rotated());
         let Section { run: section, capture, .. } = self.keeper.finish(possibly_rotated).await;
-        Followed { capture, section, ended, possibly_rotated, first }
+        Followed { capture, section, ended, possibly_rotated, first, sketch, refused }
     }
 }
 
@@ -220,8 +235,7 @@ mod tests {
     const SECOND: &str = "2026-01-01T00:00:05.000000002Z two\n";
 
     fn log() -> RunLog {
-        let name = LogName { namespace: "ns".into(), pod: "p".into(), container: "c".into() };
-        RunLog { name, restart: None, began: None }
+        RunLog { name: LogName::of_test(), restart: None, began: None }
     }
 
     /// Answers one after the other, and the last one from then on; says what was taken, and how often it was asked.

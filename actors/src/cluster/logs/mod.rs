@@ -2,10 +2,13 @@
 
 mod follow;
 mod sections;
+mod streams;
 
 use std::io;
 
+use extendedjob_api::Stream;
 use extendedjob_decide::{
+    attempts::Node,
     fault::Class,
     follow::Follower,
     tail::{Kept, Tail},
@@ -18,8 +21,9 @@ use tokio::time::{Duration, timeout};
 pub(crate) use self::{
     follow::Followed,
     sections::{OneRun, Section, Sections},
+    streams::Parts,
 };
-use super::{Cluster, Fault, REQUEST_TIMEOUT};
+use super::{Cluster, Fault, REQUEST_TIMEOUT, with_query};
 
 const CHUNK: usize = 16 * 1024;
 /// A log that stands still this long is taken for a broken connection.
@@ -37,6 +41,12 @@ pub(crate) enum LogError {
     /// The kubelet has only words of its own in its place.
     #[error("the kubelet has no log of container {1} of pod {0}")]
     Missing(String, String),
+    /// Where one stream was asked for, both came, or nothing.
+    #[error(
+        "node {2} does not tell stdout and stderr of container {1} of pod {0} apart: the feature gate \
+         PodLogsQuerySplitStreams must be on in the API server and in the kubelet of each node"
+    )]
+    NotSeparated(String, String, String),
 }
 
 impl LogError {
@@ -45,17 +55,21 @@ impl LogError {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::Open(_, _, fault) => fault.class(),
-            Self::Read(..) | Self::Missing(..) => Class::Transient,
+            Self::Read(..) | Self::Missing(..) | Self::NotSeparated(..) => Class::Transient,
         }
     }
 }
 
-/// A log: that of one container of one pod.
+/// A log: that of one container of one pod, or one stream of it.
 #[derive(Clone, Debug)]
 pub(crate) struct LogName {
     pub(crate) namespace: String,
     pub(crate) pod: String,
+    /// The UID of that pod, and where it runs.
+    pub(crate) uid: String,
+    pub(crate) node: Option<Node>,
     pub(crate) container: String,
+    pub(crate) part: Stream,
 }
 
 /// That of one run of a container.
@@ -76,6 +90,20 @@ impl LogName {
     fn broke_off(&self, error: std::io::Error) -> LogError {
         LogError::Read(format!("{}/{}", self.namespace, self.pod), self.container.clone(), error)
     }
+
+    fn not_separated(&self) -> LogError {
+        let node = self.node.as_ref().map_or("of that pod", |node| node.name.as_str());
+        LogError::NotSeparated(
+            format!("{}/{}", self.namespace, self.pod),
+            self.container.clone(),
+            node.to_owned(),
+        )
+    }
+
+    /// The same of this stream alone.
+    fn part(&self, part: Stream) -> Self {
+        Self { part, ..self.clone() }
+    }
 }
 
 impl Cluster {
@@ -86,13 +114,13 @@ impl Cluster {
         Ok(tail.finish())
     }
 
-    /// Reads a log to its end.
+    /// Reads a log to its end; tells what is known of its lines.
     async fn read_log(
         &self,
         log: &LogName,
         previous: bool,
         mut take: impl FnMut(&[u8]),
-    ) -> Result<(), LogError> {
+    ) -> Result<Follower, LogError> {
         let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
         // With stamps, to tell the kubelet's own words from the container's.
         let params = LogParams { previous, timestamps: true, ..LogParams::default() };
@@ -105,7 +133,7 @@ impl Cluster {
                 .map_err(|elapsed| log.broke_off(elapsed.into()))?
                 .map_err(|error| log.broke_off(error))?;
             if length == 0 {
-                return whole(&follower, log);
+                return whole(&follower, log).map(|()| follower);
             }
             follower.push(&chunk[..length], &mut taken);
             take(&taken);
@@ -129,6 +157,12 @@ impl Cluster {
         let request = Request::new(format!("/api/v1/namespaces/{}/pods", log.namespace))
             .logs(&log.pod, &params)
             .map_err(|source| log.not_opened(Fault::request(source)))?;
+        let request = match log.part {
+            Stream::Log => Ok(request),
+            Stream::Stdout => with_query(request, "stream=Stdout"),
+            Stream::Stderr => with_query(request, "stream=Stderr"),
+        };
+        let request = request.map_err(|fault| log.not_opened(fault))?;
         timeout(REQUEST_TIMEOUT, self.client.request_stream(request))
             .await
             .map_err(|_| log.not_opened(Fault::NoAnswer(REQUEST_TIMEOUT)))?
@@ -145,4 +179,13 @@ fn whole(follower: &Follower, log: &LogName) -> Result<(), LogError> {
         return Err(log.broke_off(io::Error::other("the kubelet could not go on")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+impl LogName {
+    fn of_test() -> Self {
+        let [namespace, pod, uid, container] = ["ns", "p", "uid", "c"].map(str::to_owned);
+        let node = Some(Node { name: "node1".into(), address: "10.0.0.1".into() });
+        Self { namespace, pod, uid, node, container, part: Stream::Log }
+    }
 }
