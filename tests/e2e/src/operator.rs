@@ -1,6 +1,6 @@
 //! The operator's own Deployment: its log, and ways to take it away for a while.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -8,12 +8,21 @@ use serde_json::Value;
 use crate::names::OPERATOR_NAMESPACE;
 use crate::{Kubectl, target, text};
 
-/// The installed operator, held by one test at a time: the tests that disturb it, and those that need it
-/// undisturbed. All others go on beside them.
+/// Written by a test that disturbs the operator, read by tests that need it undisturbed. All others go on beside them.
+// A test that failed while it held the operator has left it running: that the lock is poisoned means nothing.
+static TURN: RwLock<()> = RwLock::new(());
+
+/// The installed operator, held by one test at a time.
 #[derive(Debug)]
 pub struct Operator {
     kubectl: Kubectl,
-    _held: MutexGuard<'static, ()>,
+    _held: RwLockWriteGuard<'static, ()>,
+}
+
+/// While this lives no test disturbs the operator.
+#[derive(Debug)]
+pub struct Undisturbed {
+    _held: RwLockReadGuard<'static, ()>,
 }
 
 /// While this lives no operator runs.
@@ -26,10 +35,13 @@ pub struct Stopped<'a> {
 impl Operator {
     /// Waits for its turn.
     pub fn hold() -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
-        // A test that failed while it held the operator has left it running.
-        let held = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = TURN.write().unwrap_or_else(PoisonError::into_inner);
         Self { kubectl: Kubectl::in_namespace(OPERATOR_NAMESPACE), _held: held }
+    }
+
+    /// Waits until no test disturbs it, and keeps it so. Several may want that at once.
+    pub fn undisturbed() -> Undisturbed {
+        Undisturbed { _held: TURN.read().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// Replaces its pods, as an upgrade does.

@@ -42,6 +42,11 @@ pub(crate) fn local_cluster() -> Result<Option<local_cluster::Cluster>> {
     env::var("EXTENDEDJOB_CLUSTER").ok().map(|name| local_cluster::Cluster::named(&name)).transpose()
 }
 
+/// The way on which the operator under test tells streams apart, as its status has it.
+pub fn streams() -> String {
+    env::var("EXTENDEDJOB_TEST_STREAMS").unwrap_or_else(|_| "Wrapped".to_owned())
+}
+
 fn required(variable: &str) -> Result<String> {
     env::var(variable)
         .with_context(|| format!("{variable} is not set: run these tests with `cargo xtask test`"))

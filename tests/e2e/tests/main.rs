@@ -29,4 +29,5 @@ mod streams;
 mod suspend;
 mod template;
 mod triggers;
+mod wrapper;
 mod written_when;

@@ -1,11 +1,12 @@
-//! Standard output and standard error, apart.
+//! Standard output and standard error, apart: what holds by each way on which they can be told apart. What is a matter
+//! of one way is in `wrapper` and `unwrapped`; what is done where none leads to the end, in `unseparated`.
 
 use anyhow::Result;
-use e2e::{ExtendedJob, Namespace, Operator, extended_job, scenario, template, text};
+use e2e::{ExtendedJob, Namespace, Operator, extended_job, name, poll, scenario, streams, template, text};
 use serde_json::{Value, json};
 
 /// Its standard output goes to the Secret `out`, its standard error to the ConfigMap `errors`, whatever becomes of it.
-fn apart(name: &str, template: Value) -> ExtendedJob {
+pub(crate) fn apart(name: &str, template: Value) -> ExtendedJob {
     let apart = extended_job(name).once().running(template);
     let apart = apart
         .with("/output/stdout/secretRef", json!("out"))
@@ -16,9 +17,9 @@ fn apart(name: &str, template: Value) -> ExtendedJob {
 }
 
 /// What stands in `out` and `errors`, the first as base64.
-fn stored(ns: &Namespace, name: &str) -> Result<(Value, Value)> {
+pub(crate) fn stored(ns: &Namespace, name: &str) -> Result<(Value, Value)> {
     let seen = ns.condition_of(name, "OutputWritten", "True")?;
-    assert_eq!(seen["status"]["lastRun"]["streams"], "Wrapped");
+    assert_eq!(seen["status"]["lastRun"]["streams"], streams());
     let mut errors = ns.kubectl.get(&["configmap", "errors"])?;
     Ok((ns.kubectl.get(&["secret", "out"])?["data"].take(), errors["data"].take()))
 }
@@ -71,39 +72,6 @@ fn a_program_ends_as_without_us_and_leaves_what_it_wrote() -> Result<()> {
 }
 
 #[test]
-fn each_container_has_its_streams_as_its_own_user_on_a_read_only_disk() -> Result<()> {
-    scenario(|ns| {
-        let mut left = template::container("left", "id -u >&2");
-        left["securityContext"] = json!({"runAsUser": 1234, "readOnlyRootFilesystem": true});
-        let mut right = template::container("right", "pwd >&2");
-        right["workingDir"] = json!("/tmp");
-        right["command"] = json!(["sh"]);
-        right["args"] = json!(["-c", "pwd >&2"]);
-        ns.create(apart("pair", template::of_containers([left, right])))?;
-        let (_, errors) = stored(ns, "pair")?;
-        assert_eq!(errors, json!({"left.stderr": "1234\n", "right.stderr": "/tmp\n"}));
-        Ok(())
-    })
-}
-
-#[test]
-fn a_namespace_that_lets_in_only_the_restricted_lets_it_in() -> Result<()> {
-    scenario(|ns| {
-        let namespace = format!("namespace/{}", ns.name);
-        ns.kubectl.run(&["label", &namespace, "pod-security.kubernetes.io/enforce=restricted"])?;
-        let mut template = template::script("echo out; echo err >&2");
-        template["spec"]["template"]["spec"]["securityContext"] =
-            json!({"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}});
-        template["spec"]["template"]["spec"]["containers"][0]["securityContext"] =
-            json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
-        ns.create(apart("careful", template))?;
-        let (_, errors) = stored(ns, "careful")?;
-        assert_eq!(errors, json!({"main.stderr": "err\n"}));
-        Ok(())
-    })
-}
-
-#[test]
 fn a_hundred_thousand_lines_on_each_stream_at_once_are_all_there() -> Result<()> {
     scenario(|ns| {
         let script = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); echo $i; echo $i >&2; done; sleep 2";
@@ -126,12 +94,7 @@ fn what_can_not_be_told_apart_is_refused_with_a_remedy_or_merged_and_told() -> R
         ns.create(apart("terminal", template.clone()))?;
         let message = ns.reason_of("terminal", "Ready", "StreamsNotSeparable")?;
         assert!(message.contains("container main has tty: true"), "{message}");
-        let mut image_alone = template::script("");
-        image_alone["spec"]["template"]["spec"]["containers"][0]["command"] = json!(null);
-        ns.create(apart("image-alone", image_alone))?;
-        let message = ns.reason_of("image-alone", "Ready", "StreamsNotSeparable")?;
-        assert!(message.contains("container main states no command"), "{message}");
-        assert!(ns.jobs_of("terminal")?.is_empty() && ns.jobs_of("image-alone")?.is_empty());
+        assert!(ns.jobs_of("terminal")?.is_empty());
         let remedy = json!({"output": {"stdout": {"secretRef": null, "configRef": "errors"}}});
         ns.edit("terminal", &remedy)?;
         ns.condition_of("terminal", "OutputWritten", "True")?;
@@ -175,6 +138,100 @@ fn who_wants_the_log_as_it_is_gets_it_without_any_addition_to_the_pod() -> Resul
         assert_eq!(log["data"], json!({"main.stdout": "out\nerr\n"}));
         let pods = ns.kubectl.list(&["pods"])?;
         assert_eq!(pods[0]["spec"]["initContainers"], Value::Null);
+        Ok(())
+    })
+}
+
+#[test]
+fn each_container_has_its_streams() -> Result<()> {
+    scenario(|ns| {
+        let pair = [
+            template::container("left", "echo left; echo of left >&2"),
+            template::container("right", "echo right; echo of right >&2"),
+        ];
+        ns.create(apart("pair", template::of_containers(pair)))?;
+        // "left\n" and "right\n"
+        let stdout = json!({"left.stdout": "bGVmdAo=", "right.stdout": "cmlnaHQK"});
+        let stderr = json!({"left.stderr": "of left\n", "right.stderr": "of right\n"});
+        assert_eq!(stored(ns, "pair")?, (stdout, stderr));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_bound_for_a_secret_stands_in_no_configmap() -> Result<()> {
+    scenario(|ns| {
+        let script = "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); echo hidden $i; echo open $i >&2; done";
+        ns.create(apart("discreet", template::script(script)))?;
+        let (_, errors) = stored(ns, "discreet")?;
+        let lines = |word: &str| (1..=1000).map(|number| format!("{word} {number}\n")).collect::<String>();
+        assert_eq!(errors, json!({"main.stderr": lines("open")}));
+        let decoded = r#"--output=go-template={{index .data "main.stdout" | base64decode}}"#;
+        assert_eq!(ns.kubectl.run(&["get", "secret", "out", decoded])?, lines("hidden"));
+        assert!(!ns.kubectl.get(&["configmaps"])?.to_string().contains("hidden"));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_program_writes_when_it_is_told_to_end_goes_apart_too() -> Result<()> {
+    scenario(|ns| {
+        // What nobody follows when the pod goes is lost.
+        let _undisturbed = Operator::undisturbed();
+        let script =
+            "trap 'echo last; echo late >&2; exit 7' TERM; echo early >&2; echo waits; sleep 3600 & wait";
+        let mut template = template::script(script);
+        template["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(30);
+        ns.create(apart("ends", template))?;
+        let pod = ns.until_running()?;
+        poll("a program that waits", || match ns.kubectl.run(&["logs", &pod, "--container=main"]) {
+            Ok(log) if log.contains("waits") => Ok(Ok(())),
+            // The pod may run before this container of it does.
+            other => Ok(Err(format!("{other:?}"))),
+        })?;
+        // Only now: a deadline from the start would have to guess how long that takes.
+        let job = format!("job/{}", name(&ns.jobs_until("ends", 1)?[0]));
+        ns.patch(&job, &json!({"spec": {"activeDeadlineSeconds": 1}}))?;
+        ns.condition_of("ends", "Failed", "True")?;
+        // "waits\nlast\n"
+        let stdout = json!({"main.stdout": "d2FpdHMKbGFzdAo="});
+        assert_eq!(stored(ns, "ends")?, (stdout, json!({"main.stderr": "early\nlate\n"})));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_program_wrote_before_it_took_too_much_memory_goes_apart() -> Result<()> {
+    scenario(|ns| {
+        let mut template = template::script("echo out; echo err >&2; sleep 1; tail /dev/zero");
+        template["spec"]["template"]["spec"]["containers"][0]["resources"] =
+            json!({"limits": {"memory": "16Mi"}});
+        ns.create(apart("greedy", template))?;
+        // "out\n"
+        let stdout = json!({"main.stdout": "b3V0Cg=="});
+        assert_eq!(stored(ns, "greedy")?, (stdout, json!({"main.stderr": "err\n"})));
+        let seen = ns.condition_of("greedy", "Failed", "True")?;
+        let container = &seen["status"]["lastRun"]["containers"][0];
+        assert_eq!((&container["reason"], &container["exitCode"]), (&json!("OOMKilled"), &json!(137)));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_was_written_before_the_kubelet_rotated_the_log_is_not_lost() -> Result<()> {
+    scenario(|ns| {
+        // Nobody can read what was rotated away while no operator ran.
+        let _undisturbed = Operator::undisturbed();
+        // The kubelet rotates what is longer than 10 MiB, and looks for that every ten seconds.
+        let print = template::printing(12_000_000);
+        let script = format!("({print}) >&2; sleep 15; echo done; echo end >&2; sleep 2");
+        ns.create(apart("count", template::script(&script)))?;
+        let (stdout, errors) = stored(ns, "count")?;
+        // "done\n"
+        assert_eq!(stdout, json!({"main.stdout": "ZG9uZQo="}));
+        assert!(text(&errors["main.stderr"]).ends_with("00012000\nend\n"));
+        let seen = ns.kubectl.get(&["extendedjob", "count"])?;
+        assert_eq!(seen["status"]["lastRun"]["outputs"][1]["bytesSeen"], 12_000_004);
         Ok(())
     })
 }
@@ -229,26 +286,6 @@ fn an_operator_that_is_killed_still_knows_which_run_of_a_container_wrote_what() 
 }
 
 #[test]
-fn a_drain_that_is_killed_loses_nothing_and_stops_no_program() -> Result<()> {
-    scenario(|ns| {
-        // The kubelet soon removes what a drain has left that was started again; until then it must be followed.
-        let _undisturbed = Operator::hold();
-        // More than a pipe holds comes after it.
-        let script =
-            "seq 1 10000 >&2; sleep 2; kill -9 $(pidof extendedjob-streams); seq 10001 30000 >&2; echo done";
-        let mut template = template::script(script);
-        template["spec"]["template"]["spec"]["shareProcessNamespace"] = json!(true);
-        ns.create(apart("robbed", template))?;
-        let (stdout, errors) = stored(ns, "robbed")?;
-        // "done\n"
-        assert_eq!(stdout, json!({"main.stdout": "ZG9uZQo="}));
-        let whole: String = (1..=30_000).map(|number| format!("{number}\n")).collect();
-        assert!(errors["main.stderr"] == json!(whole), "{} bytes", text(&errors["main.stderr"]).len());
-        Ok(())
-    })
-}
-
-#[test]
 fn whatever_a_program_writes_stands_where_it_belongs() -> Result<()> {
     // Standard output as base64, and standard error, or binary data of it as base64.
     let programs = [
@@ -262,8 +299,6 @@ fn whatever_a_program_writes_stands_where_it_belongs() -> Result<()> {
         ("same", "echo same; echo same >&2", "c2FtZQo=", json!("same\n"), Value::Null),
         ("nothing", "true", "", json!(""), Value::Null),
         ("bytes", r"printf 'o\000'; printf '\377\000e' >&2", "bwA=", Value::Null, json!("/wBl")),
-        // What it leaves behind ends with its container.
-        ("forks", "(sleep 3600; echo late >&2) & echo e >&2", "", json!("e\n"), Value::Null),
     ];
     scenario(|ns| {
         for (name, script, ..) in &programs {
@@ -279,51 +314,5 @@ fn whatever_a_program_writes_stands_where_it_belongs() -> Result<()> {
             assert_eq!(found, (&json!(stdout), text, binary), "{name}");
         }
         Ok(())
-    })
-}
-
-#[test]
-fn a_namespace_with_a_quota_and_a_limit_range_lets_it_in() -> Result<()> {
-    scenario(|ns| {
-        let hard = json!({"requests.cpu": "1", "requests.memory": "256Mi", "limits.cpu": "2", "limits.memory": "256Mi"});
-        let limit =
-            json!({"type": "Container", "max": {"cpu": "1", "memory": "128Mi"}, "min": {"memory": "4Mi"}});
-        let objects = [
-            json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": hard}}),
-            json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": [limit]}}),
-        ];
-        for object in objects {
-            ns.kubectl.run_with_input(&["create", "--filename=-"], &object.to_string())?;
-        }
-        let mut template = template::script("echo err >&2");
-        template["spec"]["template"]["spec"]["containers"][0]["resources"] =
-            json!({"limits": {"cpu": "100m", "memory": "32Mi"}});
-        ns.create(apart("frugal", template))?;
-        assert_eq!(stored(ns, "frugal")?.1, json!({"main.stderr": "err\n"}));
-        Ok(())
-    })
-}
-
-#[test]
-fn an_image_that_can_not_be_pulled_is_told_until_it_can() -> Result<()> {
-    scenario(|ns| {
-        let mut template = template::script("echo err >&2");
-        template["spec"]["template"]["spec"]["schedulingGates"] = json!([{"name": "example.com/not-yet"}]);
-        ns.create(apart("waits", template))?;
-        let find = |pods: &Value| Some(pods["items"].as_array()?.first()?.clone());
-        let pod = ns.kubectl.until(&["pods"], "the pod", find)?;
-        let patch = |operations: Value| {
-            let name = text(&pod["metadata"]["name"]);
-            ns.kubectl.run(&["patch", "pod", name, "--type=json", "--patch", &operations.to_string()])
-        };
-        let image =
-            |image: &Value| json!({"op": "replace", "path": "/spec/initContainers/0/image", "value": image});
-        let begin = json!({"op": "remove", "path": "/spec/schedulingGates"});
-        patch(json!([image(&json!("no-such-image:1")), begin]))?;
-        let message = ns.reason_of("waits", "Ready", "WrapperImageUnavailable")?;
-        assert!(message.contains("no-such-image"), "{message}");
-        patch(json!([image(&pod["spec"]["initContainers"][0]["image"])]))?;
-        assert_eq!(stored(ns, "waits")?.1, json!({"main.stderr": "err\n"}));
-        ns.condition_of("waits", "Ready", "True").map(drop)
     })
 }
