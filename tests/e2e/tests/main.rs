@@ -29,5 +29,7 @@ mod streams;
 mod suspend;
 mod template;
 mod triggers;
+mod unseparated;
+mod unwrapped;
 mod wrapper;
 mod written_when;
