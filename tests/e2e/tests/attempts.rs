@@ -123,7 +123,7 @@ fn an_operator_that_is_killed_while_a_job_writes_loses_nothing_of_it() -> Result
 fn what_a_pod_wrote_before_someone_deleted_it_is_written_on_failure() -> Result<()> {
     scenario(|ns| {
         // What nobody follows when the pod goes is lost.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         ns.create(
             extended_job("slow").once().telling().running(template::script("echo so far; sleep 1000")),
         )?;

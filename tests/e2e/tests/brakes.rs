@@ -9,7 +9,7 @@ use serde_json::json;
 fn a_pod_that_flaps_thirty_times_gets_twenty_jobs_and_one_more_for_all_the_rest() -> Result<()> {
     scenario(|ns| {
         // An operator that starts anew has forgotten how many runs a pod had.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         ns.declare(extended_job("on-ready").on_ready())?;
         ns.start(pod("flaps"))?;
         ns.flap("flaps", (1..=30).map(at))?;

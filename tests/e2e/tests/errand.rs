@@ -143,7 +143,7 @@ fn a_triggered_one_ignores_the_annotation_and_says_so() -> Result<()> {
 #[test]
 fn a_job_that_someone_deletes_ends_the_run_and_the_next_now_starts_another() -> Result<()> {
     scenario(|ns| {
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         ns.create(extended_job("tidy").with("/run", json!("now")))?;
         let jobs = ns.jobs_until("tidy", 1)?;
         ns.status_until("tidy", &json!({"active": 1}))?;
@@ -202,7 +202,7 @@ fn an_event_names_who_has_set_it_to_now() -> Result<()> {
 fn a_controller_that_sets_it_to_now_again_and_again_meets_a_brake_that_names_it() -> Result<()> {
     scenario(|ns| {
         // A brake begins anew with the operator.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         ns.declare(extended_job("tidy").with("/run", json!("manually")).running(template::script("true")))?;
         loop {
             ns.kubectl.run(&[

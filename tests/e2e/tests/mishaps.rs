@@ -30,7 +30,7 @@ fn what_a_program_wrote_before_it_took_too_much_memory_is_written_on_failure() -
 fn what_a_pod_wrote_before_the_kubelet_evicted_it_is_written_on_failure() -> Result<()> {
     scenario(|ns| {
         // What nobody follows when the pod goes may be lost.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         let script = "echo so far; head -c 4000000 /dev/zero > /kept/too-much; sleep 1000";
         let mut template = template::script(script);
         let pod = &mut template["spec"]["template"]["spec"];
@@ -48,7 +48,7 @@ fn what_a_pod_wrote_before_the_kubelet_evicted_it_is_written_on_failure() -> Res
 fn a_job_with_no_time_to_live_stays_until_its_output_is_written() -> Result<()> {
     scenario(|ns| {
         // A restart puts cleanup off.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         let mut template = template::script("echo patience");
         template["spec"]["ttlSecondsAfterFinished"] = json!(0);
         let target = json!(format!("{}-later/out", ns.name));
@@ -122,7 +122,7 @@ fn output_of_a_pod_whose_node_is_gone_is_told_to_be_lost() -> Result<()> {
 fn what_a_pod_wrote_before_it_went_for_its_backoff_limit_is_written_on_failure() -> Result<()> {
     scenario(|ns| {
         // What nobody follows when the pod goes is lost.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         let template = template::restarted("echo so far; echo trouble >&2; exit 1", 0);
         let ejob = extended_job("hopeless").once().telling().running(template);
         let errors = json!({"configRef": "out", "writeOnFailure": true});
@@ -139,7 +139,7 @@ fn what_a_pod_wrote_before_it_went_for_its_backoff_limit_is_written_on_failure()
 fn what_a_pod_wrote_before_it_went_for_another_ones_exit_code_is_written_on_failure() -> Result<()> {
     scenario(|ns| {
         // What nobody follows when the pod goes is lost.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         // The other has begun long before.
         let script = "echo so far $JOB_COMPLETION_INDEX; [ $JOB_COMPLETION_INDEX = 0 ] && sleep 1000; sleep 15; exit 42";
         let mut template = template::indexed(script, 2);
@@ -158,7 +158,7 @@ fn what_a_pod_wrote_before_it_went_for_another_ones_exit_code_is_written_on_fail
 fn what_a_pod_wrote_before_its_job_was_suspended_is_written_on_failure() -> Result<()> {
     scenario(|ns| {
         // What nobody follows when the pod goes is lost.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         let template = template::script("echo so far; sleep 1000");
         ns.create(extended_job("paused").once().telling().running(template))?;
         ns.until_running()?;

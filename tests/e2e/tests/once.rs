@@ -56,7 +56,7 @@ fn a_finished_one_off_never_runs_again() -> Result<()> {
 fn a_job_deleted_while_it_runs_ends_its_run_for_good() -> Result<()> {
     scenario(|ns| {
         // One that dies before it has told of the Job can't know that there was one.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         ns.create(extended_job("migrate").once())?;
         let jobs = ns.jobs_until("migrate", 1)?;
         ns.delete(&format!("job/{}", name(&jobs[0])))?;

@@ -239,7 +239,7 @@ fn of_output_that_does_not_fit_the_newest_whole_lines_are_kept() -> Result<()> {
 fn what_was_printed_before_the_kubelet_rotated_the_log_is_not_lost() -> Result<()> {
     scenario(|ns| {
         // Nobody can read what was rotated away while no operator ran.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         // The kubelet rotates what is longer than 10 MiB, and looks for that every ten seconds.
         let script = format!("{}; sleep 15; echo end; sleep 2", template::printing(12_000_000));
         let out = stored_by(ns, once("count", &script))?;

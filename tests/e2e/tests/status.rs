@@ -156,7 +156,7 @@ fn an_event_names_the_pod_that_started_a_job() -> Result<()> {
 fn the_events_of_a_storm_are_told_in_few() -> Result<()> {
     scenario(|ns| {
         // What was held back goes with the operator.
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         ns.declare(extended_job("on-created").on("created"))?;
         ns.create_all((0..60).map(|number| pod(&format!("p{number}")).into()))?;
         ns.jobs_until("on-created", 60)?;

@@ -72,7 +72,7 @@ fn ready_notready_ready_is_two() -> Result<()> {
 #[test]
 fn flaps_within_one_second_are_told_apart() -> Result<()> {
     scenario(|ns| {
-        let _undisturbed = Operator::hold();
+        let _undisturbed = Operator::undisturbed();
         ns.declare(caches_on("ready"))?;
         ns.start(cache("flaps").ready_at(&at(1)))?;
         for _ in 0..4 {
