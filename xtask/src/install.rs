@@ -97,7 +97,7 @@ fn manifest(path: &str, image: &str) -> Result<String> {
 }
 
 /// Waits until the present operator is ready and no older one is left.
-fn rollout(target: &Target) -> Result<()> {
+pub(crate) fn rollout(target: &Target) -> Result<()> {
     let deployment = format!("deployment/{NAMESPACE}");
     let args = ["rollout", "status", "--namespace", NAMESPACE, "--timeout=120s", &deployment];
     process::run(target.kubectl().args(args)).context("the operator did not become ready")

@@ -11,10 +11,12 @@ mod image;
 mod install;
 mod libtest;
 mod process;
+mod report;
 mod steps;
 mod storm;
 mod target;
 mod test;
+mod ways;
 
 use std::process::ExitCode;
 

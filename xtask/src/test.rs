@@ -5,10 +5,10 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 use clap::Args;
 
-use crate::cargo::{Profile, build_plugin, cargo, compiling};
-use crate::libtest::{self, Count};
-use crate::steps::Steps;
+use crate::cargo::{Profile, cargo, compiling};
+use crate::report::Report;
 use crate::target::{Target, Which};
+use crate::ways::{self, Way};
 use crate::{deny, dump, generate, install, process, storm};
 
 /// Run all checks and tests, those on a real Kubernetes too
@@ -22,13 +22,17 @@ pub(crate) struct Test {
     which: Which,
 
     /// Do also what takes too long for every run: licences and sources of dependencies, the tests of the local
-    /// cluster itself, the larger model checks, and all storms
+    /// cluster itself, the larger model checks, all storms, and tests on clusters with feature gates
     #[arg(long)]
     all: bool,
 
     /// Leave the local cluster running; the next run uses it as it is
     #[arg(long, conflicts_with = "context")]
     keep: bool,
+
+    /// Let the operator tell streams apart in this way, and leave it so, as far as the cluster stays
+    #[arg(long, value_enum, value_name = "WAY", requires = "filter")]
+    streams: Option<Way>,
 
     /// Run only the end-to-end tests whose names hold this, and nothing that needs no cluster
     #[arg(last = true, value_name = "FILTER")]
@@ -38,7 +42,7 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let target = self.which.target("test")?;
-        let mut report = Report { steps: Steps::begin(), count: Count::default() };
+        let mut report = Report::begin();
         if self.filter.is_empty() {
             without_cluster(&mut report);
         }
@@ -48,20 +52,25 @@ impl Test {
             report.tests("larger model checks", larger_models);
         }
         self.on_cluster(&target, &mut report);
-        let Count { passed, failed } = report.count;
-        println!("\n{}\n{passed} passed, {failed} failed", report.steps);
+        if let (Target::Local(_, name), true) = (&target, self.all && self.filter.is_empty()) {
+            ways::by_api(name, &mut report);
+        }
         // The numbers are the last word, also of a failure.
-        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        println!("\n{report}");
+        Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// What needs a cluster, each step only if the one before it went well.
     fn on_cluster(&self, target: &Target, report: &mut Report) {
+        let filter: Vec<&str> = self.filter.iter().map(String::as_str).collect();
         let tested = report
             .step(&format!("{target} is up"), || target.up())
             .and_then(|()| report.step("operator image", || install::provide_image(target, Profile::Dev)))
-            .and_then(|image| report.step("operator installed", || install::apply(target, &image)))
-            .and_then(|()| report.tests("end-to-end tests", || end_to_end(target, &self.filter)))
-            .and_then(|()| self.storm(target, report));
+            .and_then(|image| report.step("operator installed", || self.install(target, &image)))
+            .and_then(|()| {
+                report.tests("end-to-end tests", || ways::end_to_end(target, self.streams, &filter))
+            })
+            .and_then(|()| self.on_own_cluster(target, report));
         if tested.is_none() {
             dump::dump(target);
         }
@@ -69,15 +78,24 @@ impl Test {
             report.step(&format!("{target} is gone"), || cluster.down());
         }
     }
-}
 
-impl Test {
-    /// Kills operators in the midst of many changes, where they can be killed.
-    fn storm(&self, target: &Target, report: &mut Report) -> Option<()> {
+    fn install(&self, target: &Target, image: &str) -> Result<()> {
+        install::apply(target, image)?;
+        match (target, self.streams) {
+            // Someone's cluster is as they want it, unless they say so.
+            (Target::Existing { .. }, None) => Ok(()),
+            // A cluster that was kept may be set to another way.
+            (_, way) => ways::choose(target, way),
+        }
+    }
+
+    /// What is done only where operators may be killed and rights given.
+    fn on_own_cluster(&self, target: &Target, report: &mut Report) -> Option<()> {
         let Target::Local(_, name) = target else { return Some(()) };
         if !self.filter.is_empty() {
             return Some(());
         }
+        ways::by_kubelet(target, report)?;
         report.step("storms", || storm::Load::of_test(self.all).storm_on(name))
     }
 }
@@ -105,39 +123,4 @@ fn larger_models() -> Result<Command> {
     let model = ["--package", "extendedjob-decide", "--test", "model"];
     command.args(model).args(["--", "--ignored", "--test-threads=1"]);
     Ok(command)
-}
-
-/// The tests that see the operator from outside, with kubectl.
-fn end_to_end(target: &Target, filter: &[String]) -> Result<Command> {
-    let mut command = compiling("test")?;
-    // More than there are cores: these tests mostly wait.
-    command.args(["--package", "e2e", "--", "--test-threads=6"]).args(filter);
-    command.env("EXTENDEDJOB_KUBECONFIG", target.kubeconfig()?).env("EXTENDEDJOB_CONTEXT", target.context());
-    command.env("EXTENDEDJOB_PLUGIN", build_plugin()?);
-    if let Target::Local(_, name) = target {
-        // Only here can tests kill containers and stop parts of the control plane.
-        command.env("EXTENDEDJOB_CLUSTER", name);
-    }
-    Ok(command)
-}
-
-/// The steps, and the tests within them.
-struct Report {
-    steps: Steps,
-    count: Count,
-}
-
-impl Report {
-    /// Takes a step that counts as one failure if it fails, and not at all if it does not.
-    fn step<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Option<T> {
-        let result = self.steps.attempt(name, step);
-        self.count.failed += usize::from(result.is_none());
-        result
-    }
-
-    /// Runs tests, which count each for itself.
-    fn tests(&mut self, name: &str, command: impl FnOnce() -> Result<Command>) -> Option<()> {
-        let Self { steps, count } = self;
-        steps.attempt(name, || libtest::run(&mut command()?, count))
-    }
 }
