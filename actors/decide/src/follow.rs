@@ -6,8 +6,6 @@
 
 use jiff::Timestamp;
 
-use crate::sketch::Sketch;
-
 /// Longer than any stamp, with the space behind it.
 const STAMP_MAX: usize = 40;
 
@@ -16,7 +14,6 @@ const STAMP_MAX: usize = 40;
 pub struct Follower {
     first: Option<Timestamp>,
     newest: Option<Timestamp>,
-    sketch: Sketch,
     /// How many lines of the second of `newest` have been begun.
     lines: u64,
     /// How much has been taken of the line that began last; `None` where that is of an earlier second.
@@ -57,10 +54,10 @@ impl Follower {
         self.first
     }
 
-    /// A few of the stamps of its lines.
+    /// Whether something has come that is neither a line nor the rest of one.
     #[must_use]
-    pub fn sketch(&self) -> &Sketch {
-        &self.sketch
+    pub fn has_stray(&self) -> bool {
+        self.stray
     }
 
     /// The log is read again, from [`Self::since`] on.
@@ -142,7 +139,6 @@ impl Follower {
 
     fn take_line(&mut self, stamp: Timestamp) -> Place {
         self.first.get_or_insert_with(|| second(stamp));
-        self.sketch.note(stamp);
         let newest = self.newest.unwrap_or(stamp);
         if second(stamp) > second(newest) {
             self.lines = 0;

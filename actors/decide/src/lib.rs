@@ -32,7 +32,6 @@ pub mod requests;
 pub mod retry;
 pub mod run;
 pub mod selector;
-pub mod sketch;
 pub mod status;
 pub mod streams;
 pub mod tail;

@@ -2,6 +2,7 @@
 //! for it can't be added to them later.
 
 use extendedjob_api::{ExtendedJobSpec, Output, Streams};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::wrap::{self, Wrapper};
@@ -93,6 +94,48 @@ impl Ways {
     }
 }
 
+/// What a node says when it is asked for one stream of a log, then for the other, and for the first one again, from the
+/// begin: that, with the stamp of its first line.
+///
+/// One that can't tell them apart answers with the whole log, and so the same to both. By the text alone that could be said
+/// of a program, too, that writes the same to both; not by the nanosecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// There is nothing yet.
+    Nothing,
+    /// Each is one stream.
+    Apart,
+    /// Each is the whole log.
+    Merged,
+    /// The log has begun or was rotated in between: ask again.
+    Unclear,
+    /// They are no lines of a log, but words of the kubelet's own.
+    NoLog,
+}
+
+impl Answers {
+    /// What they mean.
+    #[must_use]
+    pub fn judge(first: &[u8], other: &[u8], again: &[u8]) -> Self {
+        if first != again {
+            return Self::Unclear;
+        }
+        if first.is_empty() && other.is_empty() {
+            return Self::Nothing;
+        }
+        // The first line of a log has its stamp, of whichever stream it is.
+        if !begins_with_stamp(first) && !begins_with_stamp(other) {
+            return Self::NoLog;
+        }
+        if first == other { Self::Merged } else { Self::Apart }
+    }
+}
+
+fn begins_with_stamp(text: &[u8]) -> bool {
+    let stamp = text.split(|&byte| byte == b' ').next().and_then(|stamp| std::str::from_utf8(stamp).ok());
+    stamp.is_some_and(|stamp| stamp.parse::<Timestamp>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -141,6 +184,29 @@ mod tests {
             assert_eq!(way.streams, streams, "{ways:?}");
             let obstacle = way.obstacle.unwrap_or_default();
             assert!(obstacle.contains(told) && obstacle.is_empty() == told.is_empty(), "{obstacle}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_answers_both_questions_alike_has_understood_neither() {
+        const OUT: &str = "2026-01-01T00:00:01.000000001Z same";
+        const ERR: &str = "2026-01-01T00:00:01.000000002Z same";
+        let table = [
+            ([OUT, ERR, OUT], Answers::Apart),
+            ([OUT, OUT, OUT], Answers::Merged),
+            ([OUT, "", OUT], Answers::Apart),
+            (["", ERR, ""], Answers::Apart),
+            // After a part of a line.
+            ([OUT, "same", OUT], Answers::Apart),
+            (["", "", ""], Answers::Nothing),
+            (["", ERR, ERR], Answers::Unclear),
+            (["", "", OUT], Answers::Unclear),
+            ([OUT, ERR, ERR], Answers::Unclear),
+            (["unable to retrieve", "unable to retrieve", "unable to retrieve"], Answers::NoLog),
+        ];
+        for ([first, other, again], expected) in table {
+            let found = Answers::judge(first.as_bytes(), other.as_bytes(), again.as_bytes());
+            assert_eq!(found, expected, "{first:?}, {other:?}, {again:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The log of a container, followed from its start to its end, over all breaks.
 
 use extendedjob_api::Stream;
-use extendedjob_decide::{attempts, fault::Class, follow::Follower, retry::Backoff, sketch::Sketch};
+use extendedjob_decide::{attempts, fault::Class, follow::Follower, retry::Backoff};
 use futures::AsyncReadExt;
 use jiff::Timestamp;
 use kube::core::subresource::LogParams;
@@ -41,17 +41,14 @@ pub(crate) struct Followed {
     pub(crate) possibly_rotated: bool,
     /// The second in which its first line was written.
     pub(super) first: Option<Timestamp>,
-    /// A few of the stamps of its lines.
-    pub(super) sketch: Sketch,
-    /// It is one stream of a log, and nobody here knows how to tell that apart.
-    pub(super) refused: bool,
+    /// It is one stream of a log, and can't be followed as such.
+    pub(super) unfit: bool,
 }
 
 impl Followed {
     /// What a run has left in the log of its drain, which goes on.
     pub(crate) fn whole_section(Section { run, capture, possibly_rotated }: Section) -> Self {
-        let (first, sketch, refused) = (None, Sketch::default(), false);
-        Self { capture, section: run, ended: true, possibly_rotated, first, sketch, refused }
+        Self { capture, section: run, ended: true, possibly_rotated, first: None, unfit: false }
     }
 
     /// Of a log that was followed for a while.
@@ -79,7 +76,7 @@ impl Cluster {
     ) -> Followed {
         let keeper = Keeper::new(self.spool.clone(), keep, sections);
         let mut following =
-            Following { follower: Follower::default(), keeper, began, is_late: None, refused: false };
+            Following { follower: Follower::default(), keeper, began, is_late: None, unfit: false };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
             biased;
@@ -103,6 +100,9 @@ impl Cluster {
             };
             is_opened = true;
             let is_over = *over.borrow();
+            if following.unfit {
+                return following.end(false).await;
+            }
             let error = match read {
                 Ok(()) if is_over || is_over_soon(&mut over).await => {
                     if is_checked || following.keeper.seen() < ROTATABLE {
@@ -123,7 +123,7 @@ impl Cluster {
                 // So do API servers and kubelets that know no streams.
                 let is_senseless = matches!(error.class(), Class::Senseless | Class::Invalid);
                 if log.part != Stream::Log && is_senseless && following.keeper.seen() == 0 {
-                    following.refused = true;
+                    following.unfit = true;
                     return following.end(false).await;
                 }
                 let since = *failing_since.get_or_insert_with(Instant::now);
@@ -155,7 +155,8 @@ struct Following {
     began: Option<Timestamp>,
     /// Before its log was opened there was time enough to rotate it.
     is_late: Option<bool>,
-    refused: bool,
+    /// See [`Followed::unfit`].
+    unfit: bool,
 }
 
 impl Following {
@@ -195,6 +196,11 @@ impl Following {
                 return whole(&self.follower, log);
             }
             self.follower.push(&chunk[..length], &mut taken);
+            // Kubelets leave out the stamp of what comes after a part of a line, also if that was of the other stream.
+            if log.part != Stream::Log && self.follower.has_stray() {
+                self.unfit = true;
+                return Ok(());
+            }
             let possibly_rotated = self.is_possibly_rotated();
             self.keeper.push(&taken, possibly_rotated).await;
             taken.clear();
@@ -209,10 +215,10 @@ impl Following {
     }
 
     async fn end(self, ended: bool) -> Followed {
-        let (first, sketch) = (self.follower.first(), self.follower.sketch().clone());
-        let (refused, possibly_rotated) = (self.refused, !ended || self.is_possibly_rotated());
+        let (first, unfit) = (self.follower.first(), self.unfit);
+        let possibly_rotated = !ended || self.is_possibly_rotated();
         let Section { run: section, capture, .. } = self.keeper.finish(possibly_rotated).await;
-        Followed { capture, section, ended, possibly_rotated, first, sketch, refused }
+        Followed { capture, section, ended, possibly_rotated, first, unfit }
     }
 }
 

@@ -91,6 +91,10 @@ impl LogName {
         LogError::Read(format!("{}/{}", self.namespace, self.pod), self.container.clone(), error)
     }
 
+    fn missing(&self) -> LogError {
+        LogError::Missing(format!("{}/{}", self.namespace, self.pod), self.container.clone())
+    }
+
     fn not_separated(&self) -> LogError {
         let node = self.node.as_ref().map_or("of that pod", |node| node.name.as_str());
         LogError::NotSeparated(
@@ -114,13 +118,13 @@ impl Cluster {
         Ok(tail.finish())
     }
 
-    /// Reads a log to its end; tells what is known of its lines.
+    /// Reads a log to its end.
     async fn read_log(
         &self,
         log: &LogName,
         previous: bool,
         mut take: impl FnMut(&[u8]),
-    ) -> Result<Follower, LogError> {
+    ) -> Result<(), LogError> {
         let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
         // With stamps, to tell the kubelet's own words from the container's.
         let params = LogParams { previous, timestamps: true, ..LogParams::default() };
@@ -133,7 +137,7 @@ impl Cluster {
                 .map_err(|elapsed| log.broke_off(elapsed.into()))?
                 .map_err(|error| log.broke_off(error))?;
             if length == 0 {
-                return whole(&follower, log).map(|()| follower);
+                return whole(&follower, log);
             }
             follower.push(&chunk[..length], &mut taken);
             take(&taken);
@@ -173,7 +177,7 @@ impl Cluster {
 /// That a log, which is at its end, was not cut short.
 fn whole(follower: &Follower, log: &LogName) -> Result<(), LogError> {
     if follower.is_cut_short() && follower.first().is_none() {
-        return Err(LogError::Missing(format!("{}/{}", log.namespace, log.pod), log.container.clone()));
+        return Err(log.missing());
     }
     if follower.is_cut_short() {
         return Err(log.broke_off(io::Error::other("the kubelet could not go on")));

@@ -1,21 +1,28 @@
 //! The streams of a container, each as a log of its own, by whichever way they are told apart.
 //!
 //! Where the API server is asked for one of them, it is the kubelet that answers, and one that does not know the question
-//! answers with both. So both are always asked for, and what has lines of the other is neither.
+//! answers with the whole log, or refuses. So it is tried before anything is believed.
 
 use extendedjob_api::{Stream, Streams};
+use std::pin::pin;
+
 use extendedjob_decide::{
     fault::Class,
-    sketch::Sketch,
+    retry::Backoff,
+    streams::Answers,
     tail::{Kept, Tail},
 };
 use futures::{AsyncReadExt, join};
+use jiff::Timestamp;
 use kube::core::subresource::LogParams;
 use tokio::{sync::watch, time::timeout};
 use tracing::debug;
 
-use super::{Followed, LogError, LogName, RunLog, SILENCE, Sections};
-use crate::cluster::Cluster;
+use super::{CHUNK, Followed, LogError, LogName, RunLog, SILENCE, Sections};
+use crate::cluster::{Cluster, Fault};
+
+/// More than a stamp: how much of a log is looked at to tell one from another.
+const HEAD: u64 = 64;
 
 /// What was followed of the log of a container: its streams, or all of it under [`Stream::Log`], where they were not told
 /// apart.
@@ -42,99 +49,108 @@ impl Cluster {
             let log = RunLog { name: log.name.part(part), ..log.clone() };
             self.follow_log(log, keep, None, over.clone())
         };
-        let (stdout, stderr) = join!(follow(Stream::Stdout), follow(Stream::Stderr));
-        if stdout.refused && stderr.refused {
-            return vec![(Stream::Log, follow(Stream::Log).await)];
+        let mut following = pin!(async { join!(follow(Stream::Stdout), follow(Stream::Stderr)) });
+        let mut asking = pin!(self.ask_until_told(&log.name, over.clone()));
+        let (both, answers) = tokio::select! {
+            both = &mut following => (Some(both), asking.await),
+            answers = &mut asking => match answers {
+                Answers::Merged => (None, answers),
+                _ => (Some(following.await), answers),
+            },
+        };
+        match (both, answers) {
+            (Some((stdout, stderr)), Answers::Apart) if !stdout.unfit && !stderr.unfit => {
+                vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)]
+            }
+            (_, Answers::Merged) => vec![(Stream::Log, follow(Stream::Log).await)],
+            // It is asked again when they are read.
+            _ => vec![],
         }
-        if stdout.refused || stderr.refused {
-            // Of several API servers one knows streams: what it has given may be one of them.
-            return vec![];
-        }
-        if self.are_apart(&log, &stdout, &stderr).await {
-            return vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)];
-        }
-        // One that broke off is shorter.
-        let whole = if stdout.capture.seen() < stderr.capture.seen() { stderr } else { stdout };
-        vec![(Stream::Log, whole)]
     }
 
-    /// Whether each of the two, read at one time, holds nothing of the other.
-    async fn are_apart(&self, log: &RunLog, stdout: &Followed, stderr: &Followed) -> bool {
-        let (empty, other) = match (stdout.sketch.is_empty(), stderr.sketch.is_empty()) {
-            (true, true) => return stdout.ended && stderr.ended,
-            (false, false) => return !stdout.sketch.shares_lines_with(&stderr.sketch),
-            (true, false) => (Stream::Stdout, stderr),
-            (false, true) => (Stream::Stderr, stdout),
+    /// Whether a node tells streams apart, as soon as it can be told, and at the end of the container at the latest. Who
+    /// waited for that end would find that some pods are gone by then.
+    async fn ask_until_told(&self, log: &LogName, mut over: watch::Receiver<bool>) -> Answers {
+        let mut backoff = Backoff::default();
+        loop {
+            let is_over = *over.borrow();
+            let answers = self.ask(log, false).await.unwrap_or_else(|error| {
+                debug!(%error, "a node was asked in vain whether it tells streams apart");
+                Answers::Unclear
+            });
+            if is_over || matches!(answers, Answers::Apart | Answers::Merged) {
+                return answers;
+            }
+            let delay = backoff.after_failure(Timestamp::now());
+            if timeout(delay, over.wait_for(|over| *over)).await.is_ok_and(|told| told.is_err()) {
+                // Nobody wants to know any more.
+                return Answers::Unclear;
+            }
+        }
+    }
+
+    async fn ask(&self, log: &LogName, previous: bool) -> Result<Answers, LogError> {
+        let (stdout, stderr) = (log.part(Stream::Stdout), log.part(Stream::Stderr));
+        let asked = async {
+            let first = self.head(&stdout, previous).await?;
+            let other = self.head(&stderr, previous).await?;
+            let again = self.head(&stdout, previous).await?;
+            Ok(Answers::judge(&first, &other, &again))
         };
-        if !other.ended {
-            return false;
-        }
-        // What the other one holds may have come a moment after this one was answered.
-        match self.lines(&log.name.part(empty), false, |_| {}).await {
-            Ok(sketch) => {
-                let is_of_this_run = match log.restart {
-                    None => true,
-                    Some(restart) => self.restarts(&log.name).await.is_ok_and(|now| now == Some(restart)),
-                };
-                sketch.is_empty() && is_of_this_run
+        match asked.await {
+            Err(error) if is_refusal(&error) => {
+                // That is also said of a container that never started.
+                let whole = self.head(&log.part(Stream::Log), previous).await.map_err(|_| error)?;
+                Ok(if whole.is_empty() { Answers::Nothing } else { Answers::Merged })
             }
-            Err(error) => {
-                debug!(%error, "an empty stream could not be read again");
-                false
-            }
+            asked => asked,
         }
+    }
+
+    /// How a log begins: the stamp of its first line, and what fits beside it.
+    async fn head(&self, log: &LogName, previous: bool) -> Result<Vec<u8>, LogError> {
+        let limit_bytes = i64::try_from(HEAD).ok();
+        let params = LogParams { previous, timestamps: true, limit_bytes, ..LogParams::default() };
+        let mut stream = pin!(self.open_log(log, params).await?.take(HEAD));
+        let mut head = vec![];
+        let read = timeout(SILENCE, stream.read_to_end(&mut head)).await;
+        read.map_err(|elapsed| log.broke_off(elapsed.into()))?.map_err(|error| log.broke_off(error))?;
+        Ok(head)
     }
 
     /// The newest `limit` bytes of one stream of an ended container; `previous`: of the run before its present one.
     pub(crate) async fn stream(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
-        let mut tail = Tail::new(limit);
-        let wanted = self.lines(log, previous, |bytes| tail.push(bytes)).await?;
-        // It is read after the first one: if both are the whole log, this one has at least what that has.
-        let other = match log.part {
-            Stream::Stdout => Stream::Stderr,
-            Stream::Stderr | Stream::Log => Stream::Stdout,
-        };
-        let other = self.lines(&log.part(other), previous, |_| {}).await?;
-        if other.shares_lines_with(&wanted) {
-            return Err(log.not_separated());
+        match self.ask(log, previous).await? {
+            Answers::Apart => {}
+            Answers::Nothing => return Ok(Tail::new(0).finish()),
+            Answers::Merged => return Err(log.not_separated()),
+            Answers::Unclear | Answers::NoLog => return Err(log.missing()),
         }
-        Ok(tail.finish())
-    }
-
-    async fn lines(
-        &self,
-        log: &LogName,
-        previous: bool,
-        take: impl FnMut(&[u8]),
-    ) -> Result<Sketch, LogError> {
-        match self.read_log(log, previous, take).await {
-            Ok(follower) => Ok(follower.sketch().clone()),
-            Err(error) if matches!(error.class(), Class::Senseless | Class::Invalid) => {
-                // That is also said of a container that never started.
-                match self.is_empty(&log.part(Stream::Log), previous).await {
-                    Ok(true) => Ok(Sketch::default()),
-                    Ok(false) => Err(log.not_separated()),
-                    Err(_) => Err(error),
-                }
+        let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
+        // Without stamps: not all that comes has one.
+        let stream = self.open_log(log, LogParams { previous, ..LogParams::default() }).await?;
+        let (mut stream, mut tail, mut chunk) = (pin!(stream), Tail::new(limit), vec![0; CHUNK]);
+        loop {
+            let read = timeout(SILENCE, stream.read(&mut chunk)).await;
+            let read = read.map_err(|elapsed| log.broke_off(elapsed.into()))?;
+            match read.map_err(|error| log.broke_off(error))? {
+                0 => return Ok(tail.finish()),
+                length => tail.push(&chunk[..length]),
             }
-            Err(error) => Err(error),
         }
     }
+}
 
-    /// Whether nothing stands in a log, and so in neither stream.
-    async fn is_empty(&self, log: &LogName, previous: bool) -> Result<bool, LogError> {
-        let params = LogParams { previous, limit_bytes: Some(1), ..LogParams::default() };
-        let mut log_stream = std::pin::pin!(self.open_log(log, params).await?);
-        let mut first = [0];
-        let read = timeout(SILENCE, log_stream.read(&mut first)).await;
-        let length = read.map_err(|elapsed| log.broke_off(elapsed.into()))?;
-        Ok(length.map_err(|error| log.broke_off(error))? == 0)
-    }
+/// Whether it may be that streams are not known.
+fn is_refusal(error: &LogError) -> bool {
+    matches!(error.class(), Class::Senseless | Class::Invalid)
 }
 
 #[cfg(test)]
 mod tests {
     use actix::System;
+
+    use tokio::time::pause;
 
     use super::*;
     use crate::{
@@ -181,8 +197,7 @@ mod tests {
             let alone = |part: &str| replies(if part == "Stdout" { OUT } else { "" });
             let apart = [(Stream::Stdout, "out\n".to_owned()), (Stream::Stderr, String::new())];
             assert_eq!(followed(alone).await, apart);
-            let apart = [(Stream::Stdout, String::new()), (Stream::Stderr, String::new())];
-            assert_eq!(followed(|_| replies("")).await, apart);
+            assert_eq!(followed(|_| replies("")).await, [], "nothing was there to be followed");
         });
     }
 
@@ -191,23 +206,43 @@ mod tests {
         System::new().block_on(async {
             let whole = [(Stream::Log, "out\nerr\n".to_owned())];
             assert_eq!(followed(|_| replies(&[OUT, ERR].concat())).await, whole);
-            // The last line came between the two answers.
-            let later =
-                |part: &str| replies(&if part == "Stdout" { OUT.to_owned() } else { [OUT, ERR].concat() });
-            assert_eq!(followed(later).await, whole);
         });
     }
 
     #[test]
-    fn what_was_empty_a_moment_too_early_is_not_taken_for_a_stream_without_lines() {
+    fn what_comes_without_a_stamp_is_left_for_a_read_without_stamps() {
         System::new().block_on(async {
-            let asked = std::sync::atomic::AtomicUsize::new(0);
-            let late = move |part: &str| {
-                let is_first =
-                    asked.fetch_add(usize::from(part == "Stderr"), std::sync::atomic::Ordering::Relaxed) == 0;
-                replies(if part == "Stderr" && is_first { "" } else { OUT })
-            };
-            assert_eq!(followed(late).await, [(Stream::Log, "out\n".to_owned())]);
+            let behind_a_part = |part: &str| replies(if part == "Stdout" { OUT } else { "err\n" });
+            assert_eq!(followed(behind_a_part).await, []);
+            let api = StandIn::answering(|asked| {
+                match (part_of(&asked.query), asked.query.contains("timestamps")) {
+                    ("Stdout", _) => replies(OUT),
+                    (_, _) => replies("err\n"),
+                }
+            });
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            assert_eq!(cluster.stream(&log(Stream::Stderr), false, 1000).await.unwrap().bytes, b"err\n");
+        });
+    }
+
+    #[test]
+    fn it_is_known_while_the_container_runs_and_so_also_of_a_pod_that_is_gone_then() {
+        System::new().block_on(async {
+            pause();
+            let (over, is_over) = watch::channel(false);
+            let api = StandIn::answering(move |asked| {
+                match (part_of(&asked.query), asked.query.contains("follow")) {
+                    ("Stdout", true) => Reply::Stalling(OUT.into()),
+                    ("Stdout", false) => replies(OUT),
+                    (_, true) => Reply::Stalling(vec![]),
+                    (_, false) => replies(""),
+                }
+            });
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let log = LogName::of_test();
+            let answers = cluster.ask_until_told(&log, is_over).await;
+            assert_eq!(answers, Answers::Apart);
+            drop(over);
         });
     }
 
@@ -228,7 +263,13 @@ mod tests {
     fn a_read_at_the_end_asks_for_the_other_stream_too() {
         System::new().block_on(async {
             let read = async |answer: fn(&str) -> Reply| {
-                let api = StandIn::answering(move |asked| answer(part_of(&asked.query)));
+                let api = StandIn::answering(move |asked| match answer(part_of(&asked.query)) {
+                    // Each line has its stamp before the first blank.
+                    Reply::Raw(text) if !asked.query.contains("timestamps") => {
+                        Reply::Raw(text.rsplit(|&byte| byte == b' ').next().unwrap_or_default().to_vec())
+                    }
+                    reply => reply,
+                });
                 let cluster = Cluster::new(api.client.clone(), Spool::without_room());
                 cluster.stream(&log(Stream::Stderr), false, 1000).await.map(|kept| kept.bytes)
             };
