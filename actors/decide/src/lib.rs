@@ -16,6 +16,7 @@ pub mod build;
 pub mod checkpoint;
 pub mod cleanup;
 mod conditions;
+pub mod cri;
 pub mod declared;
 pub mod desk;
 pub mod edges;
