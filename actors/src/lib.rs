@@ -28,7 +28,7 @@ mod supervisor;
 mod trigger_watcher;
 
 pub use capture::Spool;
-pub use cluster::{Candidacy, Cluster};
+pub use cluster::{Candidacy, Cluster, Kubelets};
 pub use extendedjob_decide::{
     boundary::Boundary,
     brake::Limit,

@@ -69,7 +69,7 @@ impl Fault {
 }
 
 /// kube's errors say only their own layer; the cause of a broken connection lies below.
-fn chain(error: &kube::Error) -> String {
+pub(super) fn chain(error: &kube::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -40,6 +40,7 @@ use creates::Creates;
 use failpoint::Failpoint;
 pub(crate) use fault::Fault;
 pub use leases::Candidacy;
+pub use logs::Kubelets;
 use progress::Progress;
 use term::Term;
 

@@ -1,6 +1,8 @@
 //! The log of a container, read as a stream: memory is bounded by what is kept.
 
 mod follow;
+#[cfg_attr(not(test), expect(dead_code, reason = "not used before the logs are followed through it"))]
+mod kubelet;
 mod sections;
 mod streams;
 
@@ -18,6 +20,7 @@ use jiff::Timestamp;
 use kube::core::{Request, subresource::LogParams};
 use tokio::time::{Duration, timeout};
 
+pub use self::kubelet::Kubelets;
 pub(crate) use self::{
     follow::Followed,
     sections::{OneRun, Section, Sections},

@@ -1,0 +1,558 @@
+//! The log files of one run of a container, read one after the other while they grow and are rotated.
+//!
+//! Nothing tells of a rotation. So each request begins a little before the place that was reached, and what comes is
+//! compared with what is known to stand there. If it differs, the file has another name by now, and is looked for.
+
+use std::collections::BTreeSet;
+
+use super::{
+    KubeletError, Kubelets, LogPlace, Whose,
+    folder::{Folder, Rotated},
+    packed::Unpacker,
+    reached::Reached,
+};
+
+/// How much is asked for at a time.
+const CHUNK: usize = 64 * 1024;
+/// How often it is tried to find a file that is renamed, compressed or removed meanwhile. The kubelet looks for what it
+/// may rotate each ten seconds.
+const TRIES: u32 = 8;
+
+/// The log files of one run of a container, read over their rotations while they grow.
+pub(crate) struct LogFiles {
+    kubelets: Kubelets,
+    place: LogPlace,
+    /// The file that is read, and how far; `None`: the next one is the oldest that was not read.
+    at: Option<(File, Reached)>,
+    /// Rotated files that need not be read any more.
+    done: BTreeSet<String>,
+    began_rotated: Option<bool>,
+    has_gap: bool,
+}
+
+/// A file, by the name that it had when it was looked for.
+enum File {
+    Growing,
+    Rotated(String),
+    /// That, compressed: it can only be read from its start on.
+    Packed(String, Box<Unpacker>),
+}
+
+/// What is in a file behind a place.
+enum More {
+    /// Nothing, if that is its end (for now).
+    Bytes(Vec<u8>),
+    /// It is not that file.
+    Another,
+    /// There is no file of this name.
+    Gone,
+    /// It can't be unpacked.
+    Damaged,
+}
+
+/// What came of an attempt to read on.
+enum Step {
+    /// Something was read, and there may be more.
+    Read,
+    AllForNow,
+    /// Something was found out about the files.
+    Again,
+}
+
+impl LogFiles {
+    pub(crate) fn new(kubelets: Kubelets, place: LogPlace) -> Self {
+        Self { kubelets, place, at: None, done: BTreeSet::new(), began_rotated: None, has_gap: false }
+    }
+
+    /// Appends the next bytes of the files, in their order, to `out`: about 64 KiB at most. `false`: that is all for now,
+    /// whether something was appended or not.
+    ///
+    /// It may be called again after an error, or after it was dropped on its way: nothing is lost by that, and nothing
+    /// comes twice.
+    ///
+    /// # Errors
+    /// If the kubelet did not answer, or not with the files.
+    pub(crate) async fn read(&mut self, out: &mut Vec<u8>) -> Result<bool, KubeletError> {
+        for _ in 0..TRIES {
+            match self.step(out).await? {
+                Step::Read => return Ok(true),
+                Step::AllForNow => return Ok(false),
+                Step::Again => {}
+            }
+        }
+        Err(KubeletError::Unsteady(self.whose()))
+    }
+
+    /// Whether files were removed that may not have been read to their end, so that something may be missing in what was
+    /// read. It is so between two lines: one that was cut short is ended.
+    #[must_use]
+    pub(crate) fn has_gap(&self) -> bool {
+        self.has_gap
+    }
+
+    /// Whether there were rotated files already when reading began: what was before the oldest may be gone.
+    #[must_use]
+    pub(crate) fn began_rotated(&self) -> bool {
+        self.began_rotated == Some(true)
+    }
+
+    async fn step(&mut self, out: &mut Vec<u8>) -> Result<Step, KubeletError> {
+        let Some((file, reached)) = &mut self.at else { return self.pass_on(out).await };
+        match file.read_on(&self.kubelets, &self.place, reached).await? {
+            More::Bytes(bytes) if bytes.is_empty() && matches!(file, File::Growing) => Ok(Step::AllForNow),
+            More::Bytes(bytes) if bytes.is_empty() => self.pass_on(out).await,
+            More::Bytes(bytes) => {
+                reached.push(&bytes);
+                out.extend_from_slice(&bytes);
+                let is_all = matches!(file, File::Growing) && bytes.len() < CHUNK;
+                Ok(if is_all { Step::AllForNow } else { Step::Read })
+            }
+            More::Another | More::Gone => self.search(out).await,
+            More::Damaged => Ok(self.give_up(out)),
+        }
+    }
+
+    /// Goes on to the next file, for this one is at its end.
+    ///
+    /// Between the requests each of the files may be rotated. So they come in this order: what was read of the growing
+    /// file before the list was made is the begin of the one after those in the list. And the runtime writes to a renamed
+    /// file until it has opened the next one: only when something stands in that, this one is at its end for good.
+    async fn pass_on(&mut self, out: &mut Vec<u8>) -> Result<Step, KubeletError> {
+        let head = self.kubelets.part(&self.place, &self.place.growing(), 0, CHUNK).await?;
+        let folder = self.kubelets.folder(&self.place).await?;
+        self.began_rotated.get_or_insert(!folder.rotated.is_empty());
+        if let Some((file @ File::Rotated(_), reached)) = &mut self.at {
+            match file.read_on(&self.kubelets, &self.place, reached).await? {
+                More::Bytes(bytes) if bytes.is_empty() => {}
+                More::Bytes(bytes) => {
+                    reached.push(&bytes);
+                    out.extend_from_slice(&bytes);
+                    return Ok(Step::Read);
+                }
+                _ => return self.search(out).await,
+            }
+        }
+        let present = self.at.as_ref().and_then(|(file, _)| file.rotated_name());
+        if present.is_some_and(|name| folder.find(name).is_none()) {
+            // The kubelet names a file as before if the runtime could not begin a new one. Else it was removed, and maybe
+            // some that came after it.
+            return self.search(out).await;
+        }
+        if let Some(next) = self.unread(&folder).into_iter().find(|it| Some(it.name.as_str()) != present) {
+            let next = (File::rotated(next), Reached::default());
+            self.done_with_present(&folder);
+            self.at = Some(next);
+            return Ok(Step::Again);
+        }
+        match head {
+            Some(head) if !head.is_empty() => {
+                self.done_with_present(&folder);
+                let mut reached = Reached::default();
+                reached.push(&head);
+                out.extend_from_slice(&head);
+                self.at = Some((File::Growing, reached));
+                Ok(if head.len() < CHUNK { Step::AllForNow } else { Step::Read })
+            }
+            // It came just now.
+            None if folder.growing => Ok(Step::Again),
+            None if self.at.is_none() => Err(KubeletError::NotThere(self.whose())),
+            _ => Ok(Step::AllForNow),
+        }
+    }
+
+    /// Looks for the file that was read, under the names that it may have by now.
+    async fn search(&mut self, out: &mut Vec<u8>) -> Result<Step, KubeletError> {
+        let folder = self.kubelets.folder(&self.place).await?;
+        let Some((present, reached)) = &self.at else { return Ok(Step::Again) };
+        let renamed: Vec<File> = if reached.is_start() {
+            // Nothing tells it from others but its name.
+            let found = present.rotated_name().and_then(|name| folder.find(name));
+            // The newest is not removed before there is a newer one: it is named as before, see `pass_on`.
+            let is_newest = |name: &String| folder.rotated.iter().all(|it| it.name < *name);
+            if found.is_none() && matches!(present, File::Rotated(name) if is_newest(name)) {
+                self.at = None;
+                return Ok(Step::Again);
+            }
+            found.map(File::rotated).into_iter().collect()
+        } else {
+            let rotated = self.unread(&folder).into_iter().map(File::rotated);
+            folder.growing.then_some(File::Growing).into_iter().chain(rotated).rev().collect()
+        };
+        if renamed.is_empty() && folder == Folder::default() {
+            return Err(KubeletError::NotThere(self.whose()));
+        }
+        let mut moved_on = false;
+        for mut file in renamed {
+            match file.go_to(&self.kubelets, &self.place, reached).await? {
+                More::Bytes(_) => {
+                    if let Some((present, _)) = &mut self.at {
+                        *present = file;
+                    }
+                    return Ok(Step::Again);
+                }
+                More::Another | More::Damaged => {}
+                More::Gone => moved_on = true,
+            }
+        }
+        // What was renamed since the list was made may be the one.
+        let is_sure = !moved_on && self.kubelets.folder(&self.place).await? == folder;
+        Ok(if is_sure { self.give_up(out) } else { Step::Again })
+    }
+
+    /// What is left of the present file can't be read.
+    fn give_up(&mut self, out: &mut Vec<u8>) -> Step {
+        self.has_gap = true;
+        let present = self.at.take();
+        // What comes next is not the rest of that line.
+        if present.as_ref().is_some_and(|(_, reached)| reached.is_within_line()) {
+            out.push(b'\n');
+        }
+        self.done.extend(present.and_then(|(file, _)| file.rotated_name().map(str::to_owned)));
+        Step::Again
+    }
+
+    fn done_with_present(&mut self, folder: &Folder) {
+        self.done.retain(|name| folder.find(name).is_some());
+        let present = self.at.take();
+        self.done.extend(present.and_then(|(file, _)| file.rotated_name().map(str::to_owned)));
+    }
+
+    /// Rotated files that have not been read, the oldest first; the present one may be among them.
+    fn unread<'a>(&self, folder: &'a Folder) -> Vec<&'a Rotated> {
+        folder.rotated.iter().filter(|it| !self.done.contains(&it.name)).collect()
+    }
+
+    fn whose(&self) -> Box<Whose> {
+        Box::new(Whose::of(&self.place))
+    }
+}
+
+impl File {
+    fn rotated(Rotated { name, packed }: &Rotated) -> Self {
+        if *packed {
+            Self::Packed(name.clone(), Box::new(Unpacker::new()))
+        } else {
+            Self::Rotated(name.clone())
+        }
+    }
+
+    fn rotated_name(&self) -> Option<&str> {
+        match self {
+            Self::Growing => None,
+            Self::Rotated(name) | Self::Packed(name, _) => Some(name),
+        }
+    }
+
+    /// What stands behind `reached`.
+    async fn read_on(
+        &mut self,
+        kubelets: &Kubelets,
+        place: &LogPlace,
+        reached: &Reached,
+    ) -> Result<More, KubeletError> {
+        let name = match self {
+            Self::Packed(name, unpacker) => return unpack_on(kubelets, place, name, unpacker).await,
+            Self::Rotated(name) => name.clone(),
+            Self::Growing => place.growing(),
+        };
+        let (from, known) = (reached.known_from(), reached.known());
+        let part = kubelets.part(place, &name, from, known.len() + CHUNK).await?;
+        Ok(part.map_or(More::Gone, |part| {
+            part.strip_prefix(known).map_or(More::Another, |rest| More::Bytes(rest.to_vec()))
+        }))
+    }
+
+    /// Sets it to `reached`, if it is the file in which that is.
+    async fn go_to(
+        &mut self,
+        kubelets: &Kubelets,
+        place: &LogPlace,
+        reached: &Reached,
+    ) -> Result<More, KubeletError> {
+        let Self::Packed(name, unpacker) = self else { return self.read_on(kubelets, place, reached).await };
+        let (mut skip, mut known) = (reached.known_from(), reached.known());
+        while skip > 0 || !known.is_empty() {
+            let wanted = usize::try_from(skip).unwrap_or(usize::MAX).saturating_add(known.len());
+            match unpack_on(kubelets, place, name, unpacker).await? {
+                More::Bytes(bytes) if bytes.is_empty() => return Ok(More::Another),
+                More::Bytes(bytes) => {
+                    let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len());
+                    skip -= passed as u64;
+                    let end = bytes.len().min(wanted);
+                    let Some(rest) = known.strip_prefix(&bytes[passed..end]) else {
+                        return Ok(More::Another);
+                    };
+                    known = rest;
+                    unpacker.put_back(&bytes[end..]);
+                }
+                other => return Ok(other),
+            }
+        }
+        Ok(More::Bytes(vec![]))
+    }
+}
+
+/// What comes next in a compressed file.
+async fn unpack_on(
+    kubelets: &Kubelets,
+    place: &LogPlace,
+    name: &str,
+    unpacker: &mut Unpacker,
+) -> Result<More, KubeletError> {
+    loop {
+        if let Some(from) = unpacker.wants() {
+            let Some(packed) = kubelets.part(place, &format!("{name}.gz"), from, CHUNK).await? else {
+                return Ok(More::Gone);
+            };
+            let is_last = packed.len() < CHUNK;
+            unpacker.feed(packed, is_last);
+        }
+        match unpacker.unpack() {
+            Err(_) => return Ok(More::Damaged),
+            Ok(bytes) if bytes.is_empty() && !unpacker.is_finished() => {}
+            Ok(bytes) => return Ok(More::Bytes(bytes)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::System;
+    use extendedjob_decide::fault::Class;
+    use proptest::prelude::*;
+
+    use super::{
+        super::stand_in::{
+            Happening::{self, *},
+            Node,
+        },
+        *,
+    };
+
+    /// Reads on until that is all, over errors; says how many there were.
+    async fn read_all(log: &mut LogFiles, out: &mut Vec<u8>) -> usize {
+        let mut errors = 0;
+        for _ in 0..1000 {
+            match log.read(out).await {
+                Ok(true) => {}
+                Ok(false) => return errors,
+                Err(_) => errors += 1,
+            }
+        }
+        panic!("it does not come to an end");
+    }
+
+    /// What is read, if it is read in the beginning, and again after these have happened.
+    fn read_after(happenings: &[Happening]) -> (Node, LogFiles, Vec<u8>) {
+        System::new().block_on(async {
+            let node = Node::new();
+            let (mut log, mut out) = (node.log(), vec![]);
+            node.happens([Lines(10)]);
+            read_all(&mut log, &mut out).await;
+            node.happens(happenings.iter().copied());
+            read_all(&mut log, &mut out).await;
+            (node, log, out)
+        })
+    }
+
+    #[track_caller]
+    fn assert_all_is_read_after(happenings: &[Happening]) {
+        let (node, log, out) = read_after(happenings);
+        assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(node.disk().written.clone()).unwrap());
+        assert!(!log.has_gap() && !log.began_rotated());
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_grows() {
+        System::new().block_on(async {
+            let node = Node::new();
+            let (mut log, mut out) = (node.log(), vec![]);
+            for more in [Nothing, Lines(1), Part, Nothing, Lines(10_000), Part, Part] {
+                node.happens([more]);
+                read_all(&mut log, &mut out).await;
+                assert!(out == node.disk().written, "{} {}", out.len(), node.disk().written.len());
+            }
+        });
+    }
+
+    #[test]
+    fn a_log_at_rest_is_asked_for_once_and_little_comes() {
+        System::new().block_on(async {
+            let node = Node::new();
+            let (mut log, mut out) = (node.log(), vec![]);
+            node.happens([Lines(10)]);
+            read_all(&mut log, &mut out).await;
+            let before = node.disk().requests;
+            assert!(!log.read(&mut out).await.unwrap());
+            assert_eq!(node.disk().requests, before + 1);
+        });
+    }
+
+    #[test]
+    fn it_goes_on_over_a_rotation() {
+        assert_all_is_read_after(&[Lines(3), Renamed, Reopened, Lines(2)]);
+        // Where the new one is as long as the old one was, or longer; and the line breaks are at the same places.
+        assert_all_is_read_after(&[Renamed, Reopened, Lines(10)]);
+        assert_all_is_read_after(&[Part, Renamed, Reopened, Lines(5000)]);
+        assert_all_is_read_after(&[Renamed, Reopened]);
+    }
+
+    #[test]
+    fn it_goes_on_over_rotations_that_were_compressed() {
+        let rotation = [Lines(1000), Renamed, Reopened, Lines(2), Compressed];
+        assert_all_is_read_after(&[&rotation[..], &[Lines(3)]].concat());
+        assert_all_is_read_after(&[&rotation[..], &rotation, &rotation, &[Lines(3)]].concat());
+        assert_all_is_read_after(&[&rotation[..], &[Renamed, Reopened, Lines(1)]].concat());
+    }
+
+    #[test]
+    fn a_file_that_is_renamed_is_written_until_there_is_a_new_one() {
+        assert_all_is_read_after(&[Renamed, Lines(3)]);
+        assert_all_is_read_after(&[Renamed, Lines(3), NamedAsBefore, Lines(3)]);
+    }
+
+    #[test]
+    fn what_was_rotated_before_is_read_from_the_oldest_on() {
+        System::new().block_on(async {
+            let node = Node::new();
+            node.happens([Lines(2000), Renamed, Reopened, Lines(3), Compressed, Renamed, Reopened, Lines(3)]);
+            let (mut log, mut out) = (node.log(), vec![]);
+            read_all(&mut log, &mut out).await;
+            assert!(out == node.disk().written);
+            assert!(log.began_rotated() && !log.has_gap());
+        });
+    }
+
+    #[test]
+    fn what_was_removed_before_it_was_read_is_a_gap() {
+        let rotation = [Renamed, Reopened, Lines(2), Compressed];
+        for removed in 1..3 {
+            let removals = vec![Removed; removed];
+            let (node, log, out) =
+                read_after(&[&[Lines(1)], &rotation[..], &rotation, &rotation, &removals].concat());
+            let written = node.disk().written.clone();
+            let line = written.len() / 17;
+            assert!(log.has_gap() && !log.began_rotated());
+            let left = &written[line * (11 + 2 * (removed - 1))..];
+            assert_eq!(out, [&written[..line * 10], left].concat(), "{removed}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_gap() {
+        System::new().block_on(async {
+            let node = Node::new();
+            node.happens([Lines(2000), Renamed, Reopened, Compressed, Lines(3)]);
+            let file = node.disk().files.keys().find(|it| it.ends_with(".gz")).cloned().unwrap();
+            node.disk().files.get_mut(&file).unwrap().truncate(1000);
+            let (mut log, mut out) = (node.log(), vec![]);
+            read_all(&mut log, &mut out).await;
+            assert!(log.has_gap() && node.disk().written.ends_with(&out[out.len() - 100..]));
+        });
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_asked_for_again() {
+        System::new().block_on(async {
+            let node = Node::new();
+            node.happens([Lines(10_000), Renamed, Reopened, Lines(10_000), Compressed]);
+            node.will_happen([Nothing, BreaksOff].repeat(10));
+            let (mut log, mut out) = (node.log(), vec![]);
+            assert!(read_all(&mut log, &mut out).await > 3);
+            assert!(out == node.disk().written && !log.has_gap());
+        });
+    }
+
+    #[test]
+    fn who_sends_all_in_place_of_a_part_is_understood() {
+        System::new().block_on(async {
+            let node = Node::new();
+            node.happens([Lines(5000)]);
+            node.will_happen(vec![KnowsNoParts; 100]);
+            let (mut log, mut out) = (node.log(), vec![]);
+            read_all(&mut log, &mut out).await;
+            assert!(out == node.disk().written);
+        });
+    }
+
+    #[test]
+    fn each_refusal_has_its_class() {
+        System::new().block_on(async {
+            for (code, class) in
+                [(401, Class::Refused), (403, Class::Refused), (405, Class::Refused), (500, Class::Transient)]
+            {
+                let node = Node::new();
+                node.will_happen([Refused(code)]);
+                let error = node.log().read(&mut vec![]).await.unwrap_err();
+                assert_eq!((error.class(), error.node()), (class, "n"), "{error}");
+            }
+            let node = Node::new();
+            node.disk().files.clear();
+            assert_eq!(node.log().read(&mut vec![]).await.unwrap_err().class(), Class::NotFound);
+        });
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        prop_oneof![
+            3 => Just(Nothing),
+            3 => (1_usize..20).prop_map(Lines),
+            1 => Just(Lines(3000)),
+            2 => Just(Part),
+            2 => Just(Compressed),
+            4 => Just(Renamed),
+            4 => Just(Reopened),
+            1 => Just(NamedAsBefore),
+            1 => Just(BreaksOff),
+            1 => Just(Refused(500)),
+            1 => Just(KnowsNoParts),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_between_requests_all_is_read_once_and_in_order(
+            before in prop::collection::vec(happening(), 0..10),
+            during in prop::collection::vec(happening(), 0..60),
+        ) {
+            System::new().block_on(async {
+                let node = Node::new();
+                // One that is named as before, and then otherwise, may have been removed as well.
+                let may_be_gap = during.iter().any(|it| matches!(it, NamedAsBefore));
+                node.happens(before);
+                node.will_happen(during);
+                let (mut log, mut out) = (node.log(), vec![]);
+                while !node.disk().script.is_empty() {
+                    read_all(&mut log, &mut out).await;
+                }
+                read_all(&mut log, &mut out).await;
+                let written = node.disk().written.clone();
+                let same = out.iter().zip(&written).take_while(|(one, other)| one == other).count();
+                prop_assert!(out == written, "{} of {} read, the same {same}", out.len(), written.len());
+                prop_assert!(may_be_gap || !log.has_gap());
+                Ok(())
+            })?;
+        }
+
+        #[test]
+        fn what_is_removed_leaves_a_gap_and_nothing_comes_twice(
+            during in prop::collection::vec(prop_oneof![4 => happening(), 1 => Just(Removed)], 0..60),
+        ) {
+            System::new().block_on(async {
+                let node = Node::new();
+                node.will_happen(during);
+                let (mut log, mut out) = (node.log(), vec![]);
+                while !node.disk().script.is_empty() {
+                    read_all(&mut log, &mut out).await;
+                }
+                read_all(&mut log, &mut out).await;
+                let written = node.disk().written.clone();
+                prop_assert!(out == written || log.has_gap());
+                // Each line has a number of its own; one that was cut short stands for itself.
+                let text = String::from_utf8(out).unwrap();
+                let numbers = text.split("2026-01-01T00:00:01.").skip(1).filter_map(|it| it.get(..9));
+                prop_assert!(numbers.is_sorted_by(|one, other| one < other));
+                Ok(())
+            })?;
+        }
+    }
+}
