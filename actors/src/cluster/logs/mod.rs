@@ -1,7 +1,10 @@
 //! The log of a container, read as a stream: memory is bounded by what is kept.
 
 mod follow;
-#[cfg_attr(not(test), expect(dead_code, reason = "not used before the logs are followed through it"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "not used before the logs are followed through it")
+)]
 mod kubelet;
 mod sections;
 mod streams;
