@@ -62,8 +62,8 @@ pub(super) enum Happening {
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) files: BTreeMap<String, Vec<u8>>,
-    /// Before each request one of these happens.
-    pub(super) script: VecDeque<Happening>,
+    /// Before each request these happen.
+    pub(super) script: VecDeque<Vec<Happening>>,
     pub(super) requests: usize,
     /// All that the container has written.
     pub(super) written: Vec<u8>,
@@ -121,13 +121,13 @@ impl Disk {
 
     fn answer(&mut self, request: &Request<kube::client::Body>) -> (u16, Vec<u8>, bool) {
         self.requests += 1;
-        let happening = self.script.pop_front().unwrap_or(Happening::Nothing);
-        self.happens(&happening);
+        let happenings = self.script.pop_front().unwrap_or_default();
+        happenings.iter().for_each(|happening| self.happens(happening));
         let path = request.uri().path().strip_prefix("/logs/pods/ns_p_uid/c/").unwrap();
-        if let Happening::Refused(code) = happening {
-            return (code, b"refused".to_vec(), false);
+        if let Some(Happening::Refused(code)) = happenings.last() {
+            return (*code, b"refused".to_vec(), false);
         }
-        let breaks_off = matches!(happening, Happening::BreaksOff);
+        let breaks_off = matches!(happenings.last(), Some(Happening::BreaksOff));
         if path.is_empty() {
             let link = |name| format!("<a href=\"{name}\">{name}</a>\n");
             let list: String = self.files.keys().map(link).collect();
@@ -141,7 +141,9 @@ impl Disk {
             // So does Go.
             0 => (200, vec![], false),
             length if from >= length => (416, b"invalid range".to_vec(), false),
-            _ if matches!(happening, Happening::KnowsNoParts) => (200, file.clone(), breaks_off),
+            _ if matches!(happenings.last(), Some(Happening::KnowsNoParts)) => {
+                (200, file.clone(), breaks_off)
+            }
             length => (206, file[from..length.min(last + 1)].to_vec(), breaks_off),
         }
     }
@@ -166,8 +168,8 @@ impl Node {
         happenings.into_iter().for_each(|happening| self.disk().happens(&happening));
     }
 
-    /// This happens during the next requests, one before each.
-    pub(super) fn will_happen(&self, happenings: impl IntoIterator<Item = Happening>) {
+    /// This happens during the next requests, some of it before each.
+    pub(super) fn will_happen(&self, happenings: impl IntoIterator<Item = Vec<Happening>>) {
         self.disk().script.extend(happenings);
     }
 
