@@ -145,3 +145,24 @@ fn no_success(place: &LogPlace, status: StatusCode) -> KubeletError {
 fn whose(place: &LogPlace) -> Box<Whose> {
     Box::new(Whose::of(place))
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::System;
+    use extendedjob_decide::fault::Class;
+
+    use super::{super::stand_in::place, *};
+
+    #[test]
+    fn a_node_that_is_not_there_is_told_by_its_name() {
+        System::new().block_on(async {
+            // Nobody listens at a port that was free a moment ago.
+            let free = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap().port();
+            let config = Config::new("https://10.0.0.1".parse().unwrap());
+            let kubelets = Kubelets::new(config, free, true).unwrap();
+            let error = kubelets.folder(&LogPlace { address: "::1".into(), ..place() }).await.unwrap_err();
+            assert_eq!((error.class(), error.node()), (Class::Transient, "n"));
+            assert!(matches!(error, KubeletError::Unreachable(..)), "{error}");
+        });
+    }
+}

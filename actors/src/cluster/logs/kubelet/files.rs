@@ -196,8 +196,7 @@ impl LogFiles {
             }
         }
         // What was renamed since the list was made may be the one.
-        let is_sure = !moved_on && self.kubelets.folder(&self.place).await? == folder;
-        if !is_sure {
+        if moved_on || self.kubelets.folder(&self.place).await? != folder {
             return Ok(Step::Again);
         }
         // It may be one of these: what can be read of it would come twice.
@@ -484,6 +483,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_named_to_and_fro_is_not_given_up() {
+        System::new().block_on(async {
+            let node = Node::new();
+            let (mut log, mut out) = (node.log(), vec![]);
+            node.happens([Lines(5)]);
+            read_all(&mut log, &mut out).await;
+            node.will_happen([Renamed, NamedAsBefore, Renamed, NamedAsBefore].map(|it| vec![it]));
+            read_all(&mut log, &mut out).await;
+            assert!(out == node.disk().written && !log.has_gap());
+        });
+    }
+
+    #[test]
     fn a_rotation_between_two_requests_is_not_passed_over() {
         System::new().block_on(async {
             for late in 0..6 {
@@ -498,6 +510,24 @@ mod tests {
                 read_all(&mut log, &mut out).await;
                 assert!(out == node.disk().written && !log.has_gap(), "{late}");
             }
+        });
+    }
+
+    #[test]
+    fn what_was_removed_with_all_that_was_read_is_a_gap() {
+        System::new().block_on(async {
+            let node = Node::new();
+            let (mut log, mut out) = (node.log(), vec![]);
+            node.happens([Lines(1), Renamed, Reopened]);
+            read_all(&mut log, &mut out).await;
+            node.happens([Compressed]);
+            read_all(&mut log, &mut out).await;
+            assert!(!log.has_gap());
+            // Two files came after it, of which only the second is left.
+            let rotation = [Lines(1), Renamed, Reopened];
+            node.happens([&rotation[..], &rotation, &[Removed, Removed]].concat());
+            read_all(&mut log, &mut out).await;
+            assert!(log.has_gap() && out.len() * 3 == node.disk().written.len() * 2);
         });
     }
 
