@@ -64,8 +64,8 @@ impl LogFiles {
         Self { kubelets, place, at: None, done: BTreeSet::new(), began_rotated: None, has_gap: false }
     }
 
-    /// Appends the next bytes of the files, in their order, to `out`: about 64 KiB at most. `false`: that is all for now,
-    /// whether something was appended or not.
+    /// Appends the next bytes of the files, in their order, to `out`: about 64 KiB at most. `false`: that is all for
+    /// now, whether something was appended or not.
     ///
     /// It may be called again after an error, or after it was dropped on its way: nothing is lost by that, and nothing
     /// comes twice.
@@ -83,8 +83,8 @@ impl LogFiles {
         Err(KubeletError::Unsteady(self.whose()))
     }
 
-    /// Whether files were removed that may not have been read to their end, so that something may be missing in what was
-    /// read. It is so between two lines: one that was cut short is ended.
+    /// Whether files were removed that may not have been read to their end, so that something may be missing in what
+    /// was read. It is so between two lines: one that was cut short is ended.
     #[must_use]
     pub(crate) fn has_gap(&self) -> bool {
         self.has_gap
@@ -115,8 +115,9 @@ impl LogFiles {
     /// Goes on to the next file, for this one is at its end.
     ///
     /// Between the requests each of the files may be rotated. So they come in this order: what was read of the growing
-    /// file before the list was made is the begin of the one after those in the list. And the runtime writes to a renamed
-    /// file until it has opened the next one: only when something stands in that, this one is at its end for good.
+    /// file before the list was made is the begin of the one after those in the list. And the runtime writes to a
+    /// renamed file until it has opened the next one: only when something stands in that, this one is at its end for
+    /// good.
     async fn pass_on(&mut self, out: &mut Vec<u8>) -> Result<Step, KubeletError> {
         let head = self.kubelets.part(&self.place, &self.place.growing(), 0, CHUNK).await?;
         let folder = self.kubelets.folder(&self.place).await?;
@@ -134,8 +135,8 @@ impl LogFiles {
         }
         let present = self.at.as_ref().and_then(|(file, _)| file.rotated_name());
         if present.is_some_and(|name| folder.find(name).is_none()) {
-            // The kubelet names a file as before if the runtime could not begin a new one. Else it was removed, and maybe
-            // some that came after it.
+            // The kubelet names a file as before if the runtime could not begin a new one. Else it was removed, and
+            // maybe some that came after it.
             return self.search(out).await;
         }
         if let Some(next) = self.unread(&folder).into_iter().find(|it| Some(it.name.as_str()) != present) {
