@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix::Actor as _;
 use anyhow::{Context as _, bail};
-use extendedjob_actors::{Candidacy, Cluster, Operator, Readiness, Spool, Stop, Ways};
+use extendedjob_actors::{Candidacy, Cluster, Kubelets, Operator, Readiness, Spool, Stop, Ways};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -30,8 +30,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let spool = Spool::new(&args.spool_folder, args.spool_limit_mib << 20);
     let spool = spool.with_context(|| format!("can't use the folder {}", args.spool_folder.display()))?;
+    let kubelets = Kubelets::new(config.clone(), args.kubelet_port, args.kubelet_skip_tls_verify);
+    let kubelets = kubelets.context("can't set up a client for kubelets")?;
     let client = Client::try_from(config).context("can't set up a client for the cluster")?;
-    let cluster = Cluster::new(client, spool);
+    let cluster = Cluster::new(client, spool).with_kubelets(kubelets);
 
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();

@@ -76,6 +76,7 @@ pub struct Cluster {
     follows: Arc<Semaphore>,
     outputs: Arc<Semaphore>,
     spool: Spool,
+    kubelets: Option<Kubelets>,
     /// Held for reading by each write that is under way, and for writing by a shutdown.
     writes: Arc<RwLock<()>>,
     events: events::Recorder,
@@ -103,9 +104,16 @@ impl Cluster {
             follows: Arc::new(Semaphore::new(FOLLOWS_IN_FLIGHT)),
             outputs: Arc::new(Semaphore::new(OUTPUTS_IN_FLIGHT)),
             spool,
+            kubelets: None,
             writes: Arc::default(),
             events,
         }
+    }
+
+    /// Reads log files on nodes by way of these.
+    #[must_use]
+    pub fn with_kubelets(self, kubelets: Kubelets) -> Self {
+        Self { kubelets: Some(kubelets), ..self }
     }
 
     /// The time in office of whoever uses this.

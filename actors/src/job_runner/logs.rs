@@ -74,9 +74,10 @@ impl JobRunner {
             uid: pod.uid.clone(),
             node: pod.node.clone(),
             container: id.container.clone(),
+            restart: id.restart,
             part: Stream::Log,
         };
-        let log = RunLog { name, restart: (in_place || is_drain).then_some(id.restart), began };
+        let log = RunLog { name, may_be_another: in_place || is_drain, began };
         let (cluster, is_shared, me) = (self.means.cluster.clone(), sections.is_some(), ctx.address());
         let streams = job.streams;
         let following = async move {

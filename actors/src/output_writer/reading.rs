@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use extendedjob_api::Stream;
+use extendedjob_api::{Stream, Streams};
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
     fault::Class,
@@ -115,10 +115,14 @@ impl Desk {
             uid: log.pod.clone(),
             node: end.node.clone(),
             container: log.container.clone(),
+            restart: log.restart,
             part,
         };
         // What may have been started again has another log then.
         let may_be_another = end.in_place && !end.succeeded || wrap::is_drain(&log.container);
+        let streams = if part == Stream::Log { Streams::Merged } else { order.wish.streams };
+        // Files have the number of their run.
+        let may_be_another = may_be_another && streams != Streams::Kubelet;
         // A container that is started again in its pod has one drain for all its runs.
         let run = end.logs.first().filter(|_| end.in_place && wrap::is_drain(&log.container));
         let section = run.map(|run| OneRun {
@@ -135,10 +139,7 @@ impl Desk {
             };
             let read = match &section {
                 Some(section) => self.cluster.section(&name, previous, section, limit).await,
-                None if part != Stream::Log => {
-                    self.cluster.stream(&name, previous, limit).await.map(|kept| Some((kept, false)))
-                }
-                None => self.cluster.log(&name, previous, limit).await.map(|kept| Some((kept, false))),
+                None => self.cluster.stream(streams, &name, previous, limit).await.map(Some),
             };
             // A container that failed is started again at any time, and its log then is another one.
             if may_be_another
@@ -151,6 +152,8 @@ impl Desk {
             return match read {
                 Ok(found) => Ok(found
                     .map(|(kept, is_rotated)| Read { kept, possibly_rotated: is_rotated || end.rotatable })),
+                // Files that are nowhere, while the pod is: the kubelet keeps them elsewhere.
+                Err(error @ LogError::Files(_)) if self.is_there(&name).await? => Err(words::not_read(error)),
                 // The pod is gone, or the container never started.
                 Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
                 Err(LogError::Missing(..)) if self.has_waited(order, MISSING_FOR) => Ok(None),
@@ -158,6 +161,12 @@ impl Desk {
             };
         }
         Ok(None)
+    }
+}
+
+impl Desk {
+    async fn is_there(&self, log: &LogName) -> Result<bool, Obstacle> {
+        self.cluster.restarts(log).await.map(|restarts| restarts.is_some()).map_err(words::not_read)
     }
 }
 

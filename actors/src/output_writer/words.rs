@@ -146,6 +146,7 @@ pub(super) fn not_kept(error: impl Display) -> Obstacle {
 pub(super) fn not_read(error: LogError) -> Obstacle {
     let may_pass = match &error {
         LogError::NotSeparated(..) => false,
+        LogError::Files(error) => !matches!(error.class(), Class::NotFound | Class::Refused),
         _ => return passing(reasons::WRITE_FAILED, error.to_string()),
     };
     Obstacle::NotSeparated { trouble: trouble(reasons::STREAMS_NOT_SEPARATED, error.to_string()), may_pass }

@@ -22,7 +22,7 @@ const SILENCE_AT_END: Duration = Duration::from_secs(5);
 /// A log ends when its container does; the pod tells so a little later. Else the log has only broken off.
 const NEWS: Duration = Duration::from_secs(2);
 /// How long it is tried to read on when the container has ended: of a pod that is gone there is nothing to read.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A log of this length may have been rotated, and the kubelet, which looks for that each ten seconds, does not always
 /// send what comes after it to who follows: it is read again from where it ended.
@@ -40,7 +40,7 @@ pub(crate) struct Followed {
     /// What stood between two rotations may be missing.
     pub(crate) possibly_rotated: bool,
     /// The second in which its first line was written.
-    pub(super) first: Option<Timestamp>,
+    first: Option<Timestamp>,
     /// It is one stream of a log, and can't be followed as such.
     pub(super) unfit: bool,
 }
@@ -49,6 +49,16 @@ impl Followed {
     /// What a run has left in the log of its drain, which goes on.
     pub(crate) fn whole_section(Section { run, capture, possibly_rotated }: Section) -> Self {
         Self { capture, section: run, ended: true, possibly_rotated, first: None, unfit: false }
+    }
+
+    /// One stream out of log files.
+    pub(super) fn of_file(
+        capture: Capture,
+        ended: bool,
+        possibly_rotated: bool,
+        first: Option<Timestamp>,
+    ) -> Self {
+        Self { capture, section: None, ended, possibly_rotated, first, unfit: false }
     }
 
     /// Of a log that was followed for a while.
@@ -69,7 +79,7 @@ impl Cluster {
     /// container has ended.
     pub(crate) async fn follow_log(
         &self,
-        RunLog { name: log, restart, began }: RunLog,
+        RunLog { name: log, may_be_another, began }: RunLog,
         keep: usize,
         sections: Option<Sections>,
         mut over: watch::Receiver<bool>,
@@ -89,9 +99,9 @@ impl Cluster {
         let (mut is_checked, mut is_opened) = (false, false);
         loop {
             // What is read on may be the log of another run by now.
-            let is_it = async || match restart.filter(|_| is_opened) {
-                Some(restart) => self.restarts(&log).await.map(|now| now == Some(restart)),
-                None => Ok(true),
+            let is_it = async || match may_be_another && is_opened {
+                true => self.restarts(&log).await.map(|now| now == Some(log.restart)),
+                false => Ok(true),
             };
             let read = match is_it().await {
                 Ok(true) => following.read(self, &log, &mut over).await,
@@ -241,7 +251,7 @@ mod tests {
     const SECOND: &str = "2026-01-01T00:00:05.000000002Z two\n";
 
     fn log() -> RunLog {
-        RunLog { name: LogName::of_test(), restart: None, began: None }
+        RunLog { name: LogName::of_test(), may_be_another: false, began: None }
     }
 
     /// Answers one after the other, and the last one from then on; says what was taken, and how often it was asked.
@@ -339,7 +349,7 @@ mod tests {
                 Reply::Now(200, json!({ "items": [pod] }))
             });
             let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-            let first_run = RunLog { restart: Some(0), ..log() };
+            let first_run = RunLog { may_be_another: true, ..log() };
             let followed = cluster.follow_log(first_run, 1000, None, over_after(20)).await;
             assert_eq!(followed.capture.tail(1000).await.unwrap().bytes, b"one\n");
             assert!(!followed.ended && followed.possibly_rotated);

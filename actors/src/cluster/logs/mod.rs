@@ -1,10 +1,7 @@
 //! The log of a container, read as a stream: memory is bounded by what is kept.
 
+mod files;
 mod follow;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "not used before the logs are followed through it")
-)]
 mod kubelet;
 mod sections;
 mod streams;
@@ -23,6 +20,7 @@ use jiff::Timestamp;
 use kube::core::{Request, subresource::LogParams};
 use tokio::time::{Duration, timeout};
 
+use self::kubelet::KubeletError;
 pub use self::kubelet::Kubelets;
 pub(crate) use self::{
     follow::Followed,
@@ -53,6 +51,9 @@ pub(crate) enum LogError {
          PodLogsQuerySplitStreams must be on in the API server and in the kubelet of each node"
     )]
     NotSeparated(String, String, String),
+    /// Its files on the node.
+    #[error(transparent)]
+    Files(KubeletError),
 }
 
 impl LogError {
@@ -61,6 +62,7 @@ impl LogError {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::Open(_, _, fault) => fault.class(),
+            Self::Files(error) => error.class(),
             Self::Read(..) | Self::Missing(..) | Self::NotSeparated(..) => Class::Transient,
         }
     }
@@ -75,6 +77,8 @@ pub(crate) struct LogName {
     pub(crate) uid: String,
     pub(crate) node: Option<Node>,
     pub(crate) container: String,
+    /// Which run of the container: how often that had been started before.
+    pub(crate) restart: u32,
     pub(crate) part: Stream,
 }
 
@@ -82,8 +86,8 @@ pub(crate) struct LogName {
 #[derive(Clone, Debug)]
 pub(crate) struct RunLog {
     pub(crate) name: LogName,
-    /// How often it had been started before, where it may be started again.
-    pub(crate) restart: Option<u32>,
+    /// It may be started again in its pod, and its log is another one then.
+    pub(crate) may_be_another: bool,
     /// When it began.
     pub(crate) began: Option<Timestamp>,
 }
@@ -196,6 +200,6 @@ impl LogName {
     fn of_test() -> Self {
         let [namespace, pod, uid, container] = ["ns", "p", "uid", "c"].map(str::to_owned);
         let node = Some(Node { name: "node1".into(), address: "10.0.0.1".into() });
-        Self { namespace, pod, uid, node, container, part: Stream::Log }
+        Self { namespace, pod, uid, node, container, restart: 0, part: Stream::Log }
     }
 }

@@ -39,8 +39,11 @@ impl Cluster {
         over: watch::Receiver<bool>,
     ) -> Parts {
         match streams {
+            Streams::Kubelet => self.follow_files(log, keep, over).await,
             Streams::Api => self.follow_both(log, keep, over).await,
-            _ => vec![(Stream::Log, self.follow_log(log, keep, sections, over).await)],
+            Streams::Merged | Streams::Wrapped => {
+                vec![(Stream::Log, self.follow_log(log, keep, sections, over).await)]
+            }
         }
     }
 
@@ -118,8 +121,25 @@ impl Cluster {
         Ok(head)
     }
 
-    /// The newest `limit` bytes of one stream of an ended container; `previous`: of the run before its present one.
-    pub(crate) async fn stream(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
+    /// The newest `limit` bytes of one stream of an ended container, and whether something before them is known to be
+    /// missing; `previous`: of the run before its present one.
+    pub(crate) async fn stream(
+        &self,
+        streams: Streams,
+        log: &LogName,
+        previous: bool,
+        limit: usize,
+    ) -> Result<(Kept, bool), LogError> {
+        match streams {
+            Streams::Kubelet => self.of_files(log, limit).await,
+            Streams::Api => self.of_api(log, previous, limit).await.map(|kept| (kept, false)),
+            Streams::Merged | Streams::Wrapped => {
+                self.log(log, previous, limit).await.map(|kept| (kept, false))
+            }
+        }
+    }
+
+    async fn of_api(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
         match self.ask(log, previous).await? {
             Answers::Apart => {}
             Answers::Nothing => return Ok(Tail::new(0).finish()),
@@ -175,7 +195,7 @@ mod tests {
         let api = StandIn::answering(move |asked| answer(part_of(&asked.query)));
         let cluster = Cluster::new(api.client.clone(), Spool::without_room());
         let (_over, is_over) = watch::channel(true);
-        let log = RunLog { name: LogName::of_test(), restart: None, began: None };
+        let log = RunLog { name: LogName::of_test(), may_be_another: false, began: None };
         let mut found = vec![];
         for (stream, followed) in cluster.follow(Streams::Api, log, 1000, None, is_over).await {
             let text = followed.capture.tail(1000).await.unwrap().bytes;
@@ -221,7 +241,7 @@ mod tests {
                 }
             });
             let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-            assert_eq!(cluster.stream(&log(Stream::Stderr), false, 1000).await.unwrap().bytes, b"err\n");
+            assert_eq!(cluster.of_api(&log(Stream::Stderr), false, 1000).await.unwrap().bytes, b"err\n");
         });
     }
 
@@ -271,7 +291,7 @@ mod tests {
                     reply => reply,
                 });
                 let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-                cluster.stream(&log(Stream::Stderr), false, 1000).await.map(|kept| kept.bytes)
+                cluster.of_api(&log(Stream::Stderr), false, 1000).await.map(|kept| kept.bytes)
             };
             let apart = read(|part| replies(if part == "Stdout" { OUT } else { ERR })).await;
             assert_eq!(apart.unwrap(), b"err\n");

@@ -115,21 +115,6 @@ impl KubeletError {
             _ => Class::Transient,
         }
     }
-
-    /// The node whose kubelet it is about.
-    #[must_use]
-    pub(crate) fn node(&self) -> &str {
-        let (Self::Unreachable(whose, _)
-        | Self::NoAnswer(whose, _)
-        | Self::Refused(whose, _)
-        | Self::NotThere(whose)
-        | Self::Status(whose, _)
-        | Self::BrokeOff(whose, _)
-        | Self::Silent(whose, _)
-        | Self::List(whose)
-        | Self::Unsteady(whose)) = self;
-        &whose.node
-    }
 }
 
 /// What helps where the kubelet refuses.
@@ -157,9 +142,6 @@ mod tests {
         let refused = KubeletError::Refused(Box::new(Whose::of(&place())), 403);
         let text = "may not read the log of container c of pod ns/p from the kubelet of node n (HTTP 403): \
                     the operator's account needs get on nodes/log";
-        assert_eq!(
-            (refused.to_string().as_str(), refused.node(), refused.class()),
-            (text, "n", Class::Refused)
-        );
+        assert_eq!((refused.to_string().as_str(), refused.class()), (text, Class::Refused));
     }
 }
