@@ -96,11 +96,22 @@ fn manifest(path: &str, image: &str) -> Result<String> {
     Ok(replaced)
 }
 
+/// Prints the pods that are about to go.
+const LEAVING: &str = "--output=go-template={{range .items}}{{if .metadata.deletionTimestamp}}pod/{{.metadata.name}} {{end}}{{end}}";
+
 /// Waits until the present operator is ready and no older one is left.
 pub(crate) fn rollout(target: &Target) -> Result<()> {
     let deployment = format!("deployment/{NAMESPACE}");
     let args = ["rollout", "status", "--namespace", NAMESPACE, "--timeout=120s", &deployment];
-    process::run(target.kubectl().args(args)).context("the operator did not become ready")
+    process::run(target.kubectl().args(args)).context("the operator did not become ready")?;
+    // One that is asked to end may still lead for a moment.
+    let pods = process::output(target.kubectl().args(["get", "pods", "--namespace", NAMESPACE, LEAVING]))?;
+    let leaving: Vec<&str> = pods.split_whitespace().collect();
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    let gone = ["wait", "--for=delete", "--namespace", NAMESPACE, "--timeout=60s"];
+    process::run(target.kubectl().args(gone).args(leaving)).context("the operator before did not end")
 }
 
 #[cfg(test)]
