@@ -57,9 +57,9 @@ impl Way {
     /// Modules of tests that another way is needed for.
     fn not_for_it(self) -> &'static [&'static str] {
         match self {
-            Self::Wrapper => &["unwrapped::", UNSEPARATED],
+            Self::Wrapper => &["unwrapped::", "kubelet::", UNSEPARATED],
             Self::Kubelet => &["wrapper::", UNSEPARATED],
-            Self::Api => &["wrapper::"],
+            Self::Api => &["wrapper::", "kubelet::"],
         }
     }
 }
@@ -106,7 +106,8 @@ pub(crate) fn by_kubelet(target: &Target, report: &mut Report) -> Option<()> {
     let way = Some(Way::Kubelet);
     report.counted("end-to-end tests of streams from the kubelet", |count| {
         choose(target, way)?;
-        libtest::run(&mut end_to_end(target, way, &BESIDE_THE_POD)?, count)?;
+        let modules = [&BESIDE_THE_POD[..], &["kubelet::"]].concat();
+        libtest::run(&mut end_to_end(target, way, &modules)?, count)?;
         choose(target, None)
     })
 }

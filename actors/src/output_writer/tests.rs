@@ -15,7 +15,7 @@ use extendedjob_decide::{
 };
 use http::Method;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, pause, sleep};
 
 use super::OutputWriter;
@@ -78,11 +78,15 @@ fn wish(job: &str, second: i64) -> WriteOutput {
     of_containers(job, second, &["main"])
 }
 
+/// The first wish of this output, of streams that are told apart in this way.
+fn first_wish(output: Value, streams: Streams) -> Arc<output::Wish> {
+    output::wishes(&serde_json::from_value(output).unwrap(), "ns", streams).unwrap().remove(0).into()
+}
+
 /// The same with these containers.
 fn of_containers(job: &str, second: i64, containers: &[&str]) -> WriteOutput {
-    let output = json!({ "stdout": { "configRef": "elsewhere/out", "overwrite": true } });
     let wish =
-        output::wishes(&serde_json::from_value(output).unwrap(), "ns", Streams::Merged).unwrap().remove(0);
+        first_wish(json!({ "stdout": { "configRef": "elsewhere/out", "overwrite": true } }), Streams::Merged);
     let log = |name: &&str| LogId { pod: "uid".into(), container: (*name).into(), restart: 0 };
     let attempt = AttemptEnd {
         id: format!("pod-of-{job}"),
@@ -100,7 +104,7 @@ fn of_containers(job: &str, second: i64, containers: &[&str]) -> WriteOutput {
     let job = Job { name: job.into(), namespace: "ns".into(), containers, ..Job::default() };
     let id = attempt.id.clone();
     let attempts = [Arc::new(Attempted { end: attempt, followed: HashMap::new() })].into();
-    WriteOutput { id, job: job.into(), attempts, wish: wish.into() }
+    WriteOutput { id, job: job.into(), attempts, wish }
 }
 
 /// A log for every pod, and a target whose create is answered by `create`.
@@ -240,6 +244,53 @@ fn what_one_output_waits_for_delays_no_other() {
         assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
         // The other one is tried again all the same.
         assert_eq!(told_of(&told, before + 2).await.last(), Some(&(Some("WriteFailed"), false)));
+    });
+}
+
+/// A node that does not know the question for one stream.
+fn api_without_streams() -> StandIn {
+    StandIn::answering(|asked| match asked.path.ends_with("/log") {
+        true if asked.query.contains("stream=") => Reply::refused(400, "BadRequest"),
+        true => Reply::Raw("2026-01-01T00:00:00Z both\n".into()),
+        false if asked.method == Method::GET => Reply::refused(404, "NotFound"),
+        false => created(asked),
+    })
+}
+
+#[test]
+fn streams_that_are_not_apart_are_written_to_no_object_that_is_for_one_of_them() {
+    System::new().block_on(async {
+        pause();
+        let mut api = api_without_streams();
+        let told = Told::default();
+        let writer = writer(&api, &Parent(Arc::clone(&told)).start());
+        let to = |name: &str| json!({ "configRef": name });
+        let output = json!({ "stdout": to("elsewhere/out"), "stderr": to("elsewhere/err") });
+        writer.do_send(WriteOutput { wish: first_wish(output, Streams::Api), ..wish("job", 1) });
+        // It is tried again.
+        assert_eq!(told_of(&told, 3).await, [(Some("StreamsNotSeparated"), false); 3]);
+        assert_eq!(api.count(|asked| asked.method == Method::POST), 0);
+    });
+}
+
+#[test]
+fn one_object_for_both_or_one_stream_alone_gets_them_as_they_are() {
+    System::new().block_on(async {
+        let to = || json!({ "configRef": "elsewhere/out" });
+        for (output, key) in [
+            (json!({ "stdout": to(), "stderr": to() }), "main.log"),
+            (json!({ "stdout": to() }), "main.stdout"),
+            (json!({ "stderr": to() }), "main.stderr"),
+        ] {
+            let mut api = api_without_streams();
+            let writer = writer(&api, &Parent::default().start());
+            writer.do_send(WriteOutput { wish: first_wish(output, Streams::Api), ..wish("job", 1) });
+            let written = api.next(|asked| asked.method == Method::POST).await.body;
+            assert_eq!(written["data"].as_object().unwrap().keys().collect::<Vec<_>>(), [key]);
+            let record =
+                &written["metadata"]["annotations"][format!("output.fissile.cloudfoundry.org/{key}")];
+            assert!(record.as_str().unwrap().contains("\"streams\":\"Merged\""), "{record}");
+        }
     });
 }
 

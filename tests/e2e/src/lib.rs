@@ -22,6 +22,7 @@ mod pods;
 mod quota;
 mod records;
 mod scenario;
+mod shut_kubelet;
 mod target;
 pub mod template;
 mod users;
@@ -36,5 +37,6 @@ pub use objects::{annotation, condition, controller, created, label, name, text,
 pub use operator::{Operator, Stopped, Undisturbed};
 pub use pods::{Pod, pod};
 pub use scenario::{scenario, scenario_alone};
+pub use shut_kubelet::ShutKubelet;
 pub use target::streams;
 pub use wait::poll;

@@ -9,6 +9,7 @@ mod formats;
 mod history;
 mod job_kinds;
 mod keys;
+mod kubelet;
 mod leaders;
 mod ledger;
 mod lifecycle;
