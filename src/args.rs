@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use extendedjob_actors::{Limit, Limits, Streams, Ways, Wrapper};
+use extendedjob_actors::{KubeletOptions, Limit, Limits, Streams, Ways, Wrapper};
 
 /// Runs native Jobs when something interesting happens to a pod, and stores what they wrote.
 ///
@@ -89,8 +89,18 @@ pub(crate) struct Args {
     #[arg(long, env = "EXTENDEDJOB_KUBELET_PORT", value_name = "PORT", default_value_t = 10250)]
     pub(crate) kubelet_port: u16,
 
+    /// The service account in whose name kubelets are asked, in the namespace of the Lease: it needs no right but to get
+    /// nodes/log, and the operator the right to create tokens of it
+    #[arg(
+        long,
+        env = "EXTENDEDJOB_KUBELET_ACCOUNT",
+        value_name = "NAME",
+        default_value = "extendedjob-kubelet-logs"
+    )]
+    pub(crate) kubelet_account: String,
+
     /// Read them also from kubelets whose certificate is not signed by the cluster's CA: whoever answers in the place of
-    /// one gets the operator's token
+    /// one is believed, and gets a token of that account
     #[arg(long, env = "EXTENDEDJOB_KUBELET_SKIP_TLS_VERIFY")]
     pub(crate) kubelet_skip_tls_verify: bool,
 
@@ -129,6 +139,16 @@ impl Args {
         }
     }
 
+    /// How kubelets are spoken to, in the name of an account of this namespace.
+    pub(crate) fn kubelets(&self, namespace: &str) -> KubeletOptions {
+        KubeletOptions {
+            port: self.kubelet_port,
+            skip_tls_verify: self.kubelet_skip_tls_verify,
+            namespace: namespace.to_owned(),
+            account: self.kubelet_account.clone(),
+        }
+    }
+
     /// How streams can be told apart.
     pub(crate) fn ways(&self) -> Ways {
         let pull_secrets = self.wrapper_pull_secrets.clone();
@@ -147,8 +167,7 @@ impl Args {
 /// How standard error is told apart from standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StreamsSetting {
-    /// From log files on nodes, if the operator may read those (get nodes/log); else within the pod, where that can be
-    /// done
+    /// From log files on nodes, if there is an account that may read those; else within the pod, where that can be done
     Auto,
     /// From log files on nodes, and in no other way
     Kubelet,

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let spool = Spool::new(&args.spool_folder, args.spool_limit_mib << 20);
     let spool = spool.with_context(|| format!("can't use the folder {}", args.spool_folder.display()))?;
-    let kubelets = Kubelets::new(config.clone(), args.kubelet_port, args.kubelet_skip_tls_verify);
+    let kubelets = Kubelets::new(&config, args.kubelets(&candidacy.namespace));
     let kubelets = kubelets.context("can't set up a client for kubelets")?;
     let client = Client::try_from(config).context("can't set up a client for the cluster")?;
     let cluster = Cluster::new(client, spool).with_kubelets(kubelets);

@@ -78,7 +78,14 @@ impl Reply {
 
     /// A Status with this code.
     pub(crate) fn refused(code: u16, reason: &str) -> Self {
-        let status = json!({ "kind": "Status", "status": "Failure", "code": code, "reason": reason });
+        Self::refused_with(code, reason, "")
+    }
+
+    /// The same with these words.
+    pub(crate) fn refused_with(code: u16, reason: &str, message: &str) -> Self {
+        let status = json!({
+            "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message,
+        });
         Self::Now(code, status)
     }
 }

@@ -43,7 +43,7 @@ pub struct Way {
     pub obstacle: Option<String>,
 }
 
-const NODE_LOGS: &str = "allow the operator to read nodes/log";
+const NODE_LOGS: &str = "let the operator read log files on nodes (nodes/log)";
 
 impl Ways {
     /// Whether they change when the operator is given the right to read log files on nodes, or is deprived of it.
@@ -77,7 +77,7 @@ impl Ways {
         match self.setting {
             Setting::Auto | Setting::Kubelet if self.kubelet => Ok(Streams::Kubelet),
             Setting::Auto | Setting::Wrapper => self.wrapped(pod),
-            Setting::Kubelet => Err(format!("the operator may not read log files on nodes: {NODE_LOGS}")),
+            Setting::Kubelet => Err(format!("log files on nodes may not be read: {NODE_LOGS}")),
             Setting::Api => Ok(Streams::Api),
             Setting::Off => Err("the operator was installed with streams set to off".to_owned()),
         }
@@ -131,6 +131,13 @@ impl Answers {
     }
 }
 
+/// Whether a refusal is one of the question for a stream: by the API server, or by a kubelet behind one that has passed it
+/// on. (Older ones of either heed it not at all.)
+#[must_use]
+pub fn is_unknown(refusal: &str) -> bool {
+    ["stream: Forbidden", "return the given log stream"].iter().any(|words| refusal.contains(words))
+}
+
 fn begins_with_stamp(text: &[u8]) -> bool {
     let stamp = text.split(|&byte| byte == b' ').next().and_then(|stamp| std::str::from_utf8(stamp).ok());
     stamp.is_some_and(|stamp| stamp.parse::<Timestamp>().is_ok())
@@ -165,12 +172,12 @@ mod tests {
                 &output,
                 &image_alone,
                 Streams::Merged,
-                "or allow the operator to read nodes/log",
+                "or let the operator read log files on nodes",
             ),
             (ways(Auto, true, true), &output, &image_alone, Streams::Kubelet, ""),
             (ways(Auto, true, true), &output, &terminal, Streams::Merged, "has tty: true"),
             (ways(Auto, true, true), &merged, &main, Streams::Merged, ""),
-            (ways(Kubelet, true, false), &output, &main, Streams::Merged, "may not read"),
+            (ways(Kubelet, true, false), &output, &main, Streams::Merged, "may not be read"),
             (ways(Kubelet, true, true), &output, &main, Streams::Kubelet, ""),
             (ways(Wrapper, true, true), &output, &main, Streams::Wrapped, ""),
             (ways(Api, true, true), &output, &image_alone, Streams::Api, ""),
@@ -184,6 +191,22 @@ mod tests {
             assert_eq!(way.streams, streams, "{ways:?}");
             let obstacle = way.obstacle.unwrap_or_default();
             assert!(obstacle.contains(told) && obstacle.is_empty() == told.is_empty(), "{obstacle}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_the_question_is_told_from_that_of_a_log() {
+        let table = [
+            ("PodLogOptions \"p\" is invalid: stream: Forbidden: may not be specified", true),
+            (
+                "unable to return the given log stream: \"Stdout\". Please enable PodLogsQuerySplitStreams",
+                true,
+            ),
+            ("container \"stream\" in pod \"p\" is waiting to start: ContainerCreating", false),
+            ("previous terminated container \"main\" in pod \"p\" not found", false),
+        ];
+        for (refusal, expected) in table {
+            assert_eq!(is_unknown(refusal), expected, "{refusal}");
         }
     }
 

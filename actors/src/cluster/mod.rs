@@ -1,7 +1,6 @@
 //! All that is said to the Kubernetes API server: one resource per file, and no decision here
 //! about what it means.
 
-mod access;
 mod creates;
 pub(crate) mod events;
 pub(crate) mod extendedjobs;
@@ -40,7 +39,7 @@ use creates::Creates;
 use failpoint::Failpoint;
 pub(crate) use fault::Fault;
 pub use leases::Candidacy;
-pub use logs::Kubelets;
+pub use logs::{AccessError, KubeletOptions, Kubelets};
 use progress::Progress;
 use term::Term;
 
@@ -114,6 +113,14 @@ impl Cluster {
     #[must_use]
     pub fn with_kubelets(self, kubelets: Kubelets) -> Self {
         Self { kubelets: Some(kubelets), ..self }
+    }
+
+    /// Whether log files on nodes may be read.
+    pub async fn may_read_node_logs(&self) -> Result<bool, AccessError> {
+        match &self.kubelets {
+            Some(kubelets) => kubelets.may_read().await,
+            None => Ok(false),
+        }
     }
 
     /// The time in office of whoever uses this.

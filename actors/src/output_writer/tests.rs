@@ -250,7 +250,9 @@ fn what_one_output_waits_for_delays_no_other() {
 /// A node that does not know the question for one stream.
 fn api_without_streams() -> StandIn {
     StandIn::answering(|asked| match asked.path.ends_with("/log") {
-        true if asked.query.contains("stream=") => Reply::refused(400, "BadRequest"),
+        true if asked.query.contains("stream=") => {
+            Reply::refused_with(400, "BadRequest", "unable to return the given log stream")
+        }
         true => Reply::Raw("2026-01-01T00:00:00Z both\n".into()),
         false if asked.method == Method::GET => Reply::refused(404, "NotFound"),
         false => created(asked),

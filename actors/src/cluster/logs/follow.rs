@@ -130,9 +130,7 @@ impl Cluster {
             };
             following.follower.resume();
             if let Some(error) = error {
-                // So do API servers and kubelets that know no streams.
-                let is_senseless = matches!(error.class(), Class::Senseless | Class::Invalid);
-                if log.part != Stream::Log && is_senseless && following.keeper.seen() == 0 {
+                if error.is_about_streams() {
                     following.unfit = true;
                     return following.end(false).await;
                 }

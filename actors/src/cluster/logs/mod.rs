@@ -13,6 +13,7 @@ use extendedjob_decide::{
     attempts::Node,
     fault::Class,
     follow::Follower,
+    streams::is_unknown,
     tail::{Kept, Tail},
 };
 use futures::{AsyncBufRead, AsyncReadExt};
@@ -21,7 +22,7 @@ use kube::core::{Request, subresource::LogParams};
 use tokio::time::{Duration, timeout};
 
 use self::kubelet::KubeletError;
-pub use self::kubelet::Kubelets;
+pub use self::kubelet::{AccessError, KubeletOptions, Kubelets};
 pub(crate) use self::{
     follow::Followed,
     sections::{OneRun, Section, Sections},
@@ -65,6 +66,13 @@ impl LogError {
             Self::Files(error) => error.class(),
             Self::Read(..) | Self::Missing(..) | Self::NotSeparated(..) => Class::Transient,
         }
+    }
+}
+
+impl LogError {
+    /// Whether it is one stream that is refused, and not the log.
+    fn is_about_streams(&self) -> bool {
+        matches!(self, Self::Open(_, _, Fault::Status(status)) if is_unknown(&status.message))
     }
 }
 

@@ -7,7 +7,6 @@ use extendedjob_api::{Stream, Streams};
 use std::pin::pin;
 
 use extendedjob_decide::{
-    fault::Class,
     retry::Backoff,
     streams::Answers,
     tail::{Kept, Tail},
@@ -93,21 +92,21 @@ impl Cluster {
     }
 
     async fn ask(&self, log: &LogName, previous: bool) -> Result<Answers, LogError> {
-        let (stdout, stderr) = (log.part(Stream::Stdout), log.part(Stream::Stderr));
-        let asked = async {
-            let first = self.head(&stdout, previous).await?;
-            let other = self.head(&stderr, previous).await?;
-            let again = self.head(&stdout, previous).await?;
-            Ok(Answers::judge(&first, &other, &again))
-        };
-        match asked.await {
-            Err(error) if is_refusal(&error) => {
-                // That is also said of a container that never started.
-                let whole = self.head(&log.part(Stream::Log), previous).await.map_err(|_| error)?;
+        match self.ask_both(log, previous).await {
+            Err(error) if error.is_about_streams() => {
+                let whole = self.head(&log.part(Stream::Log), previous).await?;
                 Ok(if whole.is_empty() { Answers::Nothing } else { Answers::Merged })
             }
-            asked => asked,
+            answers => answers,
         }
+    }
+
+    async fn ask_both(&self, log: &LogName, previous: bool) -> Result<Answers, LogError> {
+        let (stdout, stderr) = (log.part(Stream::Stdout), log.part(Stream::Stderr));
+        let first = self.head(&stdout, previous).await?;
+        let other = self.head(&stderr, previous).await?;
+        let again = self.head(&stdout, previous).await?;
+        Ok(Answers::judge(&first, &other, &again))
     }
 
     /// How a log begins: the stamp of its first line, and what fits beside it.
@@ -161,11 +160,6 @@ impl Cluster {
     }
 }
 
-/// Whether it may be that streams are not known.
-fn is_refusal(error: &LogError) -> bool {
-    matches!(error.class(), Class::Senseless | Class::Invalid)
-}
-
 #[cfg(test)]
 mod tests {
     use actix::System;
@@ -183,6 +177,11 @@ mod tests {
 
     fn replies(text: &str) -> Reply {
         Reply::Raw(text.into())
+    }
+
+    /// By a kubelet that knows no streams.
+    fn refused() -> Reply {
+        Reply::refused_with(400, "BadRequest", "unable to return the given log stream: \"Stdout\"")
     }
 
     fn log(part: Stream) -> LogName {
@@ -269,13 +268,8 @@ mod tests {
     #[test]
     fn where_streams_are_refused_the_whole_log_is_followed() {
         System::new().block_on(async {
-            for code in [400, 422] {
-                let refusing = move |part: &str| match part {
-                    "All" => replies(OUT),
-                    _ => Reply::refused(code, "Invalid"),
-                };
-                assert_eq!(followed(refusing).await, [(Stream::Log, "out\n".to_owned())]);
-            }
+            let refusing = |part: &str| if part == "All" { replies(OUT) } else { refused() };
+            assert_eq!(followed(refusing).await, [(Stream::Log, "out\n".to_owned())]);
         });
     }
 
@@ -297,18 +291,16 @@ mod tests {
             assert_eq!(apart.unwrap(), b"err\n");
             let nothing = read(|part| replies(if part == "Stdout" { OUT } else { "" })).await;
             assert_eq!(nothing.unwrap(), b"");
-            for answer in [
-                |_: &str| replies(OUT),
-                |part: &str| if part == "All" { replies(OUT) } else { Reply::refused(400, "BadRequest") },
-            ] {
+            for answer in
+                [|_: &str| replies(OUT), |part: &str| if part == "All" { replies(OUT) } else { refused() }]
+            {
                 let error = read(answer).await.unwrap_err();
                 assert!(
                     matches!(error, LogError::NotSeparated(..)) && error.to_string().contains("node1"),
                     "{error}"
                 );
             }
-            let silent =
-                read(|part| if part == "All" { replies("") } else { Reply::refused(400, "BadRequest") });
+            let silent = read(|part| if part == "All" { replies("") } else { refused() });
             assert_eq!(silent.await.unwrap(), b"", "what is nothing holds nothing of the other");
             let never_started = read(|_| Reply::refused(400, "BadRequest")).await.unwrap_err();
             assert!(matches!(never_started, LogError::Open(..)), "{never_started}");

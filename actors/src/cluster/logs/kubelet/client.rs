@@ -1,6 +1,12 @@
 //! What is asked of kubelets: a part of a file, and what files there are.
 
-use http::{Request, StatusCode, header::RANGE};
+use std::sync::Arc;
+
+use extendedjob_decide::fault::Class;
+use http::{
+    Request, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, RANGE},
+};
 use http_body_util::BodyExt as _;
 use hyper_util::{
     client::legacy,
@@ -9,12 +15,18 @@ use hyper_util::{
 use kube::{
     Client, Config,
     client::{Body, ConfigExt as _},
+    config::AuthInfo,
 };
+use serde::Deserialize;
+use serde_json::json;
 use tokio::time::{Duration, timeout};
-use tower::ServiceBuilder;
 
-use super::{KubeletError, LogPlace, Whose, folder::Folder};
-use crate::cluster::REQUEST_TIMEOUT;
+use super::{
+    KubeletError, LogPlace, Whose,
+    account::{Account, AccountError},
+    folder::Folder,
+};
+use crate::cluster::{Fault, REQUEST_TIMEOUT};
 
 /// An answer that stands still this long is taken for a broken connection: a file is not waited for as a log is.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -30,35 +42,87 @@ const LIST_MAX: usize = 256 * 1024;
 pub struct Kubelets {
     client: Client,
     port: u16,
+    api_server: Uri,
+    /// In whose name; `None`: in nobody's.
+    account: Option<Arc<Account>>,
+}
+
+/// How kubelets are to be spoken to.
+#[derive(Clone, Debug)]
+pub struct KubeletOptions {
+    /// Usually 10250.
+    pub port: u16,
+    /// Whoever answers at the address of a node is believed to be its kubelet.
+    pub skip_tls_verify: bool,
+    /// The namespace of the service account in whose name they are asked.
+    pub namespace: String,
+    /// The name of that account.
+    pub account: String,
 }
 
 impl Kubelets {
-    /// Speaks as to the API server: with its CA and its token. `port` is usually 10250. With `skip_tls_verify` whoever
-    /// answers at the address of a node is given that token.
+    /// Trusts whom `config` trusts.
     ///
     /// # Errors
-    /// If the CA or the token of `config` can't be used.
-    pub fn new(mut config: Config, port: u16, skip_tls_verify: bool) -> Result<Self, kube::Error> {
-        // That is the name of the API server.
-        config.tls_server_name = None;
-        config.accept_invalid_certs |= skip_tls_verify;
+    /// If the CA of `config` can't be used.
+    pub fn new(config: &Config, options: KubeletOptions) -> Result<Self, kube::Error> {
+        let own = Client::try_from(config.clone())?;
+        let api_server = config.cluster_url.clone();
+        // The operator's own name, with all that it may do, is none of a kubelet's business; that of the API server is
+        // another one than a kubelet's.
+        let mut config = config.clone();
+        (config.auth_info, config.tls_server_name) = (AuthInfo::default(), None);
+        config.accept_invalid_certs |= options.skip_tls_verify;
         // Not by kube's own stack, which sends each request to the one address of the API server.
         let client: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_NODE)
             .build(config.rustls_https_connector()?);
-        let service = ServiceBuilder::new()
-            .option_layer(config.auth_layer()?)
-            .map_err(tower::BoxError::from)
-            .service(client);
-        Ok(Self { client: Client::new(service, config.default_namespace), port })
+        let account = Account::new(own, options.namespace, options.account);
+        let client = Client::new(client, config.default_namespace);
+        Ok(Self { client, port: options.port, api_server, account: Some(Arc::new(account)) })
+    }
+
+    /// Whether log files on nodes may be read: the account for it is there, and has the right to.
+    pub(crate) async fn may_read(&self) -> Result<bool, AccessError> {
+        let Some(account) = &self.account else { return Ok(false) };
+        let authorization = match account.authorization().await {
+            Ok(authorization) => authorization,
+            Err(error) => {
+                let class = error.fault().map(Fault::class);
+                let is_not_installed = matches!(class, Some(Class::NotFound | Class::Refused));
+                return if is_not_installed { Ok(false) } else { Err(AccessError::Account(error)) };
+            }
+        };
+        // By the account itself: who may ask about others may see more than is needed.
+        let wanted = json!({ "resource": "nodes", "subresource": "log", "verb": "get" });
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": wanted },
+        });
+        let base = self.api_server.to_string();
+        let url =
+            format!("{}/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", base.trim_end_matches('/'));
+        let request = Request::post(url)
+            .header(AUTHORIZATION, authorization)
+            .header(CONTENT_TYPE, "application/json")
+            .body(review.to_string().into_bytes())
+            .map_err(|error| AccessError::Review(Fault::Broken(kube::Error::HttpError(error))))?;
+        let answer = timeout(REQUEST_TIMEOUT, self.client.request_text(request))
+            .await
+            .map_err(|_| AccessError::Review(Fault::NoAnswer(REQUEST_TIMEOUT)))?
+            .map_err(|error| AccessError::Review(error.into()))?;
+        let review: Review =
+            serde_json::from_str(&answer).map_err(|error| AccessError::Review(Fault::Undecodable(error)))?;
+        Ok(review.status.allowed)
     }
 
     /// Asks through `client`.
     #[cfg(test)]
     pub(super) fn through(client: Client) -> Self {
-        Self { client, port: 10250 }
+        Self { client, port: 10250, api_server: Uri::default(), account: None }
     }
 
     /// At most `length` bytes of a file from `from` on, fewer only where it ends; `None` if there is no such file.
@@ -102,6 +166,15 @@ impl Kubelets {
     ) -> Result<(StatusCode, Body), KubeletError> {
         let request = Request::get(place.url(self.port, file));
         let request = range.into_iter().fold(request, |request, range| request.header(RANGE, range));
+        let request = match &self.account {
+            Some(account) => {
+                let authorization = account.authorization().await;
+                let authorization =
+                    authorization.map_err(|error| KubeletError::Account(whose(place), error))?;
+                request.header(AUTHORIZATION, authorization)
+            }
+            None => request,
+        };
         let sent =
             async { self.client.send(request.body(Body::empty()).map_err(kube::Error::HttpError)?).await };
         let answer = timeout(REQUEST_TIMEOUT, sent)
@@ -110,6 +183,27 @@ impl Kubelets {
             .map_err(|error| KubeletError::Unreachable(whose(place), error))?;
         Ok((answer.status(), answer.into_body()))
     }
+}
+
+/// Why it is not known whether log files on nodes may be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// In whose name to ask.
+    #[error("can't find out whether log files on nodes may be read: {0}")]
+    Account(#[source] AccountError),
+    /// Asking.
+    #[error("can't find out whether log files on nodes may be read: {0}")]
+    Review(#[source] Fault),
+}
+
+#[derive(Deserialize)]
+struct Review {
+    status: ReviewStatus,
+}
+
+#[derive(Deserialize)]
+struct ReviewStatus {
+    allowed: bool,
 }
 
 /// At most `length` bytes of an answer, after the first `skipped`.
@@ -148,10 +242,8 @@ fn whose(place: &LogPlace) -> Box<Whose> {
 
 #[cfg(test)]
 mod tests {
-    use actix::System;
-    use extendedjob_decide::fault::Class;
-
     use super::{super::stand_in::place, *};
+    use actix::System;
 
     #[test]
     fn a_node_that_is_not_there_is_told_by_its_name() {
@@ -159,7 +251,9 @@ mod tests {
             // Nobody listens at a port that was free a moment ago.
             let free = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap().port();
             let config = Config::new("https://10.0.0.1".parse().unwrap());
-            let kubelets = Kubelets::new(config, free, true).unwrap();
+            let [namespace, account] = ["home", "reader"].map(str::to_owned);
+            let options = KubeletOptions { port: free, skip_tls_verify: true, namespace, account };
+            let kubelets = Kubelets { account: None, ..Kubelets::new(&config, options).unwrap() };
             let error = kubelets.folder(&LogPlace { address: "::1".into(), ..place() }).await.unwrap_err();
             assert_eq!(error.class(), Class::Transient);
             assert!(error.to_string().contains("node n"), "{error}");

@@ -6,6 +6,7 @@
 //! long, the kubelet renames it to `<n>.log.<time>`, and the runtime begins a new one; at the next turn the renamed one
 //! is compressed to `<n>.log.<time>.gz`, and the oldest are removed.
 
+mod account;
 mod client;
 mod files;
 mod folder;
@@ -18,9 +19,10 @@ use std::{fmt, time::Duration};
 
 use extendedjob_decide::fault::Class;
 
-pub use self::client::Kubelets;
+use self::account::AccountError;
+pub use self::client::{AccessError, KubeletOptions, Kubelets};
 pub(crate) use self::files::LogFiles;
-use crate::cluster::fault::chain;
+use crate::cluster::{Fault, fault::chain};
 
 /// Where the log files of one run of one container lie.
 #[derive(Clone, Debug)]
@@ -79,6 +81,9 @@ pub(crate) enum KubeletError {
     /// No connection, or none that can be trusted.
     #[error("can't ask for {0}: {cause}", cause = chain(.1))]
     Unreachable(Box<Whose>, #[source] kube::Error),
+    /// In whose name to ask.
+    #[error("can't ask for {0}: {1}")]
+    Account(Box<Whose>, #[source] AccountError),
     /// Nothing came back in time.
     #[error("can't ask for {0}: no answer within {1:?}")]
     NoAnswer(Box<Whose>, Duration),
@@ -112,6 +117,11 @@ impl KubeletError {
         match self {
             Self::NotThere(_) => Class::NotFound,
             Self::Refused(..) => Class::Refused,
+            // Its account was taken away.
+            Self::Account(_, error) => match error.fault().map(Fault::class) {
+                Some(Class::NotFound | Class::Refused) => Class::Refused,
+                _ => Class::Transient,
+            },
             _ => Class::Transient,
         }
     }
@@ -121,8 +131,8 @@ impl KubeletError {
 fn remedy(code: u16) -> &'static str {
     match code {
         405 => "that kubelet serves no files (enableSystemLogHandler)",
-        401 => "that kubelet does not know the operator's account",
-        _ => "the operator's account needs get on nodes/log",
+        401 => "that kubelet does not know the account in whose name it is asked",
+        _ => "the account in whose name it is asked needs get on nodes/log",
     }
 }
 
@@ -141,7 +151,7 @@ mod tests {
     fn an_error_tells_node_container_and_remedy() {
         let refused = KubeletError::Refused(Box::new(Whose::of(&place())), 403);
         let text = "may not read the log of container c of pod ns/p from the kubelet of node n (HTTP 403): \
-                    the operator's account needs get on nodes/log";
+                    the account in whose name it is asked needs get on nodes/log";
         assert_eq!((refused.to_string().as_str(), refused.class()), (text, Class::Refused));
     }
 }
