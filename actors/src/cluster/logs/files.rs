@@ -3,20 +3,18 @@
 use extendedjob_api::Stream;
 use extendedjob_decide::{
     cri::LogFile,
-    fault::Class,
     retry::Backoff,
     tail::{Kept, Tail},
 };
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
-    time::{Duration, Instant, timeout},
+    time::{Duration, timeout},
 };
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{
     Followed, LogError, LogName, Parts, RunLog, Section,
-    follow::PATIENCE,
     kubelet::{LogFiles, LogPlace},
     sections::Keeper,
 };
@@ -49,7 +47,6 @@ impl Cluster {
         let Ok(_turn) = turn else { return vec![] };
         let mut reading = Reading::new(files, began, &self.spool, keep);
         let (mut backoff, mut rest) = (Backoff::default(), LEAST_REST);
-        let mut failing_since: Option<Instant> = None;
         loop {
             let is_over = *over.borrow();
             let delay = match reading.read_on().await {
@@ -58,18 +55,16 @@ impl Cluster {
                     if is_over && !has_grown {
                         return reading.end(true).await;
                     }
-                    failing_since = None;
                     backoff.reset();
                     rest = if has_grown { LEAST_REST } else { LONGEST_REST.min(rest * 2) };
                     rest
                 }
+                // Who writes the output tries it further.
+                Err(error) if is_over => {
+                    debug!(%error, "log files that were followed could not be read to their end");
+                    return reading.end(false).await;
+                }
                 Err(error) => {
-                    let since = *failing_since.get_or_insert_with(Instant::now);
-                    let is_gone = matches!(error.class(), Class::NotFound | Class::Refused);
-                    if is_over && (is_gone || since.elapsed() > PATIENCE) {
-                        warn!(%error, "a log that was followed could not be read to its end");
-                        return reading.end(false).await;
-                    }
                     debug!(%error, "log files that are followed can't be read");
                     backoff.after_failure(Timestamp::now())
                 }

@@ -22,7 +22,7 @@ const SILENCE_AT_END: Duration = Duration::from_secs(5);
 /// A log ends when its container does; the pod tells so a little later. Else the log has only broken off.
 const NEWS: Duration = Duration::from_secs(2);
 /// How long it is tried to read on when the container has ended: of a pod that is gone there is nothing to read.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A log of this length may have been rotated, and the kubelet, which looks for that each ten seconds, does not always
 /// send what comes after it to who follows: it is read again from where it ended.
