@@ -1,6 +1,6 @@
 //! What a Supervisor does when children panic, and when answers come late.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Message, StreamHandler, System};
 use extendedjob_decide::{
@@ -9,6 +9,7 @@ use extendedjob_decide::{
     declared::Declared,
     job::Job,
     pod::{Pod, Readiness as PodReadiness, Status, Version},
+    streams::{Setting, Ways},
     track::Observation,
     transition::Trigger,
 };
@@ -31,7 +32,7 @@ use crate::{
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
-    messages::{Befell, BeginPods, ChildId, Edited, Expect, TermBroken},
+    messages::{Befell, BeginPods, ChildId, Edited, Expect, TermBroken, WaysChanged},
     stand_in::{Asked, Reply, StandIn},
     trigger_watcher::TriggerWatcher,
 };
@@ -173,6 +174,11 @@ struct Stage {
 
 impl Stage {
     async fn set(api: &mut StandIn) -> Self {
+        Self::set_for(api, declared(), watch::Sender::default().subscribe()).await
+    }
+
+    /// The same for this ExtendedJob, where there are these ways to tell streams apart.
+    async fn set_for(api: &mut StandIn, declared: Declared, ways: watch::Receiver<Arc<Ways>>) -> Self {
         let client: Client = api.client.clone();
         let (sender, fallen) = unbounded_channel();
         let parent = Parent(sender).start();
@@ -199,20 +205,13 @@ impl Stage {
             Limits { pod: limit, all: limit, requests: limit, output_patience: Duration::from_secs(86_400) };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
         let others = parent.clone().recipient();
-        let around = Surroundings {
-            cluster,
-            operator,
-            others,
-            limits,
-            ways: watch::Sender::default().subscribe(),
-            pods: pods.clone(),
-            jobs: jobs.clone(),
-        };
+        let around =
+            Surroundings { cluster, operator, others, limits, ways, pods: pods.clone(), jobs: jobs.clone() };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
-        let triggers = declared().spec.triggers.unwrap();
-        let (owner, namespace, trigger) = ("uid".into(), "ns".into(), Trigger::new(&triggers));
+        let trigger = Trigger::new(declared.spec.triggers.as_ref().unwrap());
+        let (owner, namespace) = ("uid".into(), "ns".into());
         pods.do_send(Expect { owner, namespace, trigger, is_new: true });
-        let supervisor = Supervisor::new(declared().into(), around, lifeline).start();
+        let supervisor = Supervisor::new(declared.into(), around, lifeline).start();
         Self { pods, jobs, supervisor, fallen, version: 1 }
     }
 
@@ -273,6 +272,28 @@ fn declared() -> Declared {
         spec: serde_json::from_str(&spec.to_string()).unwrap(),
         status: Default::default(),
     }
+}
+
+#[test]
+fn what_can_not_go_apart_starts_when_a_way_opens() {
+    System::new().block_on(async {
+        let mut api = StandIn::answering(granting);
+        let output = json!({ "stdout": { "secretRef": "out" }, "stderr": { "configRef": "err" } });
+        let mut apart = declared();
+        apart.spec.output = serde_json::from_value(output).unwrap();
+        let ways = watch::Sender::new(Arc::new(Ways { setting: Setting::Kubelet, ..Ways::default() }));
+        let mut stage = Stage::set_for(&mut api, apart, ways.subscribe()).await;
+        stage.pod_turns_ready("pod1");
+        let refused = |asked: &Asked| {
+            asked.writes_status() && asked.body.to_string().contains("\"StreamsNotSeparable\"")
+        };
+        api.next(refused).await;
+        assert_eq!(api.count(Asked::creates_job), 0);
+        ways.send_modify(|ways| *ways = Arc::new(Ways { kubelet: true, ..Ways::clone(ways) }));
+        stage.supervisor.send(WaysChanged).await.unwrap();
+        let job = api.next(Asked::creates_job).await;
+        assert_eq!(job.body["metadata"]["annotations"]["fissile.cloudfoundry.org/streams"], "Kubelet");
+    });
 }
 
 #[test]
