@@ -28,7 +28,7 @@ mod supervisor;
 mod trigger_watcher;
 
 pub use capture::Spool;
-pub use cluster::{AccessError, Candidacy, Cluster, KubeletOptions, Kubelets};
+pub use cluster::{AccountError, Candidacy, Cluster, KubeletOptions, Kubelets};
 pub use extendedjob_decide::{
     boundary::Boundary,
     brake::Limit,

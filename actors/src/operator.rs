@@ -136,6 +136,9 @@ impl Operator {
 impl Operator {
     /// The right to read log files on nodes may be given and taken at any time.
     fn ask_for_node_logs(&self, ctx: &mut Context<Self>) {
+        if self.term.is_none() || !self.ways.borrow().depend_on_node_logs() {
+            return;
+        }
         let cluster = self.cluster.clone();
         let asking = async move { cluster.may_read_node_logs().await };
         ctx.spawn(asking.into_actor(self).map(|answer, operator, _| match answer {
@@ -192,9 +195,7 @@ impl Actor for Operator {
         });
         self.foundation = Some(Foundation { around, _pods: pods, _jobs: jobs, elector });
         self.declared.list(ctx);
-        if self.ways.borrow().depend_on_node_logs() {
-            ctx.run_interval(ASK_AGAIN, |operator, ctx| operator.ask_for_node_logs(ctx));
-        }
+        ctx.run_interval(ASK_AGAIN, |operator, ctx| operator.ask_for_node_logs(ctx));
     }
 }
 
@@ -212,6 +213,7 @@ impl Handler<Leads> for Operator {
                 self.term = Some((term, checkpoint));
                 around.jobs.do_send(Refresh);
                 self.declared.list(ctx);
+                self.ask_for_node_logs(ctx);
             }
         }
     }

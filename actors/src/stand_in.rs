@@ -30,6 +30,7 @@ pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: String,
+    pub(crate) authorization: String,
     pub(crate) body: Value,
 }
 
@@ -104,6 +105,10 @@ fn sent(bytes: Vec<u8>, end: End) -> impl Body<Data = Bytes, Error = io::Error> 
     StreamBody::new(stream::iter([Ok(Frame::data(bytes.into()))]).chain(rest))
 }
 
+fn shown(header: &http::HeaderValue) -> String {
+    header.to_str().unwrap().to_owned()
+}
+
 /// What was asked so far, and a client to ask with.
 pub(crate) struct StandIn {
     asked: UnboundedReceiver<Asked>,
@@ -124,6 +129,7 @@ impl StandIn {
                     method: parts.method,
                     path: parts.uri.path().to_owned(),
                     query: parts.uri.query().unwrap_or_default().to_owned(),
+                    authorization: parts.headers.get("authorization").map(shown).unwrap_or_default(),
                     body: serde_json::from_slice(&body).unwrap_or_default(),
                 };
                 let reply = answer.lock().unwrap()(&asked);

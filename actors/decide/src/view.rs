@@ -109,6 +109,11 @@ impl Settled {
         put(&mut self.outputs, output);
     }
 
+    /// What was said of a key is not so.
+    pub fn take_back(&mut self, key: &str) {
+        self.outputs.retain(|output| output.key != key);
+    }
+
     /// Says what stands in the way, if it is the first such thing.
     pub fn stumble(&mut self, trouble: Trouble) {
         self.trouble.get_or_insert(trouble);

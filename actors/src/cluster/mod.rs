@@ -39,7 +39,7 @@ use creates::Creates;
 use failpoint::Failpoint;
 pub(crate) use fault::Fault;
 pub use leases::Candidacy;
-pub use logs::{AccessError, KubeletOptions, Kubelets};
+pub use logs::{AccountError, KubeletOptions, Kubelets};
 use progress::Progress;
 use term::Term;
 
@@ -116,7 +116,7 @@ impl Cluster {
     }
 
     /// Whether log files on nodes may be read.
-    pub async fn may_read_node_logs(&self) -> Result<bool, AccessError> {
+    pub async fn may_read_node_logs(&self) -> Result<bool, AccountError> {
         match &self.kubelets {
             Some(kubelets) => kubelets.may_read().await,
             None => Ok(false),

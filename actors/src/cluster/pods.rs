@@ -1,6 +1,6 @@
 //! Pods: watched slim, in all namespaces; listed whole only for one finished Job.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use extendedjob_api::names;
 use extendedjob_decide::{
@@ -204,11 +204,7 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
         job: job.uid.clone(),
         index: metadata.annotations.get(COMPLETION_INDEX).and_then(|index| index.parse().ok()),
         created: metadata.creation_timestamp,
-        node: spec
-            .node_name
-            .clone()
-            .zip(status.host_ip.clone())
-            .map(|(name, address)| Node { name, address }),
+        node: node(spec.node_name.as_ref(), status.host_ip.as_ref()),
         phase: match status.phase.as_str() {
             "Succeeded" => Phase::Succeeded,
             "Failed" => Phase::Failed,
@@ -219,6 +215,12 @@ fn own(Wire { metadata, spec, status }: &Wire<'_>) -> Result<Option<JobPod>, ser
         drains,
         image_trouble,
     }))
+}
+
+/// What is no address stands in no address of a file.
+fn node(name: Option<&String>, address: Option<&String>) -> Option<Node> {
+    let address = address.filter(|address| address.parse::<IpAddr>().is_ok());
+    name.zip(address).map(|(name, address)| Node { name: name.clone(), address: address.clone() })
 }
 
 fn containers(

@@ -77,7 +77,7 @@ impl JobRunner {
             restart: id.restart,
             part: Stream::Log,
         };
-        let log = RunLog { name, may_be_another: in_place || is_drain, began };
+        let log = RunLog::new(name, in_place || is_drain, began);
         let (cluster, is_shared, me) = (self.means.cluster.clone(), sections.is_some(), ctx.address());
         let streams = job.streams;
         let following = async move {

@@ -1,6 +1,6 @@
 //! Tries one order: read the target, decide, read the logs, write.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use extendedjob_api::{Format, OUTPUT_KEY_MAX, OutputResult, Target};
 use extendedjob_decide::{
@@ -18,9 +18,6 @@ use crate::{
     cluster::Cluster,
     messages::{Attempted, WriteOutput},
 };
-
-/// How long a node that can't be asked for the streams of a container has time to come back before its whole log is written.
-const MERGED_AFTER: Duration = Duration::from_secs(30);
 
 /// How often a write that others got ahead of is decided anew at once.
 const CONFLICTS: usize = 10;
@@ -57,10 +54,23 @@ pub(super) struct Trial {
     pub(super) settled: Settled,
     /// Where the fields of the object stand.
     pub(super) places: Places,
-    /// Why something could not be read now. The rest is written all the same.
-    pub(super) unread: Option<Obstacle>,
-    /// The containers of which that is because their streams could not be told apart.
-    not_separated: BTreeSet<String>,
+    /// What could not be read now. The rest is written all the same.
+    pub(super) unread: Vec<Unread>,
+}
+
+/// Why something of a container could not be read.
+pub(super) struct Unread {
+    pub(super) container: String,
+    pub(super) obstacle: Obstacle,
+}
+
+impl Trial {
+    /// Why not all is done: what may pass comes first, for as long as there is such, it is tried again.
+    pub(super) fn obstacle(&mut self) -> Option<Obstacle> {
+        let lasts = |it: &Unread| matches!(it.obstacle, Obstacle::Trouble { retry: Retry::Never, .. });
+        self.unread.sort_by_key(lasts);
+        (!self.unread.is_empty()).then(|| self.unread.swap_remove(0).obstacle)
+    }
 }
 
 impl Desk {
@@ -77,10 +87,10 @@ impl Desk {
             result = self.fulfil(order, &mut present, &mut least).await;
         }
         let (settled, obstacle) = match result {
-            Ok(Trial { settled, unread: None, .. }) => {
-                return Tried { settled, done: true, blocks: None, present, least };
-            }
-            Ok(Trial { settled, unread: Some(obstacle), .. }) => (settled, obstacle),
+            Ok(mut trial) => match trial.obstacle() {
+                None => return Tried { settled: trial.settled, done: true, blocks: None, present, least },
+                Some(obstacle) => (trial.settled, obstacle),
+            },
             Err(obstacle) => (Settled::default(), obstacle),
         };
         let (trouble, retry) = match obstacle {
@@ -183,32 +193,8 @@ impl Desk {
         Ok(trial)
     }
 
-    /// What is to be written of these pieces of an attempt into a target that is as `present` says. Of containers whose
-    /// streams could not be told apart that is the whole log, if it is for this target.
-    pub(super) async fn apart_or_merged(
-        &self,
-        order: &WriteOutput,
-        attempted: &Attempted,
-        pieces: Vec<Piece>,
-        present: Option<&Present>,
-        trial: &mut Trial,
-    ) -> Result<Vec<Write>, Obstacle> {
-        trial.not_separated.clear();
-        let mut writes = self.writes(order, attempted, pieces, present, trial).await?;
-        let Some(Obstacle::NotSeparated { may_pass, .. }) = trial.unread else { return Ok(writes) };
-        let Some(merged) = order.wish.merged().filter(|_| !may_pass || self.has_waited(order, MERGED_AFTER))
-        else {
-            return Ok(writes);
-        };
-        let order = WriteOutput { wish: merged.into(), ..order.clone() };
-        trial.unread = None;
-        let mut pieces = order.wish.pieces(&order.job, &attempted.end);
-        pieces.retain(|piece| trial.not_separated.contains(&piece.container));
-        writes.extend(self.writes(&order, attempted, pieces, present, trial).await?);
-        Ok(writes)
-    }
-
-    async fn writes(
+    /// What is to be written of these pieces of an attempt, told apart as the order says.
+    pub(super) async fn writes(
         &self,
         order: &WriteOutput,
         attempted: &Attempted,
@@ -231,7 +217,7 @@ impl Desk {
                 output::values_fit(present, &writes).map_err(|full| words::full(&self.target, full))?;
             }
             // What else was printed is written all the same: it may say why.
-            Err(obstacle) => trial.unread = Some(obstacle),
+            Err(obstacle) => trial.unread.push(Unread { container: String::new(), obstacle }),
         }
         Ok(writes)
     }
@@ -291,12 +277,7 @@ impl Desk {
                     settled.stumble(words::log_gone(&piece.container, &attempted.end.pod));
                     settled.tell(self.told(&piece, OutputResult::Lost));
                 }
-                Err(obstacle) => {
-                    if let Obstacle::NotSeparated { .. } = &obstacle {
-                        trial.not_separated.insert(piece.container);
-                    }
-                    trial.unread = Some(obstacle);
-                }
+                Err(obstacle) => trial.unread.push(Unread { container: piece.container, obstacle }),
             }
         }
         Ok(writes)

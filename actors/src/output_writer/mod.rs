@@ -5,6 +5,7 @@
 
 mod desk;
 mod fields;
+mod merged;
 mod reading;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,9 @@ const RESTARTS: usize = 3;
 /// A kubelet that has lost a log says so in the words that it has while its container runtime is started again.
 const MISSING_FOR: Duration = Duration::from_secs(10 * 60);
 
+/// After this time Kubernetes gives up the pods of a node that it does not hear from.
+const NODE_LOST_AFTER: Duration = Duration::from_secs(5 * 60);
+
 /// What was read of a log.
 pub(super) struct Read {
     pub(super) kept: Kept,
@@ -95,9 +98,17 @@ impl Desk {
         match self.read_log(order, end, (log, part), limit).await {
             // It was followed from its start; what is there now may begin after a rotation.
             Ok(Some(read)) if read.kept.seen >= followed.capture.seen() => Ok(Some(read)),
-            Err(obstacle) if !self.is_hopeless(order) => Err(obstacle),
+            Err(obstacle) if !self.is_in_vain(order, &obstacle) => Err(obstacle),
             // What was read before is better than nothing.
             _ => kept(followed, limit).await.map(Some),
+        }
+    }
+
+    /// Whether it need not be tried any further to read what was followed for a while.
+    fn is_in_vain(&self, order: &WriteOutput, obstacle: &Obstacle) -> bool {
+        match obstacle {
+            Obstacle::NotSeparated { may_pass, .. } => !may_pass || self.has_waited(order, NODE_LOST_AFTER),
+            _ => self.is_hopeless(order),
         }
     }
 
@@ -152,8 +163,12 @@ impl Desk {
             return match read {
                 Ok(found) => Ok(found
                     .map(|(kept, is_rotated)| Read { kept, possibly_rotated: is_rotated || end.rotatable })),
-                // Files that are nowhere, while the pod is: the kubelet keeps them elsewhere.
-                Err(error @ LogError::Files(_)) if self.is_there(&name).await? => Err(words::not_read(error)),
+                // With the pod its files are gone, too, whether its node answers or not; files that are nowhere, while
+                // the pod is there, the kubelet keeps elsewhere.
+                Err(error @ LogError::Files(_)) => match self.is_there(&name).await? {
+                    true => Err(words::not_read(error)),
+                    false => Ok(None),
+                },
                 // The pod is gone, or the container never started.
                 Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
                 Err(LogError::Missing(..)) if self.has_waited(order, MISSING_FOR) => Ok(None),

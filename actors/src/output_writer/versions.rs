@@ -40,7 +40,7 @@ impl Desk {
         *least = number + 1;
         let made = Self { target: output::version(&self.target, number), ..self.clone() };
         let writes = made.last_of_each_key(order, &attempts, &mut trial).await?;
-        if let Some(obstacle) = trial.unread {
+        if let Some(obstacle) = trial.obstacle() {
             return Err(obstacle);
         }
         if writes.is_empty() {
@@ -84,7 +84,7 @@ impl Desk {
     fn tell_version(&self, order: &WriteOutput, version: &Version, settled: &mut Settled) {
         let made = Self { target: output::version(&self.target, version.number), ..self.clone() };
         for attempted in self.wished(order) {
-            for piece in order.wish.pieces(&order.job, &attempted.end) {
+            for piece in Self::all_pieces(order, attempted) {
                 match version.present.record(&piece.key) {
                     _ if piece.format == Format::Json => {
                         settled.tell(made.told(&piece, OutputResult::Written));

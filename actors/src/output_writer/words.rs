@@ -39,6 +39,7 @@ impl Desk {
             bytes_seen: i64::try_from(record.bytes_seen).unwrap_or(i64::MAX),
             bytes_kept: i64::try_from(record.bytes_kept).unwrap_or(i64::MAX),
             possibly_rotated: record.possibly_rotated,
+            merged: record.streams == Streams::Merged.name(),
             ..self.told(piece, OutputResult::Written)
         }
     }

@@ -113,7 +113,14 @@ impl Handler<WaysChanged> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: WaysChanged, ctx: &mut Self::Context) {
-        self.problem = self.declared.problem(&self.around.ways.borrow());
+        let problem = self.declared.problem(&self.around.ways.borrow());
+        if std::mem::replace(&mut self.problem, problem) != self.problem {
+            // What was not to be written for that, or is not to be now.
+            self.write_unsettled(ctx);
+        }
+        // Jobs are built in another way.
+        self.template = Template::Unchecked;
+        self.check_template(ctx);
         self.hold_back();
         self.advance(ctx);
     }

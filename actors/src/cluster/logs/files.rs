@@ -1,5 +1,7 @@
 //! The streams of a container out of its log files, which say of each line which one it is.
 
+use std::io;
+
 use extendedjob_api::Stream;
 use extendedjob_decide::{
     cri::LogFile,
@@ -9,7 +11,7 @@ use extendedjob_decide::{
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
-    time::{Duration, timeout},
+    time::{Duration, Instant, timeout},
 };
 use tracing::debug;
 
@@ -27,6 +29,9 @@ use crate::{
 /// of it, and with its pod it is gone within two seconds.
 const LEAST_REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// What is there when a container has ended is read in less, or someone keeps the operator busy.
+const TIME: Duration = Duration::from_secs(300);
 
 impl Cluster {
     /// Follows both streams of a container, and keeps at least the newest `keep` bytes of each. `over` says that the
@@ -47,13 +52,17 @@ impl Cluster {
         let Ok(_turn) = turn else { return vec![] };
         let mut reading = Reading::new(files, began, &self.spool, keep);
         let (mut backoff, mut rest) = (Backoff::default(), LEAST_REST);
+        let mut over_since: Option<Instant> = None;
         loop {
             let is_over = *over.borrow();
             let delay = match reading.read_on().await {
                 Ok(has_grown) => {
                     // What is written last may be a moment behind the news of the end.
-                    if is_over && !has_grown {
-                        return reading.end(true).await;
+                    if is_over {
+                        let is_too_long = over_since.get_or_insert_with(Instant::now).elapsed() > TIME;
+                        if is_too_long || !has_grown {
+                            return reading.end(!is_too_long).await;
+                        }
                     }
                     backoff.reset();
                     rest = if has_grown { LEAST_REST } else { LONGEST_REST.min(rest * 2) };
@@ -86,8 +95,11 @@ impl Cluster {
     pub(super) async fn of_files(&self, log: &LogName, limit: usize) -> Result<(Kept, bool), LogError> {
         let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
         let (mut files, mut lines, mut tail) = (self.log_files(log)?, LogFile::default(), Tail::new(limit));
-        let (mut chunk, mut goes_on) = (vec![], true);
+        let (mut chunk, mut goes_on, since) = (vec![], true, Instant::now());
         while goes_on {
+            if since.elapsed() > TIME {
+                return Err(log.broke_off(io::ErrorKind::TimedOut.into()));
+            }
             goes_on = files.read(&mut chunk).await.map_err(LogError::Files)?;
             lines.push(&chunk, |stream, bytes| {
                 if stream == log.part {
@@ -96,7 +108,7 @@ impl Cluster {
             });
             chunk.clear();
         }
-        Ok((tail.finish(), files.has_gap() || files.began_rotated()))
+        Ok((tail.finish(), files.has_gap() || files.began_rotated() || lines.strays() > 0))
     }
 
     fn log_files(&self, log: &LogName) -> Result<LogFiles, LogError> {
@@ -156,7 +168,8 @@ impl Reading {
             .began
             .zip(self.lines.first())
             .is_none_or(|(began, first)| first.as_second() > began.as_second() + 1);
-        self.files.has_gap() || self.files.began_rotated() && begins_late
+        let is_damaged = self.files.has_gap() || self.lines.strays() > 0;
+        is_damaged || self.files.began_rotated() && begins_late
     }
 
     async fn end(self, ended: bool) -> Parts {

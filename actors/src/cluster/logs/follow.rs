@@ -1,12 +1,14 @@
 //! The log of a container, followed from its start to its end, over all breaks.
 
+use std::sync::Arc;
+
 use extendedjob_api::Stream;
 use extendedjob_decide::{attempts, fault::Class, follow::Follower, retry::Backoff};
 use futures::AsyncReadExt;
 use jiff::Timestamp;
 use kube::core::subresource::LogParams;
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Duration, Instant, timeout},
 };
 use tracing::{debug, warn};
@@ -79,14 +81,14 @@ impl Cluster {
     /// container has ended.
     pub(crate) async fn follow_log(
         &self,
-        RunLog { name: log, may_be_another, began }: RunLog,
+        RunLog { name: log, may_be_another, began, heard }: RunLog,
         keep: usize,
         sections: Option<Sections>,
         mut over: watch::Receiver<bool>,
     ) -> Followed {
         let keeper = Keeper::new(self.spool.clone(), keep, sections);
         let mut following =
-            Following { follower: Follower::default(), keeper, began, is_late: None, unfit: false };
+            Following { heard, follower: Follower::default(), keeper, began, is_late: None, unfit: false };
         // Who has no turn by its end is not held up by the others: the log is read then.
         let turn = tokio::select! {
             biased;
@@ -165,6 +167,7 @@ struct Following {
     is_late: Option<bool>,
     /// See [`Followed::unfit`].
     unfit: bool,
+    heard: Arc<Notify>,
 }
 
 impl Following {
@@ -203,6 +206,9 @@ impl Following {
             if length == 0 {
                 return whole(&self.follower, log);
             }
+            if self.keeper.seen() == 0 {
+                self.heard.notify_one();
+            }
             self.follower.push(&chunk[..length], &mut taken);
             // Kubelets leave out the stamp of what comes after a part of a line, also if that was of the other stream.
             if log.part != Stream::Log && self.follower.has_stray() {
@@ -232,7 +238,7 @@ impl Following {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use actix::System;
     use extendedjob_decide::boundary::Boundary;
@@ -249,7 +255,7 @@ mod tests {
     const SECOND: &str = "2026-01-01T00:00:05.000000002Z two\n";
 
     fn log() -> RunLog {
-        RunLog { name: LogName::of_test(), may_be_another: false, began: None }
+        RunLog::of_test()
     }
 
     /// Answers one after the other, and the last one from then on; says what was taken, and how often it was asked.

@@ -6,7 +6,7 @@ mod kubelet;
 mod sections;
 mod streams;
 
-use std::io;
+use std::{io, sync::Arc};
 
 use extendedjob_api::Stream;
 use extendedjob_decide::{
@@ -19,10 +19,13 @@ use extendedjob_decide::{
 use futures::{AsyncBufRead, AsyncReadExt};
 use jiff::Timestamp;
 use kube::core::{Request, subresource::LogParams};
-use tokio::time::{Duration, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Duration, timeout},
+};
 
 use self::kubelet::KubeletError;
-pub use self::kubelet::{AccessError, KubeletOptions, Kubelets};
+pub use self::kubelet::{AccountError, KubeletOptions, Kubelets};
 pub(crate) use self::{
     follow::Followed,
     sections::{OneRun, Section, Sections},
@@ -98,6 +101,14 @@ pub(crate) struct RunLog {
     pub(crate) may_be_another: bool,
     /// When it began.
     pub(crate) began: Option<Timestamp>,
+    /// Told when the first of it is read.
+    heard: Arc<Notify>,
+}
+
+impl RunLog {
+    pub(crate) fn new(name: LogName, may_be_another: bool, began: Option<Timestamp>) -> Self {
+        Self { name, may_be_another, began, heard: Arc::default() }
+    }
 }
 
 impl LogName {
@@ -201,6 +212,13 @@ fn whole(follower: &Follower, log: &LogName) -> Result<(), LogError> {
         return Err(log.broke_off(io::Error::other("the kubelet could not go on")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+impl RunLog {
+    fn of_test() -> Self {
+        Self::new(LogName::of_test(), false, None)
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! Where the API server is asked for one of them, it is the kubelet that answers, and one that does not know the question
 //! answers with the whole log, or refuses. So it is tried before anything is believed.
 
-use extendedjob_api::{Stream, Streams};
 use std::pin::pin;
 
+use extendedjob_api::{Stream, Streams};
 use extendedjob_decide::{
     retry::Backoff,
     streams::Answers,
@@ -51,20 +51,25 @@ impl Cluster {
             let log = RunLog { name: log.name.part(part), ..log.clone() };
             self.follow_log(log, keep, None, over.clone())
         };
-        let mut following = pin!(async { join!(follow(Stream::Stdout), follow(Stream::Stderr)) });
-        let mut asking = pin!(self.ask_until_told(&log.name, over.clone()));
-        let (both, answers) = tokio::select! {
-            both = &mut following => (Some(both), asking.await),
-            answers = &mut asking => match answers {
-                Answers::Merged => (None, answers),
-                _ => (Some(following.await), answers),
-            },
-        };
-        match (both, answers) {
-            (Some((stdout, stderr)), Answers::Apart) if !stdout.unfit && !stderr.unfit => {
-                vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)]
+        let answers = {
+            let mut following = pin!(async { join!(follow(Stream::Stdout), follow(Stream::Stderr)) });
+            let mut asking = pin!(self.ask_until_told(&log, over.clone()));
+            let (both, answers) = tokio::select! {
+                both = &mut following => (Some(both), asking.await),
+                answers = &mut asking => match answers {
+                    Answers::Merged => (None, answers),
+                    _ => (Some(following.await), answers),
+                },
+            };
+            match both {
+                Some((stdout, stderr)) if answers == Answers::Apart && !stdout.unfit && !stderr.unfit => {
+                    return vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)];
+                }
+                _ => answers,
             }
-            (_, Answers::Merged) => vec![(Stream::Log, follow(Stream::Log).await)],
+        };
+        match answers {
+            Answers::Merged => vec![(Stream::Log, follow(Stream::Log).await)],
             // It is asked again when they are read.
             _ => vec![],
         }
@@ -72,11 +77,11 @@ impl Cluster {
 
     /// Whether a node tells streams apart, as soon as it can be told, and at the end of the container at the latest. Who
     /// waited for that end would find that some pods are gone by then.
-    async fn ask_until_told(&self, log: &LogName, mut over: watch::Receiver<bool>) -> Answers {
+    async fn ask_until_told(&self, log: &RunLog, mut over: watch::Receiver<bool>) -> Answers {
         let mut backoff = Backoff::default();
         loop {
             let is_over = *over.borrow();
-            let answers = self.ask(log, false).await.unwrap_or_else(|error| {
+            let answers = self.ask(&log.name, false).await.unwrap_or_else(|error| {
                 debug!(%error, "a node was asked in vain whether it tells streams apart");
                 Answers::Unclear
             });
@@ -84,9 +89,15 @@ impl Cluster {
                 return answers;
             }
             let delay = backoff.after_failure(Timestamp::now());
-            if timeout(delay, over.wait_for(|over| *over)).await.is_ok_and(|told| told.is_err()) {
-                // Nobody wants to know any more.
-                return Answers::Unclear;
+            tokio::select! {
+                // A silent one has begun to write.
+                () = log.heard.notified() => {}
+                told = timeout(delay, over.wait_for(|over| *over)) => {
+                    if told.is_ok_and(|told| told.is_err()) {
+                        // Nobody wants to know any more.
+                        return Answers::Unclear;
+                    }
+                }
             }
         }
     }
@@ -162,9 +173,13 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
-    use actix::System;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
 
-    use tokio::time::pause;
+    use actix::System;
+    use tokio::time::{Duration, pause, sleep};
 
     use super::*;
     use crate::{
@@ -194,7 +209,7 @@ mod tests {
         let api = StandIn::answering(move |asked| answer(part_of(&asked.query)));
         let cluster = Cluster::new(api.client.clone(), Spool::without_room());
         let (_over, is_over) = watch::channel(true);
-        let log = RunLog { name: LogName::of_test(), may_be_another: false, began: None };
+        let log = RunLog::of_test();
         let mut found = vec![];
         for (stream, followed) in cluster.follow(Streams::Api, log, 1000, None, is_over).await {
             let text = followed.capture.tail(1000).await.unwrap().bytes;
@@ -258,10 +273,31 @@ mod tests {
                 }
             });
             let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-            let log = LogName::of_test();
-            let answers = cluster.ask_until_told(&log, is_over).await;
+            let answers = cluster.ask_until_told(&RunLog::of_test(), is_over).await;
             assert_eq!(answers, Answers::Apart);
             drop(over);
+        });
+    }
+
+    #[test]
+    fn who_breaks_a_long_silence_is_asked_about_at_once() {
+        System::new().block_on(async {
+            pause();
+            let (_over, is_over) = watch::channel(false);
+            let is_silent = Arc::new(AtomicBool::new(true));
+            let silence = Arc::clone(&is_silent);
+            let api = StandIn::answering(move |asked| match part_of(&asked.query) {
+                "Stdout" if !silence.load(Ordering::Relaxed) => replies(OUT),
+                _ => replies(""),
+            });
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let log = RunLog::of_test();
+            let heard = Arc::clone(&log.heard);
+            let asking = tokio::spawn(async move { cluster.ask_until_told(&log, is_over).await });
+            sleep(Duration::from_secs(600)).await;
+            is_silent.store(false, Ordering::Relaxed);
+            heard.notify_one();
+            assert_eq!(timeout(Duration::from_millis(1), asking).await.unwrap().unwrap(), Answers::Apart);
         });
     }
 

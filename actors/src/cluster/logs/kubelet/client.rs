@@ -1,11 +1,13 @@
 //! What is asked of kubelets: a part of a file, and what files there are.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use extendedjob_decide::fault::Class;
 use http::{
-    Request, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, RANGE},
+    HeaderValue, Request, StatusCode,
+    header::{AUTHORIZATION, RANGE},
 };
 use http_body_util::BodyExt as _;
 use hyper_util::{
@@ -17,16 +19,14 @@ use kube::{
     client::{Body, ConfigExt as _},
     config::AuthInfo,
 };
-use serde::Deserialize;
-use serde_json::json;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::{
     KubeletError, LogPlace, Whose,
     account::{Account, AccountError},
     folder::Folder,
 };
-use crate::cluster::{Fault, REQUEST_TIMEOUT};
+use crate::cluster::{REQUEST_TIMEOUT, fault::chain};
 
 /// An answer that stands still this long is taken for a broken connection: a file is not waited for as a log is.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -34,6 +34,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(30);
 /// Connections to one kubelet that wait for their next use.
 const IDLE_PER_NODE: usize = 4;
+/// For how long a node that has not answered is not asked again.
+const SILENT_FOR: Duration = Duration::from_secs(5);
 /// Longer than any list of the files of one container.
 const LIST_MAX: usize = 256 * 1024;
 
@@ -42,9 +44,10 @@ const LIST_MAX: usize = 256 * 1024;
 pub struct Kubelets {
     client: Client,
     port: u16,
-    api_server: Uri,
     /// In whose name; `None`: in nobody's.
     account: Option<Arc<Account>>,
+    /// When a node did not answer, by its address.
+    silent: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 /// How kubelets are to be spoken to.
@@ -67,11 +70,12 @@ impl Kubelets {
     /// If the CA of `config` can't be used.
     pub fn new(config: &Config, options: KubeletOptions) -> Result<Self, kube::Error> {
         let own = Client::try_from(config.clone())?;
-        let api_server = config.cluster_url.clone();
-        // The operator's own name, with all that it may do, is none of a kubelet's business; that of the API server is
-        // another one than a kubelet's.
+        // The operator's own name, with all that it may do, is none of a kubelet's business.
         let mut config = config.clone();
-        (config.auth_info, config.tls_server_name) = (AuthInfo::default(), None);
+        config.auth_info = AuthInfo::default();
+        let nameless = Client::try_from(config.clone())?;
+        // That is the name of the API server.
+        config.tls_server_name = None;
         config.accept_invalid_certs |= options.skip_tls_verify;
         // Not by kube's own stack, which sends each request to the one address of the API server.
         let client: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new())
@@ -79,50 +83,23 @@ impl Kubelets {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_NODE)
             .build(config.rustls_https_connector()?);
-        let account = Account::new(own, options.namespace, options.account);
+        let account = Account::new(own, nameless, options.namespace, options.account);
         let client = Client::new(client, config.default_namespace);
-        Ok(Self { client, port: options.port, api_server, account: Some(Arc::new(account)) })
+        Ok(Self { client, port: options.port, account: Some(Arc::new(account)), silent: Arc::default() })
     }
 
     /// Whether log files on nodes may be read: the account for it is there, and has the right to.
-    pub(crate) async fn may_read(&self) -> Result<bool, AccessError> {
-        let Some(account) = &self.account else { return Ok(false) };
-        let authorization = match account.authorization().await {
-            Ok(authorization) => authorization,
-            Err(error) => {
-                let class = error.fault().map(Fault::class);
-                let is_not_installed = matches!(class, Some(Class::NotFound | Class::Refused));
-                return if is_not_installed { Ok(false) } else { Err(AccessError::Account(error)) };
-            }
-        };
-        // By the account itself: who may ask about others may see more than is needed.
-        let wanted = json!({ "resource": "nodes", "subresource": "log", "verb": "get" });
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": { "resourceAttributes": wanted },
-        });
-        let base = self.api_server.to_string();
-        let url =
-            format!("{}/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", base.trim_end_matches('/'));
-        let request = Request::post(url)
-            .header(AUTHORIZATION, authorization)
-            .header(CONTENT_TYPE, "application/json")
-            .body(review.to_string().into_bytes())
-            .map_err(|error| AccessError::Review(Fault::Broken(kube::Error::HttpError(error))))?;
-        let answer = timeout(REQUEST_TIMEOUT, self.client.request_text(request))
-            .await
-            .map_err(|_| AccessError::Review(Fault::NoAnswer(REQUEST_TIMEOUT)))?
-            .map_err(|error| AccessError::Review(error.into()))?;
-        let review: Review =
-            serde_json::from_str(&answer).map_err(|error| AccessError::Review(Fault::Undecodable(error)))?;
-        Ok(review.status.allowed)
+    pub(crate) async fn may_read(&self) -> Result<bool, AccountError> {
+        match &self.account {
+            Some(account) => account.may_read_node_logs().await,
+            None => Ok(false),
+        }
     }
 
     /// Asks through `client`.
     #[cfg(test)]
     pub(super) fn through(client: Client) -> Self {
-        Self { client, port: 10250, api_server: Uri::default(), account: None }
+        Self { client, port: 10250, account: None, silent: Arc::default() }
     }
 
     /// At most `length` bytes of a file from `from` on, fewer only where it ends; `None` if there is no such file.
@@ -164,46 +141,66 @@ impl Kubelets {
         file: &str,
         range: Option<String>,
     ) -> Result<(StatusCode, Body), KubeletError> {
+        if self.was_silent(&place.address) {
+            return Err(KubeletError::JustSilent(whose(place)));
+        }
+        let Some(account) = &self.account else { return self.send(place, file, range, None).await };
+        let authorization = || async {
+            account.authorization().await.map_err(|error| KubeletError::Account(whose(place), error))
+        };
+        let shown = authorization().await?;
+        let answer = self.send(place, file, range.clone(), Some(&shown)).await?;
+        if answer.0 != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        // Its account may have been made anew.
+        account.forget(&shown).await;
+        self.send(place, file, range, Some(&authorization().await?)).await
+    }
+
+    async fn send(
+        &self,
+        place: &LogPlace,
+        file: &str,
+        range: Option<String>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(StatusCode, Body), KubeletError> {
         let request = Request::get(place.url(self.port, file));
         let request = range.into_iter().fold(request, |request, range| request.header(RANGE, range));
-        let request = match &self.account {
-            Some(account) => {
-                let authorization = account.authorization().await;
-                let authorization =
-                    authorization.map_err(|error| KubeletError::Account(whose(place), error))?;
-                request.header(AUTHORIZATION, authorization)
-            }
-            None => request,
-        };
+        let request =
+            authorization.into_iter().fold(request, |request, shown| request.header(AUTHORIZATION, shown));
         let sent =
             async { self.client.send(request.body(Body::empty()).map_err(kube::Error::HttpError)?).await };
-        let answer = timeout(REQUEST_TIMEOUT, sent)
-            .await
-            .map_err(|_| KubeletError::NoAnswer(whose(place), REQUEST_TIMEOUT))?
-            .map_err(|error| KubeletError::Unreachable(whose(place), error))?;
-        Ok((answer.status(), answer.into_body()))
+        let answer = match timeout(REQUEST_TIMEOUT, sent).await {
+            Ok(Ok(answer)) => Ok((answer.status(), answer.into_body())),
+            Ok(Err(error)) if is_distrust(&error) => Err(KubeletError::Untrusted(whose(place), error)),
+            Ok(Err(error)) => Err(KubeletError::Unreachable(whose(place), error)),
+            Err(_) => Err(KubeletError::NoAnswer(whose(place), REQUEST_TIMEOUT)),
+        };
+        self.note_silence(&place.address, answer.is_err());
+        answer
+    }
+
+    /// Whether a node did not answer a moment ago: who waits for the same once more keeps others waiting.
+    fn was_silent(&self, address: &str) -> bool {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.get(address).is_some_and(|since| since.elapsed() < SILENT_FOR)
+    }
+
+    fn note_silence(&self, address: &str, is_silent: bool) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_silent {
+            silent.retain(|_, since| since.elapsed() < SILENT_FOR);
+            silent.insert(address.to_owned(), Instant::now());
+        } else if !silent.is_empty() {
+            silent.remove(address);
+        }
     }
 }
 
-/// Why it is not known whether log files on nodes may be read.
-#[derive(Debug, thiserror::Error)]
-pub enum AccessError {
-    /// In whose name to ask.
-    #[error("can't find out whether log files on nodes may be read: {0}")]
-    Account(#[source] AccountError),
-    /// Asking.
-    #[error("can't find out whether log files on nodes may be read: {0}")]
-    Review(#[source] Fault),
-}
-
-#[derive(Deserialize)]
-struct Review {
-    status: ReviewStatus,
-}
-
-#[derive(Deserialize)]
-struct ReviewStatus {
-    allowed: bool,
+/// Whether the certificate of a kubelet is not believed.
+fn is_distrust(error: &kube::Error) -> bool {
+    chain(error).contains("certificate")
 }
 
 /// At most `length` bytes of an answer, after the first `skipped`.
@@ -244,6 +241,7 @@ fn whose(place: &LogPlace) -> Box<Whose> {
 mod tests {
     use super::{super::stand_in::place, *};
     use actix::System;
+    use extendedjob_decide::fault::Class;
 
     #[test]
     fn a_node_that_is_not_there_is_told_by_its_name() {

@@ -141,13 +141,13 @@ impl LogFiles {
         }
         if let Some(next) = self.unread(&folder).into_iter().find(|it| Some(it.name.as_str()) != present) {
             let next = (File::rotated(next), Reached::default());
-            self.done_with_present(&folder);
+            self.done_with_present(&folder, out);
             self.at = Some(next);
             return Ok(Step::Again);
         }
         match head {
             Some(head) if !head.is_empty() => {
-                self.done_with_present(&folder);
+                self.done_with_present(&folder, out);
                 let mut reached = Reached::default();
                 reached.push(&head);
                 out.extend_from_slice(&head);
@@ -217,9 +217,13 @@ impl LogFiles {
         Step::Again
     }
 
-    fn done_with_present(&mut self, folder: &Folder) {
+    fn done_with_present(&mut self, folder: &Folder, out: &mut Vec<u8>) {
         self.done.retain(|name| folder.find(name).is_some());
         let present = self.at.take();
+        // A runtime ends each line that it has begun; on a full disk it can't.
+        if present.as_ref().is_some_and(|(_, reached)| reached.is_within_line()) {
+            out.push(b'\n');
+        }
         self.done.extend(present.and_then(|(file, _)| file.rotated_name().map(str::to_owned)));
     }
 

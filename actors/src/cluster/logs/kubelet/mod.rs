@@ -19,9 +19,11 @@ use std::{fmt, time::Duration};
 
 use extendedjob_decide::fault::Class;
 
-use self::account::AccountError;
-pub use self::client::{AccessError, KubeletOptions, Kubelets};
 pub(crate) use self::files::LogFiles;
+pub use self::{
+    account::AccountError,
+    client::{KubeletOptions, Kubelets},
+};
 use crate::cluster::{Fault, fault::chain};
 
 /// Where the log files of one run of one container lie.
@@ -81,6 +83,12 @@ pub(crate) enum KubeletError {
     /// No connection, or none that can be trusted.
     #[error("can't ask for {0}: {cause}", cause = chain(.1))]
     Unreachable(Box<Whose>, #[source] kube::Error),
+    /// It did not answer a moment ago.
+    #[error("can't ask for {0}: it did not answer just now")]
+    JustSilent(Box<Whose>),
+    /// Whoever answered need not be the kubelet.
+    #[error("can't ask for {0}: its certificate is not believed, see --kubelet-skip-tls-verify: {cause}", cause = chain(.1))]
+    Untrusted(Box<Whose>, #[source] kube::Error),
     /// In whose name to ask.
     #[error("can't ask for {0}: {1}")]
     Account(Box<Whose>, #[source] AccountError),
@@ -116,7 +124,7 @@ impl KubeletError {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::NotThere(_) => Class::NotFound,
-            Self::Refused(..) => Class::Refused,
+            Self::Refused(..) | Self::Untrusted(..) => Class::Refused,
             // Its account was taken away.
             Self::Account(_, error) => match error.fault().map(Fault::class) {
                 Some(Class::NotFound | Class::Refused) => Class::Refused,

@@ -47,6 +47,8 @@ pub(super) enum Happening {
     Renamed,
     /// The runtime begins a new one.
     Reopened,
+    /// The same, but there was no room for the rest of a line.
+    ReopenedOnFullDisk,
     /// Or can't, and the kubelet names the old one as before.
     NamedAsBefore,
     /// The oldest rotated file is removed, if there is a newer one.
@@ -95,6 +97,13 @@ impl Disk {
                 self.written_to = name;
             }
             Happening::Reopened if self.written_to != GROWING => {
+                // A write that is under way is done before that.
+                if self.files[&self.written_to].last().is_some_and(|&byte| byte != b'\n') {
+                    self.append(b" text\n");
+                }
+                self.happens(&Happening::ReopenedOnFullDisk);
+            }
+            Happening::ReopenedOnFullDisk => {
                 self.files.insert(GROWING.into(), vec![]);
                 self.written_to = GROWING.into();
             }
@@ -115,8 +124,12 @@ impl Disk {
     fn write(&mut self, text: &str) {
         self.lines += 1;
         let line = format!("2026-01-01T00:00:01.{:09}Z stdout {text}", self.lines);
-        self.files.get_mut(&self.written_to).unwrap().extend(line.bytes());
-        self.written.extend(line.bytes());
+        self.append(line.as_bytes());
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.files.get_mut(&self.written_to).unwrap().extend(bytes);
+        self.written.extend(bytes);
     }
 
     fn answer(&mut self, request: &Request<kube::client::Body>) -> (u16, Vec<u8>, bool) {

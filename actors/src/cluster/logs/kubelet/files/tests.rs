@@ -128,16 +128,27 @@ fn a_line_that_has_lost_its_end_is_not_joined_with_what_comes_next() {
         let (mut log, mut out) = (node.log(), vec![]);
         node.happens([Lines(1), Part]);
         read_all(&mut log, &mut out).await;
-        node.happens([Renamed, Reopened, Part]);
-        let line = node.disk().written.len() - out.len();
+        let before = out.clone();
+        node.happens([Renamed, Reopened]);
+        let ended = node.disk().written.len();
+        node.happens([Part]);
         let first = node.disk().files.keys().find(|it| it.as_str() != "0.log").cloned().unwrap();
         node.disk().files.remove(&first);
         read_all(&mut log, &mut out).await;
-        let written = node.disk().written.clone();
-        let (before, after) = written.split_at(written.len() - line);
+        let after = node.disk().written[ended..].to_vec();
         assert!(log.has_gap());
-        assert_eq!(out, [before, b"\n", after].concat());
+        assert_eq!(out, [before, b"\n".to_vec(), after].concat());
     });
+}
+
+#[test]
+fn a_line_that_the_runtime_could_not_end_is_not_joined_with_what_comes_next() {
+    let (node, _, out) = read_after(&[Part, Renamed, ReopenedOnFullDisk, Lines(2)]);
+    let written = node.disk().written.clone();
+    let text = String::from_utf8(out).unwrap();
+    // Ten come before.
+    assert_eq!(text.lines().count(), 13, "{text}");
+    assert_eq!(text.replacen("P some\n", "P some", 1).into_bytes(), written);
 }
 
 #[test]
