@@ -106,7 +106,7 @@ pub(crate) fn by_kubelet(target: &Target, report: &mut Report) -> Option<()> {
     let way = Some(Way::Kubelet);
     report.counted("end-to-end tests of streams from the kubelet", |count| {
         choose(target, way)?;
-        let modules = [&BESIDE_THE_POD[..], &["kubelet::"]].concat();
+        let modules = [&BESIDE_THE_POD[..], &["kubelet::", "evicted", "formats::"]].concat();
         libtest::run(&mut end_to_end(target, way, &modules)?, count)?;
         choose(target, None)
     })

@@ -297,6 +297,55 @@ fn one_object_for_both_or_one_stream_alone_gets_them_as_they_are() {
 }
 
 #[test]
+fn that_one_container_is_merged_is_not_the_last_word_for_another() {
+    System::new().block_on(async {
+        pause();
+        let mut api = StandIn::answering(|asked| match asked.path.ends_with("/log") {
+            true if asked.query.contains("container=busy") => Reply::refused(503, "ServiceUnavailable"),
+            true if asked.query.contains("stream=") => {
+                Reply::refused_with(400, "BadRequest", "unable to return the given log stream")
+            }
+            true => Reply::Raw("2026-01-01T00:00:00Z both\n".into()),
+            false if asked.method == Method::GET => Reply::refused(404, "NotFound"),
+            false => created(asked),
+        });
+        let told = Told::default();
+        let writer = writer(&api, &Parent(Arc::clone(&told)).start());
+        let to = || json!({ "configRef": "elsewhere/out" });
+        let wish = first_wish(json!({ "stdout": to(), "stderr": to() }), Streams::Api);
+        writer.do_send(WriteOutput { wish, ..of_containers("job", 1, &["busy", "mixed"]) });
+        let written = api.next(|asked| asked.method == Method::POST).await.body;
+        assert_eq!(written["data"], json!({ "mixed.log": "both\n" }));
+        assert_eq!(told_of(&told, 1).await, [(Some("WriteFailed"), false)]);
+    });
+}
+
+#[test]
+fn a_log_that_was_written_with_both_streams_before_a_crash_is_not_written_beside_them() {
+    System::new().block_on(async {
+        let order = wish("job", 1);
+        let record = json!({
+            "extendedJob": "ns/ejob1", "job": "job", "run": "", "attempt": order.attempts[0].end.id,
+            "container": "main", "result": "Succeeded", "ended": "1970-01-01T00:00:01Z", "bytesSeen": 4, "bytesKept": 4,
+            "streams": "Merged",
+        });
+        let annotations = json!({ "output.fissile.cloudfoundry.org/main.log": record.to_string() });
+        let metadata = json!({ "resourceVersion": "7", "annotations": annotations });
+        let mut api = StandIn::answering(move |asked| match asked.method {
+            Method::GET => Reply::Now(200, json!({ "metadata": metadata, "data": { "main.log": "both" } })),
+            _ => created(asked),
+        });
+        let told = Told::default();
+        let writer = writer(&api, &Parent(Arc::clone(&told)).start());
+        let to = || json!({ "configRef": "elsewhere/out" });
+        let wish = first_wish(json!({ "stdout": to(), "stderr": to() }), Streams::Kubelet);
+        writer.do_send(WriteOutput { wish, ..order });
+        assert_eq!(told_of(&told, 1).await, [(None, true)]);
+        assert_eq!(api.count(|asked| asked.method != Method::GET || asked.path.ends_with("/log")), 0);
+    });
+}
+
+#[test]
 fn what_was_followed_is_not_given_up_for_less() {
     System::new().block_on(async {
         let mut api = api(created);

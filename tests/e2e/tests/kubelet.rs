@@ -23,7 +23,8 @@ fn of_a_node_that_can_not_be_reached_nothing_is_mixed_and_all_is_written_when_it
         assert!(!node.is_empty() && message.contains(node), "{message}");
         ns.condition_of("apart", "Complete", "True")?;
         // What goes to one object need not be apart, and is written when the node has had its time to come back.
-        ns.condition_of("together", "OutputWritten", "True")?;
+        let seen = ns.condition_of("together", "OutputWritten", "True")?;
+        assert_eq!(seen["status"]["lastRun"]["outputs"][0]["merged"], true);
         let log = ns.kubectl.get(&["configmap", "log"])?;
         assert_eq!(log["data"], json!({"main.log": "out\nerr\n"}));
         let missing = [&["secret", "out"], &["configmap", "errors"]].map(|object| ns.kubectl.get(object));

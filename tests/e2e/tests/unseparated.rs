@@ -13,7 +13,8 @@ const BOTH: &str = "echo out; sleep 0.2; echo err >&2";
 
 /// What is in the ConfigMap `out`, which has this key, and on what way its record says that it came.
 fn stored(ns: &Namespace, name: &str, key: &str) -> Result<(Value, Value)> {
-    ns.condition_of(name, "OutputWritten", "True")?;
+    let seen = ns.condition_of(name, "OutputWritten", "True")?;
+    assert_eq!(seen["status"]["lastRun"]["outputs"][0]["merged"], true);
     let mut out = ns.kubectl.get(&["configmap", "out"])?;
     let record = &out["metadata"]["annotations"][format!("output.fissile.cloudfoundry.org/{key}")];
     let mut record: Value = serde_json::from_str(text(record))?;
