@@ -64,7 +64,10 @@ async fn ways(args: &Args, cluster: &Cluster) -> Ways {
     let mut ways = args.ways();
     if ways.depend_on_node_logs() {
         match cluster.may_read_node_logs().await {
-            Ok(may) => ways.kubelet = may,
+            Ok(may) => {
+                info!(kubelet = may, "whether streams may be read from kubelets");
+                ways.kubelet = may;
+            }
             Err(error) => warn!(%error, "it is asked again"),
         }
     }

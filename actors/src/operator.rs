@@ -143,7 +143,7 @@ impl Operator {
         let asking = async move { cluster.may_read_node_logs().await };
         ctx.spawn(asking.into_actor(self).map(|answer, operator, _| match answer {
             Ok(kubelet) if kubelet != operator.ways.borrow().kubelet => {
-                info!(allowed = kubelet, "the right to read log files on nodes has changed");
+                info!(kubelet, "whether streams may be read from kubelets has changed");
                 operator.ways.send_modify(|ways| *ways = Arc::new(Ways { kubelet, ..Ways::clone(ways) }));
                 operator.supervisors.all().for_each(|supervisor| supervisor.do_send(WaysChanged));
             }

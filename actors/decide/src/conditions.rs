@@ -1,7 +1,7 @@
 //! The conditions of an ExtendedJob: what it does, what stands in its way, how its last run went.
 
 use extendedjob_api::{
-    Mode, Output, OutputResult, OutputStatus, RunResult, RunStatus, Stream,
+    Mode, Output, OutputResult, OutputStatus, RunResult, RunStatus,
     conditions::{self, reasons},
 };
 use jiff::Timestamp;
@@ -277,9 +277,10 @@ fn output_written(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&Ru
             let rotated = rotated.map(|OutputStatus { key, .. }| {
                 format!("of {key} something may be missing: its log may have been rotated before it was read")
             });
-            // The key of one stream alone would not tell.
-            let alone = outcome.outputs().filter(|output| output.merged && output.stream != Stream::Log);
-            let both = alone.map(|OutputStatus { key, .. }| {
+            // Who has asked for that knows it.
+            let is_asked_for = view.declared.spec.output.as_ref().is_some_and(|output| !output.separate);
+            let merged = outcome.outputs().filter(|output| output.merged && !is_asked_for);
+            let both = merged.map(|OutputStatus { key, .. }| {
                 format!("{key} holds stdout and stderr, which were not told apart")
             });
             let cut: Vec<String> = cuts(outcome.outputs()).chain(rotated).chain(both).collect();

@@ -43,7 +43,7 @@ pub struct Way {
     pub obstacle: Option<String>,
 }
 
-const NODE_LOGS: &str = "let the operator read log files on nodes (nodes/log)";
+const NODE_LOGS: &str = "let them be read from kubelets (deploy/kubelet-logs.yaml)";
 
 impl Ways {
     /// Whether they change when the operator is given the right to read log files on nodes, or is deprived of it.
@@ -77,9 +77,11 @@ impl Ways {
         match self.setting {
             Setting::Auto | Setting::Kubelet if self.kubelet => Ok(Streams::Kubelet),
             Setting::Auto | Setting::Wrapper => self.wrapped(pod),
-            Setting::Kubelet => Err(format!("log files on nodes may not be read: {NODE_LOGS}")),
+            Setting::Kubelet => Err(format!("nobody may read them from kubelets: {NODE_LOGS}")),
             Setting::Api => Ok(Streams::Api),
-            Setting::Off => Err("the operator was installed with streams set to off".to_owned()),
+            Setting::Off => {
+                Err("the operator was started with --streams off (EXTENDEDJOB_STREAMS)".to_owned())
+            }
         }
     }
 
@@ -172,17 +174,17 @@ mod tests {
                 &output,
                 &image_alone,
                 Streams::Merged,
-                "or let the operator read log files on nodes",
+                "or let them be read from kubelets",
             ),
             (ways(Auto, true, true), &output, &image_alone, Streams::Kubelet, ""),
             (ways(Auto, true, true), &output, &terminal, Streams::Merged, "has tty: true"),
             (ways(Auto, true, true), &merged, &main, Streams::Merged, ""),
-            (ways(Kubelet, true, false), &output, &main, Streams::Merged, "may not be read"),
+            (ways(Kubelet, true, false), &output, &main, Streams::Merged, "nobody may read them"),
             (ways(Kubelet, true, true), &output, &main, Streams::Kubelet, ""),
             (ways(Wrapper, true, true), &output, &main, Streams::Wrapped, ""),
             (ways(Api, true, true), &output, &image_alone, Streams::Api, ""),
             (ways(Api, true, true), &output, &terminal, Streams::Merged, "has tty: true"),
-            (ways(Off, true, true), &output, &main, Streams::Merged, "set to off"),
+            (ways(Off, true, true), &output, &main, Streams::Merged, "--streams off"),
         ];
         for (ways, output, container, streams, told) in table {
             let template = json!({ "spec": { "template": { "spec": { "containers": [container] } } } });

@@ -174,6 +174,12 @@ impl Outcome {
         self.troubles.extend(settled.trouble.map(|trouble| (about, trouble)));
     }
 
+    /// An order will not be tried any more: another one was given in its place.
+    pub fn let_go(&mut self, order: &str) {
+        self.troubles.remove(order);
+        self.unwritten.remove(order);
+    }
+
     /// Key by key, of the attempt that was told last of each.
     pub fn outputs(&self) -> impl Iterator<Item = &OutputStatus> {
         let is_unwritten = |told: &&OutputStatus| {
@@ -342,6 +348,15 @@ mod tests {
             trouble,
             replaced: vec![],
         }
+    }
+
+    #[test]
+    fn what_is_not_asked_for_any_more_is_no_trouble() {
+        let mut outcome = Outcome::default();
+        outcome.take_in("p1 to a", settled("a", OutputResult::Failed));
+        assert!(outcome.trouble().is_some());
+        outcome.let_go("p1 to a");
+        assert_eq!((outcome.trouble(), outcome.outputs().count()), (None, 0));
     }
 
     #[test]

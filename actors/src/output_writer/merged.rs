@@ -82,8 +82,7 @@ impl Desk {
     /// The pieces of an attempt, and those that it has where its streams could not be told apart.
     pub(super) fn all_pieces(order: &WriteOutput, attempted: &Attempted) -> Vec<Piece> {
         let pieces = |wish: &Wish| wish.pieces(&order.job, &attempted.end);
-        let merged = order.wish.merged().filter(|_| order.wish.streams != Streams::Merged);
-        pieces(&order.wish).into_iter().chain(merged.iter().flat_map(pieces)).collect()
+        pieces(&order.wish).into_iter().chain(order.wish.merged().iter().flat_map(pieces)).collect()
     }
 }
 

@@ -74,9 +74,10 @@ impl Unsettled {
         orders
     }
 
-    /// What is ordered is to be written in another way: no order is given yet.
-    fn take_back(&mut self) {
+    /// What is ordered is to be written in another way: no order is given yet. Says which were.
+    fn take_back(&mut self) -> Vec<String> {
         let orders = std::mem::take(&mut self.orders);
+        let ids = orders.keys().cloned().collect();
         let ordered = orders.into_values().flat_map(|order| order.attempts.to_vec());
         let held = std::mem::take(&mut self.held);
         let all = held.into_iter().chain(ordered);
@@ -84,6 +85,7 @@ impl Unsettled {
         self.held = all.into_values().collect();
         self.ordered = 0;
         self.untried.clear();
+        ids
     }
 
     /// An order for these attempts, to be given now.
@@ -278,11 +280,17 @@ impl Supervisor {
         unsettled.retain(|name, unsettled| {
             if is_wished {
                 let streams = unsettled.job.as_ref().map(|job| job.streams).unwrap_or_default();
-                unsettled.take_back();
+                let before = unsettled.take_back();
                 match self.declared.wishes(streams) {
                     Ok(wishes) => {
                         let wishes: Vec<Arc<Wish>> = wishes.into_iter().map(Arc::new).collect();
-                        orders.extend(unsettled.orders_for_held(&wishes));
+                        let new = unsettled.orders_for_held(&wishes);
+                        let outcome = states.get_mut(name).and_then(|run| run.output.as_mut());
+                        let is_new = |id: &String| new.iter().any(|order| order.id == *id);
+                        if let Some(outcome) = outcome {
+                            before.iter().filter(|id| !is_new(id)).for_each(|id| outcome.let_go(id));
+                        }
+                        orders.extend(new);
                     }
                     Err(trouble) if unsettled.is_over && self.problem.is_none() => {
                         inseparable.push((name.clone(), trouble));

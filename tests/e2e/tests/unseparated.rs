@@ -2,8 +2,8 @@
 //! is not written, and what may is told to be mixed. Run only where the API server can be asked for one stream, and the
 //! kubelet knows nothing of it.
 
-use anyhow::Result;
-use e2e::{Namespace, extended_job, scenario, template, text};
+use anyhow::{Context, Result};
+use e2e::{Namespace, condition, extended_job, scenario, template, text};
 use serde_json::{Value, json};
 
 use crate::streams::apart;
@@ -15,6 +15,8 @@ const BOTH: &str = "echo out; sleep 0.2; echo err >&2";
 fn stored(ns: &Namespace, name: &str, key: &str) -> Result<(Value, Value)> {
     let seen = ns.condition_of(name, "OutputWritten", "True")?;
     assert_eq!(seen["status"]["lastRun"]["outputs"][0]["merged"], true);
+    let written = condition(&seen, "OutputWritten").context("no condition")?;
+    assert!(text(&written["message"]).contains("holds stdout and stderr"), "{written}");
     let mut out = ns.kubectl.get(&["configmap", "out"])?;
     let record = &out["metadata"]["annotations"][format!("output.fissile.cloudfoundry.org/{key}")];
     let mut record: Value = serde_json::from_str(text(record))?;

@@ -137,11 +137,12 @@ fn not_separable(stdout: &Target, stderr: &Target) -> Trouble {
 
 impl Wish {
     /// The same for an attempt whose streams could not be told apart in the way that was fixed: `None` if its log, with
-    /// both of them, is not for this object.
+    /// both of them, is not for this object, or if that can't be (what was built into its pod is there).
     #[must_use]
     pub fn merged(&self) -> Option<Self> {
         let first = self.sources.first()?;
-        if self.has_other || self.sources.iter().any(|source| source.format == Format::Json) {
+        let may_fail = matches!(self.streams, Streams::Kubelet | Streams::Api);
+        if !may_fail || self.has_other || self.sources.iter().any(|source| source.format == Format::Json) {
             return None;
         }
         let stream = if self.sources.len() > 1 { Stream::Log } else { first.stream };

@@ -51,8 +51,8 @@ pub(crate) enum LogError {
     Missing(String, String),
     /// Where one stream was asked for, both came, or nothing.
     #[error(
-        "node {2} does not tell stdout and stderr of container {1} of pod {0} apart: the feature gate \
-         PodLogsQuerySplitStreams must be on in the API server and in the kubelet of each node"
+        "stdout and stderr of container {1} of pod {0} are not told apart by node {2}, or by the API server before it: the \
+         feature gate PodLogsQuerySplitStreams must be on in both"
     )]
     NotSeparated(String, String, String),
     /// Its files on the node.

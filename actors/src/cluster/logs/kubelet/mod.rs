@@ -87,7 +87,8 @@ pub(crate) enum KubeletError {
     #[error("can't ask for {0}: it did not answer just now")]
     JustSilent(Box<Whose>),
     /// Whoever answered need not be the kubelet.
-    #[error("can't ask for {0}: its certificate is not believed, see --kubelet-skip-tls-verify: {cause}", cause = chain(.1))]
+    #[error("can't ask for {0}: its certificate is not signed by the cluster's CA (let it ask for one: \
+             serverTLSBootstrap; or --kubelet-skip-tls-verify): {cause}", cause = chain(.1))]
     Untrusted(Box<Whose>, #[source] kube::Error),
     /// In whose name to ask.
     #[error("can't ask for {0}: {1}")]
