@@ -107,7 +107,8 @@ pub struct RunStatus {
     /// What became of its output, key by key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStatus>,
-    /// How stdout and stderr are told apart: `Merged` means that they are not.
+    /// How stdout and stderr are told apart: `Kubelet`, by the log files on the node; `Wrapped`, within the pod; `Api`, by
+    /// the API server; `Merged`: they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Streams")]
     pub streams: Option<Streams>,

@@ -29,5 +29,6 @@ pub(crate) async fn show(cluster: &Cluster, name: &str) -> Result<()> {
 
 fn last(run: &RunStatus) -> String {
     let ago = run.start_time.as_ref().map(|start| format!(", {} ago", length(seconds(start, None))));
-    format!("{} ({}{}), Job {}", result(run), cause(run), ago.unwrap_or_default(), run.job)
+    let streams = run.streams.map(|streams| format!(", streams {}", streams.name())).unwrap_or_default();
+    format!("{} ({}{}), Job {}{streams}", result(run), cause(run), ago.unwrap_or_default(), run.job)
 }
