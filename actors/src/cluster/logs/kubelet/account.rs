@@ -6,7 +6,11 @@
 use extendedjob_decide::fault::Class;
 use http::{HeaderValue, header::AUTHORIZATION};
 use jiff::{SignedDuration, Timestamp};
-use kube::{Client, api::PostParams, core::Request};
+use kube::{
+    Client,
+    api::PostParams,
+    core::{Request, params::GetParams},
+};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{
@@ -140,6 +144,10 @@ impl Account {
         let is_no = |error: &AccountError| {
             matches!(error.fault().map(Fault::class), Some(Class::NotFound | Class::Refused))
         };
+        // Where it is not installed nothing more is asked: a token is something that is made.
+        if let Err(error) = self.look_for_it().await {
+            return if is_no(&error) { Ok(false) } else { Err(error) };
+        }
         let may = match self.authorization().await {
             Ok(shown) => match self.review(&shown).await {
                 // It may have been made anew.
@@ -157,6 +165,18 @@ impl Account {
             Err(error) => Err(error),
         };
         may.or_else(|error| if is_no(&error) { Ok(false) } else { Err(error) })
+    }
+
+    async fn look_for_it(&self) -> Result<(), AccountError> {
+        let error = |fault| AccountError::Token(self.to_string(), fault);
+        let request = Request::new(format!("/api/v1/namespaces/{}/serviceaccounts", self.namespace))
+            .get(&self.name, &GetParams::default())
+            .map_err(|source| error(Fault::request(source)))?;
+        let answer = timeout(REQUEST_TIMEOUT, self.client.request_text(request)).await;
+        answer
+            .map_err(|_| error(Fault::NoAnswer(REQUEST_TIMEOUT)))?
+            .map(drop)
+            .map_err(|source| error(source.into()))
     }
 
     /// Asks itself: who may ask about others may see more than is needed
@@ -260,11 +280,23 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_no_account_none_of_its_tokens_is_asked_for() {
+        System::new().block_on(async {
+            let mut api = StandIn::answering(|_| Reply::refused(403, "Forbidden"));
+            assert!(!account(&api).may_read_node_logs().await.unwrap());
+            assert_eq!(api.count(|asked| asked.method != http::Method::GET), 0);
+        });
+    }
+
+    #[test]
     fn an_account_that_was_made_anew_or_is_gone_is_known() {
         System::new().block_on(async {
             for (is_there, may) in [(true, true), (false, false)] {
                 let mut is_first = true;
                 let api = StandIn::answering(move |asked| {
+                    if asked.path.ends_with("/serviceaccounts/reader") {
+                        return Reply::Now(200, json!({}));
+                    }
                     let is_known = !std::mem::take(&mut is_first);
                     match asked.path.ends_with("/token") {
                         // The token of before.
