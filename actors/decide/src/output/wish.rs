@@ -86,9 +86,6 @@ pub fn wishes(output: &Output, namespace: &str, streams: Streams) -> Result<Vec<
         })
     };
     let is_apart = streams != Streams::Merged;
-    if let Some(stdout) = output.stdout.as_ref().filter(|stdout| !is_apart && stdout.format == Format::Json) {
-        return Err(no_json(stdout.target(namespace).as_ref()));
-    }
     match (&output.stdout, &output.stderr) {
         (Some(stdout), Some(stderr)) if is_apart => {
             let (stdout, stderr) = (wish(stdout, Stream::Stdout), wish(stderr, Stream::Stderr));
@@ -116,15 +113,6 @@ pub fn wishes(output: &Output, namespace: &str, streams: Streams) -> Result<Vec<
         (None, Some(stderr)) => Ok(wish(stderr, Stream::Stderr).into_iter().collect()),
         (None, None) => Ok(vec![]),
     }
-}
-
-fn no_json(target: Option<&Target>) -> Trouble {
-    let target = target.map(ToString::to_string).unwrap_or_default();
-    let message = format!(
-        "stdout is to go to {target} as the fields of a JSON object, but the log of a container holds stderr, too, and \
-         they can't be told apart: leave format out"
-    );
-    Trouble { reason: reasons::STREAMS_NOT_SEPARABLE, message }
 }
 
 fn not_separable(stdout: &Target, stderr: &Target) -> Trouble {
@@ -286,12 +274,6 @@ pub(super) mod tests {
         let trouble = merged(both).unwrap_err();
         assert_eq!(trouble.reason, "StreamsNotSeparable");
         assert!(trouble.message.contains("ConfigMap ns/a") && trouble.message.contains("Secret ns/a"));
-    }
-
-    #[test]
-    fn a_log_with_both_is_no_json_object() {
-        let trouble = merged(json!({ "stdout": { "configRef": "a", "format": "json" } })).unwrap_err();
-        assert!(trouble.message.contains("leave format out"), "{}", trouble.message);
     }
 
     #[test]
