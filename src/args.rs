@@ -90,7 +90,7 @@ pub(crate) struct Args {
     pub(crate) kubelet_port: u16,
 
     /// The service account in whose name kubelets are asked, in the namespace of the Lease: it needs no right but to get
-    /// nodes/log, and the operator the right to create tokens of it
+    /// nodes/log, and the operator those to get it and to create tokens of it
     #[arg(
         long,
         env = "EXTENDEDJOB_KUBELET_ACCOUNT",

@@ -121,6 +121,12 @@ pub fn is_late(began: Option<Timestamp>, now: Timestamp) -> bool {
     began.is_some_and(|began| now.as_second() - began.as_second() >= LOOKS_EACH)
 }
 
+/// Whether a log begins later than its container, so that what was before may be gone; `None`: one of the two is unknown.
+#[must_use]
+pub fn begins_late(began: Option<Timestamp>, first: Option<Timestamp>) -> Option<bool> {
+    began.zip(first).map(|(began, first)| first.as_second() > began.as_second() + 1)
+}
+
 /// One run of one container, which has a log of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId {

@@ -4,6 +4,7 @@ use std::io;
 
 use extendedjob_api::Stream;
 use extendedjob_decide::{
+    attempts,
     cri::LogFile,
     retry::Backoff,
     tail::{Kept, Tail},
@@ -43,13 +44,7 @@ impl Cluster {
         mut over: watch::Receiver<bool>,
     ) -> Parts {
         let Ok(files) = self.log_files(&log) else { return vec![] };
-        // Who has no turn by its end is not held up by the others: the files are read then.
-        let turn = tokio::select! {
-            biased;
-            turn = self.follows.acquire() => turn,
-            _ = over.wait_for(|over| *over) => return vec![],
-        };
-        let Ok(_turn) = turn else { return vec![] };
+        let Some(_turn) = self.turn_to_follow(&mut over).await else { return vec![] };
         let mut reading = Reading::new(files, began, &self.spool, keep);
         let (mut backoff, mut rest) = (Backoff::default(), LEAST_REST);
         let mut over_since: Option<Instant> = None;
@@ -164,10 +159,7 @@ impl Reading {
 
     /// Whether something that was written before what has been read may be missing.
     fn is_possibly_rotated(&self) -> bool {
-        let begins_late = self
-            .began
-            .zip(self.lines.first())
-            .is_none_or(|(began, first)| first.as_second() > began.as_second() + 1);
+        let begins_late = attempts::begins_late(self.began, self.lines.first()).unwrap_or(true);
         let is_damaged = self.files.has_gap() || self.lines.strays() > 0;
         is_damaged || self.files.began_rotated() && begins_late
     }

@@ -8,7 +8,7 @@ use futures::AsyncReadExt;
 use jiff::Timestamp;
 use kube::core::subresource::LogParams;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, SemaphorePermit, watch},
     time::{Duration, Instant, timeout},
 };
 use tracing::{debug, warn};
@@ -79,7 +79,7 @@ impl Followed {
 impl Cluster {
     /// Follows a log, and keeps at least the newest `keep` bytes, or as much of each of its sections. `over` says that the
     /// container has ended.
-    pub(crate) async fn follow_log(
+    pub(super) async fn follow_log(
         &self,
         RunLog { name: log, may_be_another, began, heard }: RunLog,
         keep: usize,
@@ -89,13 +89,7 @@ impl Cluster {
         let keeper = Keeper::new(self.spool.clone(), keep, sections);
         let mut following =
             Following { heard, follower: Follower::default(), keeper, began, is_late: None, unfit: false };
-        // Who has no turn by its end is not held up by the others: the log is read then.
-        let turn = tokio::select! {
-            biased;
-            turn = self.follows.acquire() => turn,
-            _ = over.wait_for(|over| *over) => return following.end(false).await,
-        };
-        let Ok(_turn) = turn else { return following.end(false).await };
+        let Some(_turn) = self.turn_to_follow(&mut over).await else { return following.end(false).await };
         let mut backoff = Backoff::default();
         let mut failing_since: Option<Instant> = None;
         let (mut is_checked, mut is_opened) = (false, false);
@@ -150,6 +144,21 @@ impl Cluster {
                 // Nobody wants to know any more.
                 return following.end(false).await;
             }
+        }
+    }
+}
+
+impl Cluster {
+    /// Held by whoever follows a log. Who has no turn by the end of the container is not held up by the others: its log is
+    /// read then.
+    pub(super) async fn turn_to_follow(
+        &self,
+        over: &mut watch::Receiver<bool>,
+    ) -> Option<SemaphorePermit<'_>> {
+        tokio::select! {
+            biased;
+            turn = self.follows.acquire() => turn.ok(),
+            _ = over.wait_for(|over| *over) => None,
         }
     }
 }
@@ -223,8 +232,8 @@ impl Following {
 
     /// Whether something that was written before what has been read may be missing.
     fn is_possibly_rotated(&self) -> bool {
-        let begun = self.began.zip(self.follower.first()).filter(|_| self.is_late == Some(true));
-        let begins_late = begun.is_some_and(|(began, first)| first.as_second() > began.as_second() + 1);
+        let begins_late = self.is_late == Some(true)
+            && attempts::begins_late(self.began, self.follower.first()) == Some(true);
         begins_late || self.follower.has_gap()
     }
 

@@ -6,7 +6,7 @@ mod kubelet;
 mod sections;
 mod streams;
 
-use std::{io, sync::Arc};
+use std::{io, pin::pin, sync::Arc};
 
 use extendedjob_api::Stream;
 use extendedjob_decide::{
@@ -141,7 +141,7 @@ impl LogName {
 
 impl Cluster {
     /// The newest `limit` bytes of what an ended container wrote; `previous`: in the run before its present one.
-    pub(crate) async fn log(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
+    async fn log(&self, log: &LogName, previous: bool, limit: usize) -> Result<Kept, LogError> {
         let mut tail = Tail::new(limit);
         self.read_log(log, previous, |bytes| tail.push(bytes)).await?;
         Ok(tail.finish())
@@ -158,20 +158,14 @@ impl Cluster {
         // With stamps, to tell the kubelet's own words from the container's.
         let params = LogParams { previous, timestamps: true, ..LogParams::default() };
         let stream = self.open_log(log, params).await?;
-        let mut stream = std::pin::pin!(stream);
-        let (mut follower, mut taken, mut chunk) = (Follower::default(), vec![], vec![0; CHUNK]);
-        loop {
-            let length = timeout(SILENCE, stream.read(&mut chunk))
-                .await
-                .map_err(|elapsed| log.broke_off(elapsed.into()))?
-                .map_err(|error| log.broke_off(error))?;
-            if length == 0 {
-                return whole(&follower, log);
-            }
-            follower.push(&chunk[..length], &mut taken);
+        let (mut follower, mut taken) = (Follower::default(), vec![]);
+        read_to_end(log, stream, |bytes| {
+            follower.push(bytes, &mut taken);
             take(&taken);
             taken.clear();
-        }
+        })
+        .await?;
+        whole(&follower, log)
     }
 
     /// How often the container has been started again by now; `None` if its pod is gone.
@@ -200,6 +194,23 @@ impl Cluster {
             .await
             .map_err(|_| log.not_opened(Fault::NoAnswer(REQUEST_TIMEOUT)))?
             .map_err(|source| log.not_opened(source.into()))
+    }
+}
+
+/// Reads what comes to its end.
+async fn read_to_end(
+    log: &LogName,
+    stream: impl AsyncBufRead,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), LogError> {
+    let (mut stream, mut chunk) = (pin!(stream), vec![0; CHUNK]);
+    loop {
+        let read = timeout(SILENCE, stream.read(&mut chunk)).await;
+        let read = read.map_err(|elapsed| log.broke_off(elapsed.into()))?;
+        match read.map_err(|error| log.broke_off(error))? {
+            0 => return Ok(()),
+            length => take(&chunk[..length]),
+        }
     }
 }
 

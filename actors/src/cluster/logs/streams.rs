@@ -17,7 +17,7 @@ use kube::core::subresource::LogParams;
 use tokio::{sync::watch, time::timeout};
 use tracing::debug;
 
-use super::{CHUNK, Followed, LogError, LogName, RunLog, SILENCE, Sections};
+use super::{Followed, LogError, LogName, RunLog, SILENCE, Sections, read_to_end};
 use crate::cluster::{Cluster, Fault};
 
 /// More than a stamp: how much of a log is looked at to tell one from another.
@@ -159,15 +159,9 @@ impl Cluster {
         let _turn = self.logs.acquire().await.map_err(|_| log.not_opened(Fault::NotLeading))?;
         // Without stamps: not all that comes has one.
         let stream = self.open_log(log, LogParams { previous, ..LogParams::default() }).await?;
-        let (mut stream, mut tail, mut chunk) = (pin!(stream), Tail::new(limit), vec![0; CHUNK]);
-        loop {
-            let read = timeout(SILENCE, stream.read(&mut chunk)).await;
-            let read = read.map_err(|elapsed| log.broke_off(elapsed.into()))?;
-            match read.map_err(|error| log.broke_off(error))? {
-                0 => return Ok(tail.finish()),
-                length => tail.push(&chunk[..length]),
-            }
-        }
+        let mut tail = Tail::new(limit);
+        read_to_end(log, stream, |bytes| tail.push(bytes)).await?;
+        Ok(tail.finish())
     }
 }
 

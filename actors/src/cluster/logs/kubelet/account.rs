@@ -90,11 +90,10 @@ struct ReviewStatus {
 }
 
 impl AccountError {
-    pub(crate) fn fault(&self) -> Option<&Fault> {
-        match self {
-            Self::Token(_, fault) | Self::Review(_, fault) => Some(fault),
-            Self::NoToken(_) | Self::JustRefused(_) => None,
-        }
+    /// Whether the account is not there, or may not.
+    pub(super) fn is_refusal(&self) -> bool {
+        let (Self::Token(_, fault) | Self::Review(_, fault)) = self else { return false };
+        matches!(fault.class(), Class::NotFound | Class::Refused)
     }
 }
 
@@ -141,30 +140,21 @@ impl Account {
 
     /// Whether it is there, and may read the log files of all nodes.
     pub(super) async fn may_read_node_logs(&self) -> Result<bool, AccountError> {
-        let is_no = |error: &AccountError| {
-            matches!(error.fault().map(Fault::class), Some(Class::NotFound | Class::Refused))
-        };
+        self.ask_what_it_may().await.or_else(|error| if error.is_refusal() { Ok(false) } else { Err(error) })
+    }
+
+    async fn ask_what_it_may(&self) -> Result<bool, AccountError> {
         // Where it is not installed nothing more is asked: a token is something that is made.
-        if let Err(error) = self.look_for_it().await {
-            return if is_no(&error) { Ok(false) } else { Err(error) };
+        self.look_for_it().await?;
+        let shown = self.authorization().await?;
+        match self.review(&shown).await {
+            // It may have been made anew.
+            Err(error) if error.is_refusal() => {
+                self.forget(&shown).await;
+                self.review(&self.authorization().await?).await
+            }
+            may => may,
         }
-        let may = match self.authorization().await {
-            Ok(shown) => match self.review(&shown).await {
-                // It may have been made anew.
-                Err(error) if is_no(&error) => {
-                    self.forget(&shown).await;
-                    let shown = self.authorization().await;
-                    match shown {
-                        Ok(shown) => self.review(&shown).await,
-                        Err(error) => Err(error),
-                    }
-                }
-                may => may,
-            },
-            Err(AccountError::JustRefused(_)) => Ok(false),
-            Err(error) => Err(error),
-        };
-        may.or_else(|error| if is_no(&error) { Ok(false) } else { Err(error) })
     }
 
     async fn look_for_it(&self) -> Result<(), AccountError> {
@@ -272,8 +262,7 @@ mod tests {
         System::new().block_on(async {
             let mut api = StandIn::answering(|_| Reply::refused(403, "Forbidden"));
             let account = account(&api);
-            let class = |error: AccountError| error.fault().map(Fault::class);
-            assert_eq!(class(account.authorization().await.unwrap_err()), Some(Class::Refused));
+            assert!(account.authorization().await.unwrap_err().is_refusal());
             assert!(matches!(account.authorization().await, Err(AccountError::JustRefused(_))));
             assert_eq!(api.count(|_| true), 1);
         });

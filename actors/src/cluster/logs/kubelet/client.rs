@@ -22,7 +22,7 @@ use kube::{
 use tokio::time::{Duration, Instant, timeout};
 
 use super::{
-    KubeletError, LogPlace, Whose,
+    KubeletError, LogPlace,
     account::{Account, AccountError},
     folder::Folder,
 };
@@ -233,8 +233,8 @@ fn no_success(place: &LogPlace, status: StatusCode) -> KubeletError {
     }
 }
 
-fn whose(place: &LogPlace) -> Box<Whose> {
-    Box::new(Whose::of(place))
+fn whose(place: &LogPlace) -> Box<LogPlace> {
+    Box::new(place.clone())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    KubeletError, Kubelets, LogPlace, Whose,
+    KubeletError, Kubelets, LogPlace,
     folder::{Folder, Rotated},
     packed::Unpacker,
     reached::Reached,
@@ -208,23 +208,22 @@ impl LogFiles {
     /// What is left of the present file can't be read.
     fn give_up(&mut self, out: &mut Vec<u8>) -> Step {
         self.has_gap = true;
-        let present = self.at.take();
-        // What comes next is not the rest of that line.
-        if present.as_ref().is_some_and(|(_, reached)| reached.is_within_line()) {
-            out.push(b'\n');
-        }
-        self.done.extend(present.and_then(|(file, _)| file.rotated_name().map(str::to_owned)));
+        self.leave_present(out);
         Step::Again
     }
 
     fn done_with_present(&mut self, folder: &Folder, out: &mut Vec<u8>) {
         self.done.retain(|name| folder.find(name).is_some());
-        let present = self.at.take();
-        // A runtime ends each line that it has begun; on a full disk it can't.
-        if present.as_ref().is_some_and(|(_, reached)| reached.is_within_line()) {
+        self.leave_present(out);
+    }
+
+    fn leave_present(&mut self, out: &mut Vec<u8>) {
+        let Some((file, reached)) = self.at.take() else { return };
+        // What comes next is not the rest of that line. (A runtime ends each that it has begun; on a full disk it can't.)
+        if reached.is_within_line() {
             out.push(b'\n');
         }
-        self.done.extend(present.and_then(|(file, _)| file.rotated_name().map(str::to_owned)));
+        self.done.extend(file.rotated_name().map(str::to_owned));
     }
 
     /// Rotated files that have not been read, the oldest first; the present one may be among them.
@@ -232,8 +231,8 @@ impl LogFiles {
         folder.rotated.iter().filter(|it| !self.done.contains(&it.name)).collect()
     }
 
-    fn whose(&self) -> Box<Whose> {
-        Box::new(Whose::of(&self.place))
+    fn whose(&self) -> Box<LogPlace> {
+        Box::new(self.place.clone())
     }
 }
 

@@ -24,7 +24,7 @@ pub use self::{
     account::AccountError,
     client::{KubeletOptions, Kubelets},
 };
-use crate::cluster::{Fault, fault::chain};
+use crate::cluster::fault::chain;
 
 /// Where the log files of one run of one container lie.
 #[derive(Clone, Debug)]
@@ -54,25 +54,10 @@ impl LogPlace {
     }
 }
 
-/// Whose log could not be read.
-#[derive(Clone, Debug)]
-pub(crate) struct Whose {
-    node: String,
-    namespace: String,
-    pod: String,
-    container: String,
-}
-
-impl Whose {
-    fn of(LogPlace { node, namespace, pod, container, .. }: &LogPlace) -> Self {
-        let [node, namespace, pod, container] = [node, namespace, pod, container].map(Clone::clone);
-        Self { node, namespace, pod, container }
-    }
-}
-
-impl fmt::Display for Whose {
+/// Whose log it is, for who has to look why it could not be read.
+impl fmt::Display for LogPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, namespace, pod, container } = self;
+        let Self { node, namespace, pod, container, .. } = self;
         write!(f, "the log of container {container} of pod {namespace}/{pod} from the kubelet of node {node}")
     }
 }
@@ -82,41 +67,41 @@ impl fmt::Display for Whose {
 pub(crate) enum KubeletError {
     /// No connection, or none that can be trusted.
     #[error("can't ask for {0}: {cause}", cause = chain(.1))]
-    Unreachable(Box<Whose>, #[source] kube::Error),
+    Unreachable(Box<LogPlace>, #[source] kube::Error),
     /// It did not answer a moment ago.
     #[error("can't ask for {0}: it did not answer just now")]
-    JustSilent(Box<Whose>),
+    JustSilent(Box<LogPlace>),
     /// Whoever answered need not be the kubelet.
     #[error("can't ask for {0}: its certificate is not signed by the cluster's CA (let it ask for one: \
              serverTLSBootstrap; or --kubelet-skip-tls-verify): {cause}", cause = chain(.1))]
-    Untrusted(Box<Whose>, #[source] kube::Error),
+    Untrusted(Box<LogPlace>, #[source] kube::Error),
     /// In whose name to ask.
     #[error("can't ask for {0}: {1}")]
-    Account(Box<Whose>, #[source] AccountError),
+    Account(Box<LogPlace>, #[source] AccountError),
     /// Nothing came back in time.
     #[error("can't ask for {0}: no answer within {1:?}")]
-    NoAnswer(Box<Whose>, Duration),
+    NoAnswer(Box<LogPlace>, Duration),
     /// The kubelet does not let the operator, or nobody.
     #[error("may not read {0} (HTTP {1}): {remedy}", remedy = remedy(*.1))]
-    Refused(Box<Whose>, u16),
+    Refused(Box<LogPlace>, u16),
     /// Neither the file nor any of its rotations.
     #[error("can't find {0}")]
-    NotThere(Box<Whose>),
+    NotThere(Box<LogPlace>),
     /// An answer that says nothing about the file.
     #[error("can't read {0}: HTTP {1}")]
-    Status(Box<Whose>, u16),
+    Status(Box<LogPlace>, u16),
     /// The connection ended within an answer.
     #[error("reading {0} broke off: {cause}", cause = chain(.1))]
-    BrokeOff(Box<Whose>, #[source] kube::Error),
+    BrokeOff(Box<LogPlace>, #[source] kube::Error),
     /// Nothing more of an answer came in time.
     #[error("reading {0} broke off: nothing came for {1:?}")]
-    Silent(Box<Whose>, Duration),
+    Silent(Box<LogPlace>, Duration),
     /// A list of files that is none.
     #[error("can't understand the list of files for {0}")]
-    List(Box<Whose>),
+    List(Box<LogPlace>),
     /// Each file was another one by the time it was asked for.
     #[error("can't read {0}: its files are moved faster than they are read")]
-    Unsteady(Box<Whose>),
+    Unsteady(Box<LogPlace>),
 }
 
 impl KubeletError {
@@ -127,10 +112,7 @@ impl KubeletError {
             Self::NotThere(_) => Class::NotFound,
             Self::Refused(..) | Self::Untrusted(..) => Class::Refused,
             // Its account was taken away.
-            Self::Account(_, error) => match error.fault().map(Fault::class) {
-                Some(Class::NotFound | Class::Refused) => Class::Refused,
-                _ => Class::Transient,
-            },
+            Self::Account(_, error) if error.is_refusal() => Class::Refused,
             _ => Class::Transient,
         }
     }
@@ -158,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_error_tells_node_container_and_remedy() {
-        let refused = KubeletError::Refused(Box::new(Whose::of(&place())), 403);
+        let refused = KubeletError::Refused(Box::new(place()), 403);
         let text = "may not read the log of container c of pod ns/p from the kubelet of node n (HTTP 403): \
                     the account in whose name it is asked needs get on nodes/log";
         assert_eq!((refused.to_string().as_str(), refused.class()), (text, Class::Refused));
