@@ -1,7 +1,7 @@
 //! The table in the README of what is written when, each cell of it.
 
 use anyhow::Result;
-use e2e::{Namespace, extended_job, scenario, template};
+use e2e::{Namespace, extended_job, poll, scenario, template};
 use serde_json::{Value, json};
 
 /// What is at the key before.
@@ -59,6 +59,9 @@ fn what_is_written_when_is_as_the_readme_says() -> Result<()> {
             let ejob = ejob.with("/output/stdout/overwrite", json!(overwrite));
             ns.create(ejob.with("/output/stdout/writeOnFailure", json!(on_failure)))?;
         }
+        for (name, ..) in cells.iter().filter(|(_, before, ..)| *before == OwnFailure) {
+            let_go_on(ns, name)?;
+        }
         let wrong: Vec<String> = cells
             .iter()
             .filter_map(|(name, before, .., succeeds, outcome)| {
@@ -71,15 +74,28 @@ fn what_is_written_when_is_as_the_readme_says() -> Result<()> {
     })
 }
 
-/// One attempt, or a failed one and another one behind it.
+/// One attempt, or a failed one and another one behind it, which goes on when it is let.
 fn job(before: Before, succeeds: bool) -> Value {
     let end = if succeeds { "echo after" } else { "echo after; exit 1" };
     if before != OwnFailure {
         return template::script(end);
     }
+    let second = format!("until [ -e /kept/go ]; do sleep 0.1; done; {end}");
     let script =
-        format!("if [ -e /kept/tried ]; then {end}; else touch /kept/tried; echo before; exit 1; fi");
+        format!("if [ -e /kept/tried ]; then {second}; else touch /kept/tried; echo before; exit 1; fi");
     template::restarted(&script, 2)
+}
+
+/// Lets the attempt behind a failed one go on, once that one's output is written.
+fn let_go_on(ns: &Namespace, name: &str) -> Result<()> {
+    ns.data_until(name, "output of the failed attempt", |data| {
+        (data["main.stdout"] == "before\n").then_some(())
+    })?;
+    let [job] = &ns.jobs_of(name)?[..] else { anyhow::bail!("not one Job of {name}") };
+    let pod = format!("job/{}", e2e::name(job));
+    poll(&format!("the second attempt of {name}"), || {
+        Ok(ns.run_in(&pod, "touch /kept/go").map_err(|e| e.to_string()))
+    })
 }
 
 fn check(ns: &Namespace, name: &str, before: Before, succeeds: bool, outcome: Outcome) -> Result<()> {
