@@ -29,6 +29,7 @@ pub mod ledger;
 pub mod output;
 mod packed;
 pub mod pod;
+pub mod references;
 pub mod requests;
 pub mod retry;
 pub mod run;
