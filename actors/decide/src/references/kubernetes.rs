@@ -16,7 +16,7 @@ const POD: &str = "spec.template.spec.";
 /// All lists of containers.
 const CONTAINERS: [&str; 3] = ["containers[].", "ephemeralContainers[].", "initContainers[]."];
 
-/// Of each container.
+/// Of each container, with why it is not heeded; nothing where it is.
 const OF_A_CONTAINER: [(&str, &str); 4] = [
     ("env[].valueFrom.configMapKeyRef", ""),
     ("env[].valueFrom.secretKeyRef", ""),
@@ -24,7 +24,7 @@ const OF_A_CONTAINER: [(&str, &str); 4] = [
     ("envFrom[].secretRef", ""),
 ];
 
-/// Of the pod, each with why it is not heeded.
+/// Of the pod, likewise.
 const OF_A_POD: [(&str, &str); 20] = [
     ("imagePullSecrets[]", "decides whether an image can be pulled, not what runs; pods start without"),
     ("securityContext.fsGroupChangePolicy", "only speaks of such volumes"),

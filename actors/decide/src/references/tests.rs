@@ -143,7 +143,7 @@ fn each_site_names_its_object_what_is_used_of_it_and_how_much() {
                     let site = Site { kind, name: "app".into(), way: way.clone(), optional, container };
                     let parts = parts.iter().map(|part| (part.clone(), need)).collect();
                     let expected = Reference { kind, name: "app".into(), parts };
-                    assert_eq!(only(&pod_with(&[site.clone()])), Some(expected), "{site:?}");
+                    assert_eq!(only(&pod_with(std::slice::from_ref(&site))), Some(expected), "{site:?}");
                 }
             }
         }
