@@ -217,7 +217,7 @@ fn sites_of_one_object_join_and_the_greater_need_stands() {
         site(Way::Variable("a".into()), true),
         site(Way::Volume(vec!["a".into(), "b".into()]), false),
         site(Way::Variable("a".into()), true),
-        site(Way::Projected(vec!["c".into()]), true),
+        site(Way::Projected(vec!["b".into(), "c".into()]), true),
     ]);
     let expected = reference(
         Secret,
