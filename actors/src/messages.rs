@@ -3,10 +3,13 @@
 //! Downstream (hub → watcher → supervisor → runner → writer) a message is an order or a fact that
 //! is said once. Upstream messages are small, and saying one twice does no harm.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use actix::{Message, Recipient};
-use extendedjob_api::{ContainerEnd, Stream, Target};
+use extendedjob_api::{ContainerEnd, Stream, Target, TargetKind};
 use extendedjob_decide::{
     attempts::{AttemptEnd, JobPod, LogId},
     checkpoint::{Checkpoint, Receipt},
@@ -233,6 +236,30 @@ pub(crate) struct SubscribeJobPods {
 pub(crate) enum JobPodNews {
     Seen(Arc<JobPod>),
     Gone(Arc<JobPod>),
+}
+
+/// ConfigWatcher → ConfigHub: tell me of the objects of these names, in the place of what I have asked for before.
+/// Answered by [`ConfigNews`] of all of them as soon as the hub knows them, then of each that appears, changes or goes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SubscribeConfigs {
+    /// UID of the ExtendedJob.
+    pub(crate) owner: String,
+    pub(crate) namespace: String,
+    pub(crate) names: BTreeSet<String>,
+    /// Which of its watcher's subscriptions this is.
+    pub(crate) number: u64,
+    pub(crate) subscriber: Recipient<ConfigNews>,
+}
+
+/// ConfigHub → ConfigWatcher: the versions of these objects now; `None` where there is none.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ConfigNews {
+    pub(crate) kind: TargetKind,
+    /// The subscription.
+    pub(crate) number: u64,
+    pub(crate) objects: BTreeMap<String, Option<String>>,
 }
 
 /// Supervisor → JobHub: tell me of the Jobs that the ExtendedJob `owner` controls. Answered by

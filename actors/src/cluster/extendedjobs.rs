@@ -42,8 +42,12 @@ impl ExtendedJobError {
 }
 
 /// The watch on all ExtendedJobs.
-pub(crate) const SOURCE: Source<Declared> =
-    Source { path: "/apis/fissile.cloudfoundry.org/v1alpha1/extendedjobs", label: None, decode };
+pub(crate) const SOURCE: Source<Declared> = Source {
+    path: "/apis/fissile.cloudfoundry.org/v1alpha1/extendedjobs",
+    label: None,
+    metadata_only: false,
+    decode,
+};
 
 #[derive(Deserialize)]
 struct Wire {

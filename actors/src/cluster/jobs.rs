@@ -58,8 +58,12 @@ impl JobError {
 }
 
 /// The watch on the Jobs that bear our label.
-pub(crate) const SOURCE: Source<Job> =
-    Source { path: "/apis/batch/v1/jobs", label: Some(names::EXTENDEDJOB_LABEL), decode };
+pub(crate) const SOURCE: Source<Job> = Source {
+    path: "/apis/batch/v1/jobs",
+    label: Some(names::EXTENDEDJOB_LABEL),
+    metadata_only: false,
+    decode,
+};
 
 #[derive(Deserialize)]
 struct Wire {

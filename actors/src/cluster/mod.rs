@@ -1,6 +1,7 @@
 //! All that is said to the Kubernetes API server: one resource per file, and no decision here
 //! about what it means.
 
+pub(crate) mod configs;
 mod creates;
 pub(crate) mod events;
 pub(crate) mod extendedjobs;

@@ -49,7 +49,8 @@ pub enum PodError {
 }
 
 /// The watch on all pods.
-pub(crate) const SOURCE: Source<WatchedPod> = Source { path: "/api/v1/pods", label: None, decode };
+pub(crate) const SOURCE: Source<WatchedPod> =
+    Source { path: "/api/v1/pods", label: None, metadata_only: false, decode };
 
 /// A pod, and if a Job of ours made it, what it tells of that Job's attempts.
 pub(crate) struct WatchedPod {

@@ -46,6 +46,8 @@ pub struct Source<T> {
     pub path: &'static str,
     /// Only objects that bear this label.
     pub label: Option<&'static str>,
+    /// Only their metadata are sent: what else they hold is long, or none of the operator's business.
+    pub metadata_only: bool,
     /// From the object's JSON to what is kept of it.
     pub decode: fn(&str) -> Result<T, serde_json::Error>,
 }
@@ -106,7 +108,8 @@ enum State {
 #[derive(Deserialize)]
 struct List {
     metadata: ListMeta,
-    items: Vec<Raw>,
+    /// A list of metadata has null for none.
+    items: Option<Vec<Raw>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -188,14 +191,19 @@ impl<T> Watch<T> {
         }
         params.label_selector = self.source.label.map(str::to_owned);
         params.continue_token = page;
-        let request = Request::new(self.source.path).list(&params).map_err(Fault::request)?;
+        let requests = Request::new(self.source.path);
+        let request = match self.source.metadata_only {
+            true => requests.list_metadata(&params),
+            false => requests.list(&params),
+        };
+        let request = request.map_err(Fault::request)?;
         let list: List = timeout(REQUEST_TIMEOUT, self.client.request(request))
             .await
             .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
         if first {
             self.ready.push_back(Observation::RelistBegun);
         }
-        for item in &list.items {
+        for item in list.items.iter().flatten() {
             let seen = self.decode(item).map_or_else(Observation::Undecodable, Observation::Seen);
             self.ready.push_back(seen);
         }
@@ -212,7 +220,12 @@ impl<T> Watch<T> {
     async fn open(&mut self, version: String, at: Option<Version>) -> Result<(), Fault> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.label_selector = self.source.label.map(str::to_owned);
-        let request = Request::new(self.source.path).watch(&params, &version).map_err(Fault::request)?;
+        let requests = Request::new(self.source.path);
+        let request = match self.source.metadata_only {
+            true => requests.watch_metadata(&params, &version),
+            false => requests.watch(&params, &version),
+        };
+        let request = request.map_err(Fault::request)?;
         let events = timeout(REQUEST_TIMEOUT, self.client.request_events::<Raw>(request))
             .await
             .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;

@@ -1,0 +1,150 @@
+//! ConfigMaps and Secrets that pods use: watched by their metadata alone, their values read by name when they matter.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use extendedjob_api::TargetKind;
+use kube::core::params::GetParams;
+use serde::Deserialize;
+
+use super::{Cluster, Fault, requests, watch::Source};
+use extendedjob_decide::fault::Class;
+
+/// Why a ConfigMap or Secret could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("can't read {kind} {name}: {fault}")]
+pub(crate) struct ConfigError {
+    kind: TargetKind,
+    /// `namespace/name`.
+    name: String,
+    #[source]
+    fault: Fault,
+}
+
+impl ConfigError {
+    /// The failed call.
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.fault
+    }
+}
+
+/// A ConfigMap or Secret, as it is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConfigObject {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Another one holds other values, maybe.
+    pub(crate) version: String,
+}
+
+/// The watch on all objects of this kind.
+pub(crate) fn source(kind: TargetKind) -> Source<ConfigObject> {
+    let path = match kind {
+        TargetKind::ConfigMap => "/api/v1/configmaps",
+        TargetKind::Secret => "/api/v1/secrets",
+    };
+    Source { path, label: None, metadata_only: true, decode }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    metadata: WireMeta,
+}
+
+/// Less than [`Meta`](super::meta::Meta): there may be thousands, with long annotations.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMeta {
+    namespace: String,
+    name: String,
+    resource_version: String,
+}
+
+fn decode(json: &str) -> Result<ConfigObject, serde_json::Error> {
+    let Wire { metadata: WireMeta { namespace, name, resource_version: version } } =
+        serde_json::from_str(json)?;
+    Ok(ConfigObject { namespace, name, version })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    metadata: VersionMeta,
+    #[serde(default)]
+    data: BTreeMap<String, String>,
+    #[serde(default)]
+    binary_data: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionMeta {
+    resource_version: String,
+}
+
+/// What an object holds. It is looked at, and let go: nothing keeps it.
+pub(crate) struct Contents {
+    pub(crate) version: String,
+    pub(crate) values: BTreeMap<String, Vec<u8>>,
+}
+
+impl Cluster {
+    /// What an object holds; `None` if there is none.
+    pub(crate) async fn config(
+        &self,
+        kind: TargetKind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Contents>, ConfigError> {
+        let error = |fault| ConfigError { kind, name: format!("{namespace}/{name}"), fault };
+        let resource = match kind {
+            TargetKind::ConfigMap => "configmaps",
+            TargetKind::Secret => "secrets",
+        };
+        let request = requests("api/v1", namespace, resource).get(name, &GetParams::default());
+        let held: Held = match self.call(request).await {
+            Ok(held) => held,
+            Err(fault) if fault.class() == Class::NotFound => return Ok(None),
+            Err(fault) => return Err(error(fault)),
+        };
+        Ok(Some(contents(kind, held)))
+    }
+}
+
+fn contents(kind: TargetKind, Held { metadata, data, binary_data }: Held) -> Contents {
+    // The API server stores no other text there than base64.
+    let decoded = |text: String| BASE64.decode(text.as_bytes()).unwrap_or_default();
+    let data = data.into_iter().map(|(key, text)| match kind {
+        TargetKind::Secret => (key, decoded(text)),
+        TargetKind::ConfigMap => (key, text.into_bytes()),
+    });
+    let binary = binary_data.into_iter().map(|(key, text)| (key, decoded(text)));
+    Contents { version: metadata.resource_version, values: data.chain(binary).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(kind: TargetKind, json: &str) -> BTreeMap<String, Vec<u8>> {
+        contents(kind, serde_json::from_str(json).unwrap()).values
+    }
+
+    #[test]
+    fn values_are_what_pods_see() {
+        let map =
+            r#"{"metadata": {"resourceVersion": "7"}, "data": {"a": "text"}, "binaryData": {"b": "AAE="}}"#;
+        let expected = [("a".to_owned(), b"text".to_vec()), ("b".to_owned(), vec![0, 1])];
+        assert_eq!(values(TargetKind::ConfigMap, map), expected.into());
+        let secret = r#"{"metadata": {"resourceVersion": "7"}, "data": {"a": "AAE="}}"#;
+        assert_eq!(values(TargetKind::Secret, secret), [("a".to_owned(), vec![0, 1])].into());
+    }
+
+    #[test]
+    fn of_metadata_only_name_and_version_are_kept() {
+        let json = r#"{"metadata": {"namespace": "ns", "name": "app", "resourceVersion": "7", "uid": "u",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}}"#;
+        let expected = ConfigObject { namespace: "ns".into(), name: "app".into(), version: "7".into() };
+        assert_eq!(decode(json).unwrap(), expected);
+    }
+}
