@@ -15,6 +15,7 @@
 mod capture;
 mod children;
 mod cluster;
+mod config_watcher;
 mod elector;
 mod hubs;
 mod job_runner;

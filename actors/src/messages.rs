@@ -17,6 +17,7 @@ use extendedjob_decide::{
     job::{End, Job},
     output::Wish,
     pod::{Pod, Version},
+    references::{Digest, Missing, References},
     run::Run,
     transition::{Baseline, Move, Trigger},
     view::{self, Trouble},
@@ -252,6 +253,25 @@ pub(crate) struct SubscribeConfigs {
     pub(crate) subscriber: Recipient<ConfigNews>,
 }
 
+/// Supervisor → ConfigWatcher: what the pods use from now on.
+#[derive(Message, Clone, Debug, Default, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub(crate) struct Refer {
+    pub(crate) references: References,
+    /// Whether changes of values are of interest.
+    pub(crate) wants_digests: bool,
+}
+
+/// ConfigWatcher → Supervisor: how what the pods use is now.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub(crate) struct ConfigSeen {
+    /// What is required and not there.
+    pub(crate) missing: Vec<Missing>,
+    /// What the rest holds, by kind and name.
+    pub(crate) digests: BTreeMap<(TargetKind, String), Digest>,
+}
+
 /// ConfigHub → ConfigWatcher: the versions of these objects now; `None` where there is none.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -372,6 +392,8 @@ pub(crate) struct Befell {
 pub(crate) enum ChildId {
     /// The one that watches pods.
     TriggerWatcher,
+    /// The one that watches what pods use of ConfigMaps and Secrets.
+    ConfigWatcher,
     /// The one that makes and follows this Job.
     JobRunner(String),
     /// The one that writes this object.

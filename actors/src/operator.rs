@@ -14,6 +14,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture};
+use extendedjob_api::TargetKind;
 use extendedjob_decide::{
     checkpoint::Checkpoint, declared::Declared, streams::Ways, track::Observation, transition::Trigger,
 };
@@ -24,8 +25,9 @@ use tracing::{debug, error, info};
 use crate::{
     children::Children,
     cluster::{Candidacy, Cluster, extendedjobs},
+    config_watcher::ConfigHubs,
     elector::{Elector, Leads},
-    hubs::{Change, JobHub, PodHub, Watched},
+    hubs::{Change, ConfigHub, JobHub, PodHub, Watched},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
     messages::{Befell, BeginPods, Edited, Expect, Refresh, StandBy, TermBroken, Unexpect, WaysChanged},
     supervisor::{Limits, Supervisor, Surroundings},
@@ -81,6 +83,7 @@ struct Foundation {
     around: Surroundings,
     _pods: Children<(), PodHub>,
     _jobs: Children<(), JobHub>,
+    _configs: [Children<(), ConfigHub>; 2],
     elector: Children<(), Elector>,
 }
 
@@ -173,6 +176,7 @@ impl Actor for Operator {
         let lifeline = |name, generation| Lifeline::new(name, generation, me.clone().recipient());
         let (mut pods, mut jobs, mut elector) =
             (Children::default(), Children::default(), Children::default());
+        let (mut maps, mut secrets) = (Children::default(), Children::default());
         let around = Surroundings {
             cluster: cluster.clone(),
             operator: me.clone().recipient(),
@@ -185,6 +189,16 @@ impl Actor for Operator {
                 PodHub::new(cluster.clone(), me.clone().recipient(), home, readiness.clone(), lifeline)
                     .start()
             }),
+            configs: ConfigHubs {
+                maps: maps.start((), |generation| {
+                    let lifeline = lifeline("ConfigMaps", generation);
+                    ConfigHub::new(TargetKind::ConfigMap, cluster.clone(), lifeline).start()
+                }),
+                secrets: secrets.start((), |generation| {
+                    let lifeline = lifeline("Secrets", generation);
+                    ConfigHub::new(TargetKind::Secret, cluster.clone(), lifeline).start()
+                }),
+            },
             jobs: jobs.start((), |generation| {
                 JobHub::new(cluster.clone(), readiness.clone(), lifeline("jobs", generation)).start()
             }),
@@ -193,7 +207,8 @@ impl Actor for Operator {
             let (operator, lifeline) = (me.clone().recipient(), lifeline("elector", generation));
             Elector::new(cluster.clone(), self.candidacy.clone(), operator, lifeline).start()
         });
-        self.foundation = Some(Foundation { around, _pods: pods, _jobs: jobs, elector });
+        self.foundation =
+            Some(Foundation { around, _pods: pods, _jobs: jobs, _configs: [maps, secrets], elector });
         self.declared.list(ctx);
         ctx.run_interval(ASK_AGAIN, |operator, ctx| operator.ask_for_node_logs(ctx));
     }

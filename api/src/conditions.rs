@@ -89,6 +89,8 @@ pub mod reasons {
     pub const TARGET_REFUSED: &str = "TargetRefused";
     /// OutputWritten: the write failed, such as in an outage; it is tried again.
     pub const WRITE_FAILED: &str = "WriteFailed";
+    /// Ready: a ConfigMap or Secret that the template needs, or a key of one, is missing. The message says which.
+    pub const CONFIG_MISSING: &str = "ConfigMissing";
     /// Ready: the image of what takes stdout and stderr apart in a pod can't be pulled.
     pub const WRAPPER_IMAGE_UNAVAILABLE: &str = "WrapperImageUnavailable";
     /// Ready, Stalled: stdout and stderr are to go to different objects, and can't be told apart.

@@ -1,13 +1,14 @@
 //! What is known of an ExtendedJob: its identity, what the user asks for, what was last reported.
 
 use extendedjob_api::{
-    ExtendedJobSpec, ExtendedJobStatus, Mode, Run, Streams, When, conditions::reasons, validate,
+    ExtendedJobSpec, ExtendedJobStatus, Mode, Output, Run, Streams, When, conditions::reasons, validate,
 };
 use jiff::Timestamp;
 
 use crate::{
     output::{self, Wish},
     pod::Version,
+    references::{self, References},
     streams::{Way, Ways},
     view::Trouble,
 };
@@ -70,6 +71,20 @@ impl Declared {
             .output
             .as_ref()
             .map_or(Ok(vec![]), |output| output::wishes(output, &self.namespace, streams))
+    }
+
+    /// What its pods use of ConfigMaps and Secrets, but for what its own output is written to: that would never be there
+    /// for the first run, and another one for each next.
+    #[must_use]
+    pub fn references(&self) -> References {
+        let template = serde_json::from_str(self.spec.template.get()).unwrap_or_default();
+        let mut references = references::references(&template);
+        for (_, output) in self.spec.output.iter().flat_map(Output::streams) {
+            if let Some(target) = output.target(&self.namespace).filter(|it| it.namespace == self.namespace) {
+                references.remove(&(target.kind, target.name));
+            }
+        }
+        references
     }
 
     /// What starts its runs; `None` where the spec says neither, which the schema refuses.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
 use extendedjob_api::TargetKind;
+use extendedjob_decide::fault::Class;
 use kube::core::params::GetParams;
 use serde::Deserialize;
 
 use super::{Cluster, Fault, requests, watch::Source};
-use extendedjob_decide::fault::Class;
 
 /// Why a ConfigMap or Secret could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,13 +19,6 @@ pub(crate) struct ConfigError {
     name: String,
     #[source]
     fault: Fault,
-}
-
-impl ConfigError {
-    /// The failed call.
-    pub(crate) fn fault(&self) -> &Fault {
-        &self.fault
-    }
 }
 
 /// A ConfigMap or Secret, as it is watched.
@@ -69,24 +62,14 @@ fn decode(json: &str) -> Result<ConfigObject, serde_json::Error> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Held {
-    metadata: VersionMeta,
     #[serde(default)]
     data: BTreeMap<String, String>,
     #[serde(default)]
     binary_data: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct VersionMeta {
-    resource_version: String,
-}
-
-/// What an object holds. It is looked at, and let go: nothing keeps it.
-pub(crate) struct Contents {
-    pub(crate) version: String,
-    pub(crate) values: BTreeMap<String, Vec<u8>>,
-}
+/// What an object holds, by its keys. It is looked at, and let go: nothing keeps it.
+pub(crate) type Values = BTreeMap<String, Vec<u8>>;
 
 impl Cluster {
     /// What an object holds; `None` if there is none.
@@ -95,7 +78,7 @@ impl Cluster {
         kind: TargetKind,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Contents>, ConfigError> {
+    ) -> Result<Option<Values>, ConfigError> {
         let error = |fault| ConfigError { kind, name: format!("{namespace}/{name}"), fault };
         let resource = match kind {
             TargetKind::ConfigMap => "configmaps",
@@ -107,11 +90,11 @@ impl Cluster {
             Err(fault) if fault.class() == Class::NotFound => return Ok(None),
             Err(fault) => return Err(error(fault)),
         };
-        Ok(Some(contents(kind, held)))
+        Ok(Some(values(kind, held)))
     }
 }
 
-fn contents(kind: TargetKind, Held { metadata, data, binary_data }: Held) -> Contents {
+fn values(kind: TargetKind, Held { data, binary_data }: Held) -> Values {
     // The API server stores no other text there than base64.
     let decoded = |text: String| BASE64.decode(text.as_bytes()).unwrap_or_default();
     let data = data.into_iter().map(|(key, text)| match kind {
@@ -119,25 +102,24 @@ fn contents(kind: TargetKind, Held { metadata, data, binary_data }: Held) -> Con
         TargetKind::ConfigMap => (key, text.into_bytes()),
     });
     let binary = binary_data.into_iter().map(|(key, text)| (key, decoded(text)));
-    Contents { version: metadata.resource_version, values: data.chain(binary).collect() }
+    data.chain(binary).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn values(kind: TargetKind, json: &str) -> BTreeMap<String, Vec<u8>> {
-        contents(kind, serde_json::from_str(json).unwrap()).values
+    fn of(kind: TargetKind, json: &str) -> Values {
+        values(kind, serde_json::from_str(json).unwrap())
     }
 
     #[test]
     fn values_are_what_pods_see() {
-        let map =
-            r#"{"metadata": {"resourceVersion": "7"}, "data": {"a": "text"}, "binaryData": {"b": "AAE="}}"#;
+        let map = r#"{"data": {"a": "text"}, "binaryData": {"b": "AAE="}}"#;
         let expected = [("a".to_owned(), b"text".to_vec()), ("b".to_owned(), vec![0, 1])];
-        assert_eq!(values(TargetKind::ConfigMap, map), expected.into());
-        let secret = r#"{"metadata": {"resourceVersion": "7"}, "data": {"a": "AAE="}}"#;
-        assert_eq!(values(TargetKind::Secret, secret), [("a".to_owned(), vec![0, 1])].into());
+        assert_eq!(of(TargetKind::ConfigMap, map), expected.into());
+        let secret = r#"{"data": {"a": "AAE="}}"#;
+        assert_eq!(of(TargetKind::Secret, secret), [("a".to_owned(), vec![0, 1])].into());
     }
 
     #[test]

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     lifeline::ChildEnded,
     messages::{
-        Befell, BookNews, ChildId, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst, OutputSettled,
-        PodsWatched, RunNews, Sighted, SubscribeJobs, WaysChanged,
+        Befell, BookNews, ChildId, ConfigSeen, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst,
+        OutputSettled, PodsWatched, RunNews, Sighted, SubscribeJobs, WaysChanged,
     },
 };
 
@@ -35,6 +35,7 @@ impl Actor for Supervisor {
         let Declared { namespace, uid, .. } = &*self.declared;
         let (namespace, owner) = (namespace.clone(), uid.clone());
         self.around.jobs.do_send(SubscribeJobs { namespace, owner, subscriber });
+        self.watch_config(ctx);
         self.check_template(ctx);
         self.read_ledger(ctx);
     }
@@ -99,6 +100,7 @@ impl Handler<Edited> for Supervisor {
             if before.spec.output != self.declared.spec.output {
                 self.redirect_output(ctx);
             }
+            self.watch_config(ctx);
             self.hold_back();
             for runner in self.runners.all() {
                 runner.do_send(Edited(Arc::clone(&self.declared)));
@@ -106,6 +108,14 @@ impl Handler<Edited> for Supervisor {
         }
         self.clean_up_later(ctx);
         self.advance(ctx);
+    }
+}
+
+impl Handler<ConfigSeen> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, seen: ConfigSeen, ctx: &mut Self::Context) {
+        self.config_seen(seen, ctx);
     }
 }
 

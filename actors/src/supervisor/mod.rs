@@ -3,6 +3,7 @@
 
 mod brakes;
 mod cleanup;
+mod config;
 mod events;
 mod handlers;
 mod ledger;
@@ -35,12 +36,13 @@ use tracing::error;
 
 pub use self::brakes::Limits;
 use self::{
-    brakes::Brakes, cleanup::Cleanup, events::Events, ledger::Keeper, reporter::Reporter, requests::Requests,
-    runs::Runs, starting::Hindrances, template_check::TemplateCheck,
+    brakes::Brakes, cleanup::Cleanup, config::Config, events::Events, ledger::Keeper, reporter::Reporter,
+    requests::Requests, runs::Runs, starting::Hindrances, template_check::TemplateCheck,
 };
 use crate::{
     children::Children,
     cluster::Cluster,
+    config_watcher::ConfigHubs,
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline, stops_when_told},
@@ -61,6 +63,7 @@ pub(crate) struct Surroundings {
     pub(crate) ways: watch::Receiver<Arc<Ways>>,
     pub(crate) pods: Addr<PodHub>,
     pub(crate) jobs: Addr<JobHub>,
+    pub(crate) configs: ConfigHubs,
 }
 
 /// Creates in flight of one ExtendedJob: less than all, so that one whose creates hang, such as in a
@@ -91,6 +94,7 @@ pub(crate) struct Supervisor {
     runners: Children<String, JobRunner>,
     writers: Children<Target, OutputWriter>,
     check: TemplateCheck,
+    config: Config,
     cleanup: Cleanup,
     reporter: Reporter,
     events: Events,
@@ -126,6 +130,7 @@ impl Supervisor {
             runners: Children::default(),
             writers: Children::default(),
             check: TemplateCheck::default(),
+            config: Config::default(),
             cleanup: Cleanup::default(),
             reporter: Reporter::new(&declared),
             events: Events::default(),
@@ -200,6 +205,7 @@ impl Supervisor {
     /// The ExtendedJob is being deleted: no run starts any more. Those under way go with it.
     fn wind_up(&mut self) {
         self.watcher.let_go(&());
+        self.config.watcher.let_go(&());
         let waiting: Vec<String> = self.desk.in_hand().map(|run| run.job.clone()).collect();
         waiting.iter().for_each(|job| self.runners.let_go(job));
         self.desk = Desk::default();
@@ -209,6 +215,7 @@ impl Supervisor {
     /// Starts a fallen child anew, when its time has come.
     fn revive(&mut self, id: &ChildId, ctx: &mut Context<Self>) {
         match id {
+            ChildId::ConfigWatcher if self.config.watcher.is_fallen(&()) => self.start_config_watcher(ctx),
             ChildId::TriggerWatcher if self.watcher.is_fallen(&()) => self.start_watcher(ctx),
             ChildId::JobRunner(job) if self.runners.is_fallen(job) => {
                 let run = self.desk.waiting(job).cloned();
@@ -226,6 +233,7 @@ impl Supervisor {
         let ChildEnded { id, generation, panicked } = ended;
         let now = Timestamp::now();
         let fall = match &id {
+            ChildId::ConfigWatcher => self.config.watcher.ended(&(), generation, now),
             ChildId::TriggerWatcher => self.watcher.ended(&(), generation, now),
             ChildId::JobRunner(job) => self.runners.ended(job, generation, now),
             ChildId::OutputWriter(target) => self.writers.ended(target, generation, now),

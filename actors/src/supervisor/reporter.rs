@@ -165,7 +165,8 @@ impl Supervisor {
         self.reporter.absorbed += i64::try_from(self.desk.take_absorbed()).unwrap_or_default();
         let stored = self.keeper.book_written && self.desk.may_start() && self.desk.baseline().is_some();
         let name = || stored.then(|| ledgers::name(&self.declared));
-        let trouble = self.keeper.trouble.as_ref().or_else(|| self.hindrances.first());
+        let config = self.config.trouble();
+        let trouble = self.keeper.trouble.as_ref().or(config.as_ref()).or_else(|| self.hindrances.first());
         let trouble = trouble.or(self.requests.trouble.as_ref());
         let requests = self.requests_told();
         let pending = self.desk.len() + usize::from(requests.waits);

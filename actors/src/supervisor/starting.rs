@@ -168,7 +168,7 @@ impl Supervisor {
     }
 
     pub(super) fn may_not_start(&self) -> bool {
-        self.is_held() || self.declared.spec.suspend
+        self.is_held() || self.declared.spec.suspend || self.config.is_awaited()
     }
 
     fn look_at_brakes(&mut self, ctx: &mut Context<Self>) {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Message, StreamHandler, System};
+use extendedjob_api::TargetKind;
 use extendedjob_decide::{
     brake::Limit,
     checkpoint::Checkpoint,
@@ -28,8 +29,9 @@ use tokio::{
 use super::{Limits, Supervisor, Surroundings};
 use crate::{
     Cluster, Readiness, Spool,
-    cluster::{REQUEST_TIMEOUT, pods::WatchedPod},
-    hubs::{JobHub, PodHub},
+    cluster::{REQUEST_TIMEOUT, configs::ConfigObject, pods::WatchedPod},
+    config_watcher::ConfigHubs,
+    hubs::{ConfigHub, JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
     messages::{Befell, BeginPods, ChildId, Edited, Expect, TermBroken, WaysChanged},
@@ -55,7 +57,7 @@ impl Handler<Poison> for Supervisor {
         match id {
             ChildId::TriggerWatcher => self.watcher.get(&()).unwrap().do_send(Panic),
             ChildId::JobRunner(job) => self.runners.get(&job).unwrap().do_send(Panic),
-            ChildId::OutputWriter(_) => unreachable!("not poisoned in any test"),
+            ChildId::ConfigWatcher | ChildId::OutputWriter(_) => unreachable!("not poisoned in any test"),
         }
     }
 }
@@ -94,6 +96,14 @@ impl Handler<Says<Job>> for JobHub {
     type Result = ();
 
     fn handle(&mut self, Says(observation): Says<Job>, ctx: &mut Self::Context) {
+        StreamHandler::handle(self, observation, ctx);
+    }
+}
+
+impl Handler<Says<ConfigObject>> for ConfigHub {
+    type Result = ();
+
+    fn handle(&mut self, Says(observation): Says<ConfigObject>, ctx: &mut Self::Context) {
         StreamHandler::handle(self, observation, ctx);
     }
 }
@@ -167,6 +177,7 @@ async fn next_create(api: &mut StandIn) -> String {
 struct Stage {
     pods: Addr<PodHub>,
     jobs: Addr<JobHub>,
+    configs: ConfigHubs,
     supervisor: Addr<Supervisor>,
     fallen: UnboundedReceiver<ChildEnded<String>>,
     version: Version,
@@ -200,19 +211,30 @@ impl Stage {
         for observation in [Observation::RelistBegun, Observation::RelistEnded(1)] {
             jobs.do_send(Says(observation));
         }
+        let config_hub = |kind| ConfigHub::new(kind, cluster.clone(), lifeline("configs")).start();
+        let configs =
+            ConfigHubs { maps: config_hub(TargetKind::ConfigMap), secrets: config_hub(TargetKind::Secret) };
         let limit = Limit { burst: 20, every: Duration::from_secs(30) };
         let limits =
             Limits { pod: limit, all: limit, requests: limit, output_patience: Duration::from_secs(86_400) };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
         let others = parent.clone().recipient();
-        let around =
-            Surroundings { cluster, operator, others, limits, ways, pods: pods.clone(), jobs: jobs.clone() };
+        let around = Surroundings {
+            cluster,
+            operator,
+            others,
+            limits,
+            ways,
+            pods: pods.clone(),
+            jobs: jobs.clone(),
+            configs,
+        };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
         let trigger = Trigger::new(declared.spec.triggers.as_ref().unwrap());
-        let (owner, namespace) = ("uid".into(), "ns".into());
+        let (owner, namespace, configs) = ("uid".into(), "ns".into(), around.configs.clone());
         pods.do_send(Expect { owner, namespace, trigger, is_new: true });
         let supervisor = Supervisor::new(declared.into(), around, lifeline).start();
-        Self { pods, jobs, supervisor, fallen, version: 1 }
+        Self { pods, jobs, configs, supervisor, fallen, version: 1 }
     }
 
     /// The watch shows what became of a Job that was asked for.
@@ -272,6 +294,38 @@ fn declared() -> Declared {
         spec: serde_json::from_str(&spec.to_string()).unwrap(),
         status: Default::default(),
     }
+}
+
+#[test]
+fn a_run_waits_for_what_its_pods_use() {
+    System::new().block_on(async {
+        let mut api = StandIn::answering(|asked| {
+            let is_there = asked.path.ends_with("/configmaps/app");
+            match is_there {
+                true => Reply::Now(200, json!({ "metadata": {}, "data": { "a": "text" } })),
+                false => granting(asked),
+            }
+        });
+        let key = json!({ "name": "app", "key": "a" });
+        let env = json!([{ "name": "A", "valueFrom": { "configMapKeyRef": key } }]);
+        let pod = json!({ "containers": [{ "name": "main", "env": env }] });
+        let spec = json!({
+            "triggers": { "when": "ready" }, "template": { "spec": { "template": { "spec": pod } } },
+        });
+        let spec = serde_json::from_str(&spec.to_string()).unwrap();
+        let ways = watch::Sender::default().subscribe();
+        let mut stage = Stage::set_for(&mut api, Declared { spec, ..declared() }, ways).await;
+        stage.pod_turns_ready("pod1");
+        let waits = |asked: &Asked| {
+            let status = asked.body.to_string();
+            asked.writes_status() && status.contains("ConfigMissing") && status.contains("ConfigMap app")
+        };
+        api.next(waits).await;
+        assert_eq!(api.count(Asked::creates_job), 0);
+        let app = ConfigObject { namespace: "ns".into(), name: "app".into(), version: "2".into() };
+        stage.configs.maps.do_send(Says(Observation::Seen(app)));
+        next_create(&mut api).await;
+    });
 }
 
 #[test]

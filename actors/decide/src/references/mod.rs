@@ -219,6 +219,12 @@ impl Reference {
         self.parts.values().copied().max().unwrap_or(Need::Optional)
     }
 
+    /// What is required of it and isn't there, of an object with these values, if there is one.
+    #[must_use]
+    pub fn missing_in(&self, values: Option<&BTreeMap<String, Vec<u8>>>) -> Option<Missing> {
+        self.missing(values.map(|values| |key: &str| values.contains_key(key)))
+    }
+
     /// What is required of it and isn't there. `has`: whether the object has a key, if there is an object.
     fn missing(&self, has: Option<impl Fn(&str) -> bool>) -> Option<Missing> {
         let missing = |keys| Missing { kind: self.kind, name: self.name.clone(), keys };

@@ -1,0 +1,232 @@
+//! Watches what the pods of one ExtendedJob use of ConfigMaps and Secrets.
+//!
+//! Duty: says what is missing of it, and how it is, when that has changed. Values are read, hashed and let go.
+
+use std::collections::BTreeMap;
+
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use extendedjob_api::TargetKind;
+use extendedjob_decide::{
+    references::{Digest, Missing, Part, Reference, References},
+    retry::Backoff,
+};
+use jiff::Timestamp;
+use tracing::debug;
+
+use crate::{
+    cluster::{Cluster, configs::ConfigError},
+    hubs::ConfigHub,
+    lifeline::{Lifeline, stops_when_told},
+    messages::{ChildId, ConfigNews, ConfigSeen, Refer, SubscribeConfigs},
+};
+
+/// An object by kind and name.
+type Id = (TargetKind, String);
+
+/// The hubs of both kinds.
+#[derive(Clone)]
+pub(crate) struct ConfigHubs {
+    pub(crate) maps: Addr<ConfigHub>,
+    pub(crate) secrets: Addr<ConfigHub>,
+}
+
+/// The watcher of what one ExtendedJob's pods use.
+pub(crate) struct ConfigWatcher {
+    pub(crate) cluster: Cluster,
+    /// UID and namespace of the ExtendedJob.
+    pub(crate) owner: String,
+    pub(crate) namespace: String,
+    pub(crate) hubs: ConfigHubs,
+    pub(crate) supervisor: Recipient<ConfigSeen>,
+    pub(crate) used: Used,
+    pub(crate) _lifeline: Lifeline<ChildId>,
+}
+
+/// What is used, and what is known of it.
+#[derive(Default)]
+pub(crate) struct Used {
+    refer: Refer,
+    /// Which subscription: news of an older one may be about something else.
+    number: u64,
+    /// The versions that the hubs have told.
+    versions: BTreeMap<Id, Option<String>>,
+    /// What was found in these versions.
+    found: BTreeMap<Id, Found>,
+    is_reading: bool,
+    backoff: Backoff,
+    told: Option<ConfigSeen>,
+}
+
+struct Found {
+    version: Option<String>,
+    missing: Option<Missing>,
+    digest: Option<Digest>,
+}
+
+/// What could not be read is tried again.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct ReadAgain;
+
+impl Used {
+    pub(crate) fn new(refer: Refer) -> Self {
+        Self { refer, ..Self::default() }
+    }
+
+    fn references(&self) -> &References {
+        &self.refer.references
+    }
+
+    /// What is of another version than what was looked at; `None` while not all versions are known.
+    fn changed(&self) -> Option<Vec<(Reference, Option<String>)>> {
+        let mut changed = vec![];
+        for (id, reference) in self.references() {
+            let version = self.versions.get(id)?;
+            if self.found.get(id).is_none_or(|found| found.version != *version) {
+                changed.push((reference.clone(), version.clone()));
+            }
+        }
+        Some(changed)
+    }
+
+    fn seen(&self) -> ConfigSeen {
+        let of_reference = |found: &Found| found.missing.clone();
+        let missing = self.found.values().filter_map(of_reference).collect();
+        let digests =
+            self.found.iter().filter_map(|(id, found)| Some((id.clone(), found.digest.clone()?))).collect();
+        ConfigSeen { missing, digests }
+    }
+}
+
+impl ConfigWatcher {
+    fn subscribe(&mut self, ctx: &Context<Self>) {
+        self.used.number += 1;
+        for (kind, hub) in
+            [(TargetKind::ConfigMap, &self.hubs.maps), (TargetKind::Secret, &self.hubs.secrets)]
+        {
+            let of_kind = self.used.references().keys().filter(|(of, _)| *of == kind);
+            hub.do_send(SubscribeConfigs {
+                owner: self.owner.clone(),
+                namespace: self.namespace.clone(),
+                names: of_kind.map(|(_, name)| name.clone()).collect(),
+                number: self.used.number,
+                subscriber: ctx.address().recipient(),
+            });
+        }
+    }
+
+    /// Reads what has changed, and tells what follows.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.used.is_reading {
+            return;
+        }
+        let Some(changed) = self.used.changed() else { return };
+        if changed.is_empty() {
+            return self.tell();
+        }
+        self.used.is_reading = true;
+        let (cluster, namespace, number) = (self.cluster.clone(), self.namespace.clone(), self.used.number);
+        let wants_digests = self.used.refer.wants_digests;
+        let looking = async move {
+            let mut found = vec![];
+            for (reference, version) in changed {
+                let id = (reference.kind, reference.name.clone());
+                found.push((id, look_at(&cluster, &namespace, &reference, version, wants_digests).await));
+            }
+            found
+        };
+        ctx.spawn(
+            looking.into_actor(self).map(move |found, watcher, ctx| watcher.looked(number, found, ctx)),
+        );
+    }
+
+    fn looked(&mut self, number: u64, found: Vec<(Id, Result<Found, ConfigError>)>, ctx: &mut Context<Self>) {
+        self.used.is_reading = false;
+        let mut has_failed = false;
+        for (id, found) in found.into_iter().filter(|_| number == self.used.number) {
+            match found {
+                Ok(found) => drop(self.used.found.insert(id, found)),
+                Err(error) => {
+                    debug!(%error, "what pods use is not known");
+                    has_failed = true;
+                }
+            }
+        }
+        if has_failed {
+            ctx.notify_later(ReadAgain, self.used.backoff.after_failure(Timestamp::now()));
+        } else {
+            self.used.backoff.reset();
+            self.look(ctx);
+        }
+    }
+
+    fn tell(&mut self) {
+        let seen = self.used.seen();
+        if self.used.told.as_ref() != Some(&seen) {
+            self.used.told = Some(seen.clone());
+            self.supervisor.do_send(seen);
+        }
+    }
+}
+
+/// What of an object is there. Its values are read only if they matter.
+async fn look_at(
+    cluster: &Cluster,
+    namespace: &str,
+    reference: &Reference,
+    version: Option<String>,
+    wants_digests: bool,
+) -> Result<Found, ConfigError> {
+    let has_keys = reference.parts.keys().any(|part| matches!(part, Part::Key(_)));
+    let contents = match &version {
+        Some(_) if wants_digests || has_keys => {
+            cluster.config(reference.kind, namespace, &reference.name).await?
+        }
+        Some(_) => return Ok(Found { version, missing: None, digest: None }),
+        None => None,
+    };
+    let values = contents.as_ref();
+    // Under the version that was told, also if it was a later one that was read: that will be told, too.
+    let (missing, digest) = (reference.missing_in(values), Digest::of(reference, values));
+    Ok(Found { version, missing, digest: digest.filter(|_| wants_digests) })
+}
+
+stops_when_told!(ConfigWatcher);
+
+impl Actor for ConfigWatcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.subscribe(ctx);
+    }
+}
+
+impl Handler<Refer> for ConfigWatcher {
+    type Result = ();
+
+    fn handle(&mut self, refer: Refer, ctx: &mut Self::Context) {
+        let Used { number, told, .. } = std::mem::take(&mut self.used);
+        self.used = Used { number, told, ..Used::new(refer) };
+        self.subscribe(ctx);
+    }
+}
+
+impl Handler<ConfigNews> for ConfigWatcher {
+    type Result = ();
+
+    fn handle(&mut self, news: ConfigNews, ctx: &mut Self::Context) {
+        if news.number == self.used.number {
+            let of_kind = |(name, version)| ((news.kind, name), version);
+            self.used.versions.extend(news.objects.into_iter().map(of_kind));
+            self.look(ctx);
+        }
+    }
+}
+
+impl Handler<ReadAgain> for ConfigWatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: ReadAgain, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
