@@ -3,6 +3,7 @@
 mod attempts;
 mod brakes;
 mod concurrency;
+mod config;
 mod errand;
 mod faults;
 mod formats;
