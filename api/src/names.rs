@@ -32,6 +32,13 @@ pub const AFFECTED_POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-lab
 /// Annotation: the whole key of what a Job stands for: the transition of its pod, or the number of the request.
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 
+/// Annotation on a Job and its pods: under which config revision it was made; left out while that is 0.
+pub const CONFIG_REVISION: &str = "fissile.cloudfoundry.org/config-revision";
+
+/// Annotation on a Job and its pods that were made because ConfigMaps or Secrets changed: those, such as
+/// `ConfigMap/app, Secret/db`.
+pub const CHANGED_CONFIG: &str = "fissile.cloudfoundry.org/changed-config";
+
 /// Annotation on an ExtendedJob: a new value asks for a run of a one-off or an errand, as `run: now` does, but
 /// leaves the spec alone. Answered in `status.lastHandledRunAt`.
 pub const RUN_REQUESTED_AT: &str = "fissile.cloudfoundry.org/run-requested-at";

@@ -39,7 +39,10 @@ pub struct ExtendedJobStatus {
     pub watched_pods: i64,
     /// How many transitions were absorbed by a later one of the same pod, while that pod had too many runs.
     pub merged: i64,
-    /// The Secret in which the operator keeps what must outlive it: runs that wait, and from when on pods count.
+    /// How often runs were started again because a ConfigMap or Secret that the pods use has changed.
+    pub config_revision: i64,
+    /// The Secret in which the operator keeps what must outlive it: runs that wait, from when on pods count, and hashes
+    /// of the ConfigMaps and Secrets that the pods use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
     /// The run that was started last.
@@ -94,7 +97,8 @@ pub struct RunStatus {
     /// When the Job ended, with success or without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
-    /// How far it is: `Running`, `Succeeded`, `Failed`, or `Deleted` (someone deleted the Job).
+    /// How far it is: `Running`, `Succeeded`, `Failed`, `Replaced` (a ConfigMap or Secret that its pods use has changed, and
+    /// another run takes its place), or `Deleted` (someone deleted the Job).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RunResult")]
     pub result: Option<RunResult>,
@@ -144,11 +148,15 @@ pub struct ContainerEnd {
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// What happened to the pod (`Ready`, `NotReady`, `Created`, `Deleted`); `Once`: the ExtendedJob was
-    /// created; `Manual`: someone has asked for it.
+    /// created; `Manual`: someone has asked for it; `ConfigChanged`: what an earlier run of the same cause used has
+    /// changed.
     pub r#type: CauseType,
     /// The name of the pod, in triggered jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+    /// The ConfigMaps and Secrets that have changed, such as `ConfigMap/app, Secret/db`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// When it happened, by the pod's or the ExtendedJob's own stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
@@ -169,6 +177,8 @@ pub enum CauseType {
     Once,
     /// Someone has asked for it.
     Manual,
+    /// A ConfigMap or Secret that its pods use has changed.
+    ConfigChanged,
 }
 
 /// How far a run is.
@@ -180,6 +190,8 @@ pub enum RunResult {
     Succeeded,
     /// The Job has failed for good.
     Failed,
+    /// Another run took its place, because a ConfigMap or Secret that its pods use has changed.
+    Replaced,
     /// Someone deleted the Job before it ended.
     Deleted,
 }

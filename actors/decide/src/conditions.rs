@@ -137,6 +137,7 @@ fn ready(
         Some(RunResult::Running) => ready(true, reasons::RUNNING, "the Job is under way".to_owned()),
         Some(RunResult::Succeeded) => ready(true, reasons::SUCCEEDED, "the Job has succeeded".to_owned()),
         Some(RunResult::Failed) => ready(false, reasons::JOB_FAILED, failure_message(last)),
+        Some(RunResult::Replaced) => ready(true, reasons::REPLACED, REPLACED.to_owned()),
         Some(RunResult::Deleted) => ready(false, reasons::DELETED, DELETED.to_owned()),
     }
 }
@@ -146,7 +147,7 @@ fn idle(last_run: Option<&RunStatus>) -> String {
         Some(RunResult::Succeeded) => "; the last run has succeeded",
         Some(RunResult::Failed) => "; the last run has failed",
         Some(RunResult::Deleted) => "; the Job of the last run was deleted",
-        Some(RunResult::Running) | None => "",
+        Some(RunResult::Running | RunResult::Replaced) | None => "",
     };
     format!("set run to now, and a Job is started{last}")
 }
@@ -161,6 +162,8 @@ fn suspended(view: View<'_>) -> String {
 fn wait(runs: i64) -> String {
     if runs == 1 { "1 run waits".to_owned() } else { format!("{runs} runs wait") }
 }
+
+const REPLACED: &str = "what the pods use has changed; another run is about to start in its place";
 
 const DELETED: &str = "the Job was deleted before it ended; the run is not made again";
 
@@ -215,6 +218,7 @@ fn outcome(view: View<'_>, last_run: Option<&RunStatus>, last: Option<&RunState>
         None | Some(RunResult::Running) => both(false, false, reasons::RUNNING, ""),
         Some(RunResult::Succeeded) => both(true, false, reasons::SUCCEEDED, ""),
         Some(RunResult::Failed) => both(false, true, reasons::JOB_FAILED, &failure_message(last)),
+        Some(RunResult::Replaced) => both(false, false, reasons::REPLACED, REPLACED),
         Some(RunResult::Deleted) => both(false, true, reasons::DELETED, DELETED),
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::{
     output::{self, Wish},
     pod::Version,
-    references::{self, References},
+    references::{self, Object, References},
     streams::{Way, Ways},
     view::Trouble,
 };
@@ -81,7 +81,7 @@ impl Declared {
         let mut references = references::references(&template);
         for (_, output) in self.spec.output.iter().flat_map(Output::streams) {
             if let Some(target) = output.target(&self.namespace).filter(|it| it.namespace == self.namespace) {
-                references.remove(&(target.kind, target.name));
+                references.remove(&Object { kind: target.kind, name: target.name });
             }
         }
         references

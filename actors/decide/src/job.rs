@@ -1,9 +1,11 @@
 //! What is known of a Job of ours, and how it ended.
 
+use std::sync::Arc;
+
 use extendedjob_api::Streams;
 use jiff::Timestamp;
 
-use crate::boundary::Boundary;
+use crate::{boundary::Boundary, selector::Labels};
 
 /// A Job of ours, slimmed to what decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,12 @@ pub struct Job {
     pub pod_uid: Option<String>,
     /// Name of the affected pod.
     pub pod_name: Option<String>,
+    /// What else it was told of that pod, as long as it is under way.
+    pub pod: Option<Arc<PodFacts>>,
+    /// The config revision under which it was made.
+    pub revision: u64,
+    /// The ConfigMaps and Secrets whose change it was made for, see [`extendedjob_api::names::CHANGED_CONFIG`].
+    pub changed: Option<String>,
     /// When the API server created it.
     pub created: Option<Timestamp>,
     /// The term of the operator that created it.
@@ -65,6 +73,17 @@ impl Job {
         });
         ranges.flatten().filter(|_| self.indexes.is_some())
     }
+}
+
+/// What a Job is told of its pod, beyond name and UID.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodFacts {
+    /// The pod's labels.
+    pub labels: Labels,
+    /// The pod's address, if it had one.
+    pub ip: Option<String>,
+    /// The node that it was on.
+    pub node: Option<String>,
 }
 
 /// How a Job ended.

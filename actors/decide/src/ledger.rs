@@ -1,7 +1,7 @@
-//! What must outlive the operator of one ExtendedJob: runs that wait for their Job, and from when on
-//! pods count.
+//! What must outlive the operator of one ExtendedJob: runs that wait for their Job, from when on pods count, and
+//! what its pods use.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use extendedjob_api::ExtendedJobSpec;
@@ -10,24 +10,31 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    config::Config,
     declared::Declared,
     packed,
     pod::{Pod, Version},
-    run::{Reason, Run},
+    references::Object,
+    run::{By, Reason, Run},
     selector::Labels,
     transition::{Baseline, Transition},
 };
 
-/// The form of what is written. One that is newer than this program is not read.
-const FORM: u32 = 1;
+/// The newest form of what is written. One that is newer than this program is not read.
+const FORM: u32 = 2;
+
+/// The form in which nothing is said of configuration: an operator of that time can go by it.
+const WITHOUT_CONFIG: u32 = 1;
 
 /// The ledger of one ExtendedJob.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ledger {
-    /// From where on pods count.
-    pub baseline: Baseline,
+    /// From where on pods count; `None` where no pods are of concern.
+    pub baseline: Option<Baseline>,
     /// Of the trigger and the suspension for which that is so, see [`terms`].
     pub terms: String,
+    /// What the pods of its Jobs use.
+    pub config: Config,
     /// The runs that wait for their Job, in their order.
     pub pending: Vec<Run>,
     /// How many have written it, one after the other. Each one's first write differs by this from all
@@ -58,6 +65,8 @@ struct Wire {
     #[serde(default)]
     terms: String,
     #[serde(default)]
+    config: Config,
+    #[serde(default)]
     pending: Vec<Pending>,
     #[serde(default)]
     writers: u64,
@@ -65,8 +74,17 @@ struct Wire {
 
 #[derive(Serialize, Deserialize)]
 struct Pending {
-    pod: Facts,
-    transition: Transition,
+    #[serde(flatten)]
+    of: Of,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    changed: BTreeSet<Object>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Of {
+    Pod { pod: Facts, transition: Transition },
+    Request { request: i64 },
 }
 
 /// What a Job is told of its pod.
@@ -93,17 +111,21 @@ impl Ledger {
     /// # Errors
     /// None but those of a compressor that writes to memory.
     pub fn encode(&self) -> io::Result<Vec<u8>> {
-        let pending = self.pending.iter().filter_map(|run| match &run.reason {
-            Reason::Pod { pod, transition } => {
-                let Pod { uid, name, labels, ip, node, .. } = Pod::clone(pod);
-                Some(Pending { pod: Facts { uid, name, labels, ip, node }, transition: transition.clone() })
-            }
-            Reason::Request { .. } => None,
+        let pending = self.pending.iter().map(|run| Pending {
+            of: match &run.reason {
+                Reason::Pod { pod, transition } => {
+                    let Pod { uid, name, labels, ip, node, .. } = Pod::clone(pod);
+                    Of::Pod { pod: Facts { uid, name, labels, ip, node }, transition: transition.clone() }
+                }
+                Reason::Request { number, .. } => Of::Request { request: *number },
+            },
+            changed: run.changed.clone(),
         });
         packed::pack(&Wire {
-            form: FORM,
-            baseline: Some(self.baseline),
+            form: if self.config == Config::default() { WITHOUT_CONFIG } else { FORM },
+            baseline: self.baseline,
             terms: self.terms.clone(),
+            config: self.config.clone(),
             pending: pending.collect(),
             writers: self.writers,
         })
@@ -114,19 +136,27 @@ impl Ledger {
     /// # Errors
     /// It is not a ledger that this program can go by.
     pub fn decode(bytes: &[u8], declared: &Declared) -> Result<Self, Unreadable> {
-        let Wire { form, baseline, terms, pending, writers } = packed::unpack(bytes)?;
+        let Wire { form, baseline, terms, config, pending, writers } = packed::unpack(bytes)?;
         if form > FORM {
             return Err(Unreadable::Newer(form));
         }
-        let missing = || io::Error::new(io::ErrorKind::InvalidData, "the baseline is missing");
-        let baseline = baseline.ok_or_else(missing)?;
-        let pending = pending.into_iter().map(|Pending { pod, transition }| {
-            let Facts { uid, name, labels, ip, node } = pod;
-            let namespace = declared.namespace.clone();
-            let pod = Pod { uid, name, namespace, labels, ip, node, ..Pod::default() };
-            Run::for_transition(declared, Arc::new(pod), transition)
+        if baseline.is_none() && declared.spec.triggers.is_some() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the baseline is missing").into());
+        }
+        let pending = pending.into_iter().map(|Pending { of, changed }| {
+            let reason = match of {
+                Of::Pod { pod: Facts { uid, name, labels, ip, node }, transition } => {
+                    let namespace = declared.namespace.clone();
+                    let pod = Pod { uid, name, namespace, labels, ip, node, ..Pod::default() };
+                    Reason::Pod { pod: Arc::new(pod), transition }
+                }
+                Of::Request { request } => Reason::Request { number: request, by: By::Someone },
+            };
+            let run = Run::new(declared, reason).under(declared, config.revision);
+            Run { changed, ..run }
         });
-        Ok(Self { baseline, terms, pending: pending.collect(), writers })
+        let pending = pending.collect();
+        Ok(Self { baseline, terms, config, pending, writers })
     }
 
     /// That it is of a cluster that is at `now`.
@@ -134,8 +164,10 @@ impl Ledger {
     /// # Errors
     /// It is from a time to come: the cluster was restored, the ledger not with it.
     pub fn is_of(&self, now: Version) -> Result<(), Unreadable> {
-        let baseline = self.baseline.version;
-        if baseline > now { Err(Unreadable::FromTheFuture(baseline, now)) } else { Ok(()) }
+        match self.baseline {
+            Some(Baseline { version, .. }) if version > now => Err(Unreadable::FromTheFuture(version, now)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -157,8 +189,9 @@ mod tests {
             Run::for_transition(&declared(), Arc::new(pod), transition)
         });
         Ledger {
-            baseline: Baseline { version: 7, since: Some(at(0)) },
+            baseline: Some(Baseline { version: 7, since: Some(at(0)) }),
             terms: terms(&declared().spec),
+            config: Config::default(),
             pending: runs.collect(),
             writers: 3,
         }
@@ -186,11 +219,11 @@ mod tests {
 
     #[test]
     fn a_ledger_of_a_newer_form_or_a_time_to_come_is_not_read() {
-        let newer = packed::pack(&json!({ "form": 2, "baseline": "of another kind" })).unwrap();
+        let newer = packed::pack(&json!({ "form": 3, "baseline": "of another kind" })).unwrap();
         // A newer form may hold anything; that it is newer is told all the same where it can be.
         assert!(Ledger::decode(&newer, &declared()).is_err());
-        let newer = packed::pack(&json!({ "form": 2 })).unwrap();
-        assert!(matches!(Ledger::decode(&newer, &declared()), Err(Unreadable::Newer(2))));
+        let newer = packed::pack(&json!({ "form": 3 })).unwrap();
+        assert!(matches!(Ledger::decode(&newer, &declared()), Err(Unreadable::Newer(3))));
         assert!(ledger().is_of(7).is_ok());
         assert!(matches!(ledger().is_of(6), Err(Unreadable::FromTheFuture(7, 6))));
     }

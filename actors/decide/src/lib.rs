@@ -16,6 +16,7 @@ pub mod build;
 pub mod checkpoint;
 pub mod cleanup;
 mod conditions;
+pub mod config;
 pub mod cri;
 pub mod declared;
 pub mod desk;

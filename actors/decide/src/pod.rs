@@ -40,6 +40,14 @@ impl Status {
             Self::Absent => "Absent",
         }
     }
+
+    /// The one of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::True, Self::False, Self::Unknown, Self::Absent]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
 }
 
 /// The Ready condition: its status and its lastTransitionTime.

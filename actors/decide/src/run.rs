@@ -1,11 +1,19 @@
 //! A run: one Job for one cause, with all that is needed to make it, now or later.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use extendedjob_api::{Cause, CauseType, Mode, When, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::{declared::Declared, identity::job_name, job::Job, pod::Pod, transition::Transition};
+use crate::{
+    config::listed,
+    declared::Declared,
+    identity::job_name,
+    job::{Job, PodFacts},
+    pod::Pod,
+    references::Object,
+    transition::Transition,
+};
 
 /// What a run is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,18 +52,24 @@ pub enum By {
 pub struct Run {
     /// The name of its Job, computed from the rest.
     pub job: String,
+    /// The same under revision 0: what is the same of all runs for one reason.
+    pub root: String,
     /// What it is for.
     pub reason: Reason,
+    /// The config revision under which it starts.
+    pub revision: u64,
+    /// The ConfigMaps and Secrets whose change makes it start again; none if it is the first one for its reason.
+    pub changed: BTreeSet<Object>,
 }
 
 impl Run {
-    /// The run for a transition of a pod.
+    /// The run for a transition of a pod, under revision 0.
     #[must_use]
     pub fn for_transition(declared: &Declared, pod: Arc<Pod>, transition: Transition) -> Self {
         Self::new(declared, Reason::Pod { pod, transition })
     }
 
-    /// The run for a request.
+    /// The run for a request, under revision 0.
     #[must_use]
     pub fn for_request(declared: &Declared, number: i64, by: By) -> Self {
         Self::new(declared, Reason::Request { number, by })
@@ -67,27 +81,106 @@ impl Run {
         Self::for_request(declared, 0, By::Someone)
     }
 
-    fn new(declared: &Declared, reason: Reason) -> Self {
-        let key = match &reason {
-            Reason::Pod { pod, .. } => format!("{}/{}", pod.uid, reason.key()),
-            Reason::Request { .. } => reason.key(),
-        };
-        Self { job: job_name(&declared.name, &declared.uid, &key, 0), reason }
+    /// A run for this reason under revision 0.
+    #[must_use]
+    pub fn new(declared: &Declared, reason: Reason) -> Self {
+        let root = name(declared, &reason, 0);
+        Self { job: root.clone(), root, reason, revision: 0, changed: BTreeSet::new() }
     }
 
-    /// Whether a Job that bears this run's name is this run's: our owner UID and the whole key,
+    /// The same under this revision.
+    #[must_use]
+    pub fn under(self, declared: &Declared, revision: u64) -> Self {
+        if revision == self.revision {
+            return self;
+        }
+        Self { job: name(declared, &self.reason, revision), revision, ..self }
+    }
+
+    /// Whether a Job that bears this run's name is this run's: our owner UID, the whole key and the revision,
     /// not the hash in the name alone.
     #[must_use]
     pub fn is_job(&self, declared: &Declared, job: &Job) -> bool {
         job.owner.as_deref() == Some(declared.uid.as_str())
             && job.key.as_deref() == Some(self.reason.key().as_str())
             && job.pod_uid.as_deref() == self.reason.pod().map(|pod| pod.uid.as_str())
+            && job.revision == self.revision
     }
 
     /// The cause in a few words, for Events and logs.
     #[must_use]
     pub fn because(&self) -> String {
-        match &self.reason {
+        let first = self.reason.because();
+        if self.changed.is_empty() {
+            return first;
+        }
+        format!("{} changed ({first})", listed(&self.changed))
+    }
+
+    /// The annotations by which Job and pods know what they run for. Containers reach them
+    /// through the downward API.
+    #[must_use]
+    pub fn annotations(&self) -> Vec<(&'static str, String)> {
+        let mut annotations = vec![(names::TRANSITION, self.reason.key())];
+        if let Some(pod) = self.reason.pod() {
+            annotations.extend([
+                (names::AFFECTED_POD_NAME, pod.name.clone()),
+                (names::AFFECTED_POD_UID, pod.uid.clone()),
+                (names::AFFECTED_POD_IP, pod.ip.clone().unwrap_or_default()),
+                (names::AFFECTED_POD_NODE, pod.node.clone().unwrap_or_default()),
+                (names::AFFECTED_POD_LABELS, serde_json::json!(pod.labels).to_string()),
+            ]);
+        }
+        if self.revision > 0 {
+            annotations.push((names::CONFIG_REVISION, self.revision.to_string()));
+        }
+        if !self.changed.is_empty() {
+            annotations.push((names::CHANGED_CONFIG, listed(&self.changed)));
+        }
+        annotations
+    }
+}
+
+fn name(declared: &Declared, reason: &Reason, revision: u64) -> String {
+    let pod_uid = reason.pod().map(|pod| pod.uid.as_str());
+    name_for(declared, pod_uid, &reason.key(), revision)
+}
+
+/// The name of the Job of a run: of the pod's UID, too, which stands in no key.
+fn name_for(declared: &Declared, pod_uid: Option<&str>, key: &str, revision: u64) -> String {
+    let Declared { name, uid, .. } = declared;
+    match pod_uid {
+        Some(pod_uid) => job_name(name, uid, &format!("{pod_uid}/{key}"), revision),
+        None => job_name(name, uid, key, revision),
+    }
+}
+
+/// What is the same of the Jobs of all runs for one reason, see [`Run::root`].
+#[must_use]
+pub fn root_of(declared: &Declared, job: &Job) -> String {
+    match &job.key {
+        Some(key) if job.revision > 0 => name_for(declared, job.pod_uid.as_deref(), key, 0),
+        _ => job.name.clone(),
+    }
+}
+
+impl Reason {
+    /// What a Job of ours was made for; `None` if that can't be told, or not any more because the Job is over.
+    #[must_use]
+    pub fn of(declared: &Declared, job: &Job) -> Option<Self> {
+        let Some(uid) = &job.pod_uid else {
+            let number = number_of(job);
+            return (number > 0).then_some(Self::Request { number, by: By::Someone });
+        };
+        let transition = job.key.as_deref()?.parse().ok()?;
+        let PodFacts { labels, ip, node } = PodFacts::clone(job.pod.as_deref()?);
+        let (namespace, name) = (declared.namespace.clone(), job.pod_name.clone()?);
+        let pod = Pod { uid: uid.clone(), name, namespace, labels, ip, node, ..Pod::default() };
+        Some(Self::Pod { pod: Arc::new(pod), transition })
+    }
+
+    fn because(&self) -> String {
+        match self {
             Reason::Pod { pod, transition } => {
                 let what = match transition.when {
                     When::Created => "was created",
@@ -107,25 +200,6 @@ impl Run {
         }
     }
 
-    /// The annotations by which Job and pods know what they run for. Containers reach them
-    /// through the downward API.
-    #[must_use]
-    pub fn annotations(&self) -> Vec<(&'static str, String)> {
-        let mut annotations = vec![(names::TRANSITION, self.reason.key())];
-        if let Some(pod) = self.reason.pod() {
-            annotations.extend([
-                (names::AFFECTED_POD_NAME, pod.name.clone()),
-                (names::AFFECTED_POD_UID, pod.uid.clone()),
-                (names::AFFECTED_POD_IP, pod.ip.clone().unwrap_or_default()),
-                (names::AFFECTED_POD_NODE, pod.node.clone().unwrap_or_default()),
-                (names::AFFECTED_POD_LABELS, serde_json::json!(pod.labels).to_string()),
-            ]);
-        }
-        annotations
-    }
-}
-
-impl Reason {
     /// The key, without the pod's UID, which has an annotation of its own.
     #[must_use]
     pub fn key(&self) -> String {
@@ -169,6 +243,10 @@ pub fn number_of(job: &Job) -> i64 {
 /// The cause of a run as the status tells it, from its Job alone.
 #[must_use]
 pub fn cause_of(declared: &Declared, job: &Job) -> Cause {
+    if let Some(object) = &job.changed {
+        let (pod, object, time) = (job.pod_name.clone(), Some(object.clone()), job.created.map(Time));
+        return Cause { r#type: CauseType::ConfigChanged, pod, object, time };
+    }
     match &job.pod_name {
         Some(pod) => {
             let key = job.key.as_deref().unwrap_or_default();
@@ -179,14 +257,14 @@ pub fn cause_of(declared: &Declared, job: &Job) -> Cause {
                 _ => CauseType::Ready,
             };
             let time = key.split('/').nth(2).and_then(|time| time.parse().ok());
-            Cause { r#type, pod: Some(pod.clone()), time: time.map(Time) }
+            Cause { r#type, pod: Some(pod.clone()), object: None, time: time.map(Time) }
         }
         None => {
             let (r#type, time) = match declared.mode() {
                 Some(Mode::Once) if number_of(job) == 1 => (CauseType::Once, Some(declared.created)),
                 _ => (CauseType::Manual, job.created),
             };
-            Cause { r#type, pod: None, time: time.map(Time) }
+            Cause { r#type, pod: None, object: None, time: time.map(Time) }
         }
     }
 }
@@ -227,7 +305,8 @@ mod tests {
         ] {
             let run = run_of(pod(), Transition { when, ..transition() });
             let job = Job { key: Some(run.reason.key()), pod_name: Some("pod1".into()), ..Job::default() };
-            let cause = Cause { r#type: told, pod: Some("pod1".into()), time: Some(Time(at(1))) };
+            let cause =
+                Cause { r#type: told, pod: Some("pod1".into()), object: None, time: Some(Time(at(1))) };
             assert_eq!(cause_of(&declared(), &job), cause);
         }
     }
@@ -242,7 +321,10 @@ mod tests {
             let key = Run::for_request(&declared, number, By::Someone).reason.key();
             let job = Job { key: Some(key), created: Some(at(9)), ..Job::default() };
             let time = if told == CauseType::Once { declared.created } else { at(9) };
-            assert_eq!(cause_of(&declared, &job), Cause { r#type: told, pod: None, time: Some(Time(time)) });
+            assert_eq!(
+                cause_of(&declared, &job),
+                Cause { r#type: told, pod: None, object: None, time: Some(Time(time)) }
+            );
         }
     }
 

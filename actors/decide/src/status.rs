@@ -34,6 +34,7 @@ pub fn derive(view: View<'_>, now: Timestamp) -> ExtendedJobStatus {
         last_handled_run_at: record.requests.handled.clone(),
         watched_pods: record.watched,
         merged: record.absorbed,
+        config_revision: record.revision,
         ledger: record.ledger.clone(),
         conditions: conditions::derive(view, runs.first(), now),
         last_run: runs.first().cloned(),
@@ -63,6 +64,7 @@ fn run_status(view: View<'_>, job: &str, run: &RunState, told: Option<&RunStatus
         Stage::Ended { time, failure } => {
             (if failure.is_none() { RunResult::Succeeded } else { RunResult::Failed }, *time)
         }
+        Stage::Replaced => (RunResult::Replaced, None),
         Stage::Deleted => (RunResult::Deleted, None),
         Stage::Active => (RunResult::Running, None),
     };
@@ -115,7 +117,7 @@ mod tests {
     };
 
     fn run(second: i64, stage: Stage) -> RunState {
-        let cause = Cause { r#type: CauseType::Ready, pod: Some("pod1".into()), time: None };
+        let cause = Cause { r#type: CauseType::Ready, pod: Some("pod1".into()), object: None, time: None };
         RunState::new(cause, Some(at(second)), stage)
     }
 

@@ -4,7 +4,7 @@
 //! it learnt of an ExtendedJob do the stamps decide: kubelets' clocks run apart from the API
 //! server's.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use extendedjob_api::{Triggers, When};
 use jiff::Timestamp;
@@ -181,6 +181,29 @@ impl fmt::Display for Transition {
     }
 }
 
+impl FromStr for Transition {
+    type Err = Unknown;
+
+    fn from_str(key: &str) -> Result<Self, Unknown> {
+        let parts: Vec<&str> = key.split('/').collect();
+        let [when, status, time, n] = parts[..] else { return Err(Unknown) };
+        let (when, status) = match (when, status) {
+            ("created", "-") => (When::Created, Status::Absent),
+            ("deleted", "-") => (When::Deleted, Status::Absent),
+            ("ready", status) => (When::Ready, Status::named(status).ok_or(Unknown)?),
+            ("notready", status) => (When::NotReady, Status::named(status).ok_or(Unknown)?),
+            _ => return Err(Unknown),
+        };
+        let time = if time == "-" { None } else { Some(time.parse().map_err(|_| Unknown)?) };
+        Ok(Self { when, status, time, n: n.parse().map_err(|_| Unknown)? })
+    }
+}
+
+/// A text is not the key of a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the key of a transition")]
+pub struct Unknown;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,5 +325,26 @@ mod tests {
             assert!(keys(&moved).is_empty(), "{moved:?}");
         }
         assert_eq!(on(When::Ready).at_first_sight(&ours().entering(), at(10)), []);
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        let time = Some(at(1));
+        for transition in [
+            Transition { when: When::Created, status: Status::Absent, time, n: 0 },
+            Transition {
+                when: When::Ready,
+                status: Status::True,
+                time: Some("2026-01-02T03:04:05.5Z".parse().unwrap()),
+                n: 7,
+            },
+            Transition { when: When::NotReady, status: Status::Unknown, time: None, n: 1 },
+            Transition { when: When::Deleted, status: Status::Absent, time: None, n: 0 },
+        ] {
+            assert_eq!(transition.to_string().parse(), Ok(transition));
+        }
+        for key in ["", "run/1", "ready/True/-", "ready/Ready/-/0", "ready/True/soon/0", "ready/True/-/x"] {
+            assert_eq!(key.parse::<Transition>(), Err(Unknown), "{key}");
+        }
     }
 }

@@ -34,6 +34,8 @@ pub enum Stage {
         /// `None`: with success.
         failure: Option<Failure>,
     },
+    /// Another run takes its place, because what its pods use has changed.
+    Replaced,
     /// Someone deleted its Job before it ended.
     Deleted,
 }
@@ -57,6 +59,8 @@ pub struct RunState {
     pub stage: Stage,
     /// The number of the request that it is for; 0 for a run that a pod has triggered.
     pub number: i64,
+    /// See [`Run::root`](crate::run::Run::root); left out where that is the name of the Job.
+    pub root: Option<String>,
     /// How many pods it has used up; 0 while it is under way.
     pub attempts: u32,
     /// How the containers of its last pod ended.
@@ -75,9 +79,21 @@ impl RunState {
     /// What is known from the first; of nothing else has been heard yet.
     #[must_use]
     pub fn new(cause: Cause, created: Option<Timestamp>, stage: Stage) -> Self {
-        let (number, attempts, containers) = (0, 0, vec![]);
+        let (number, root, attempts, containers) = (0, None, 0, vec![]);
         let (streams, told, output, output_is_due) = (Streams::default(), false, None, false);
-        Self { cause, created, stage, number, attempts, containers, streams, told, output, output_is_due }
+        Self {
+            cause,
+            created,
+            stage,
+            number,
+            root,
+            attempts,
+            containers,
+            streams,
+            told,
+            output,
+            output_is_due,
+        }
     }
 }
 
@@ -278,6 +294,8 @@ pub struct Record {
     pub rebuilt: Option<Trouble>,
     /// How many pods the trigger is about.
     pub watched: i64,
+    /// How often a change of configuration has started runs again.
+    pub revision: i64,
     /// The requests for runs that no pod triggers.
     pub requests: Requests,
 }
@@ -317,6 +335,7 @@ pub(crate) fn count(runs: &BTreeMap<String, RunState>) -> Counts {
             Stage::Active => counts.active += 1,
             Stage::Ended { failure: None, .. } => counts.succeeded += 1,
             Stage::Ended { .. } | Stage::Deleted => counts.failed += 1,
+            Stage::Replaced => {}
         }
     }
     counts

@@ -18,7 +18,7 @@ const HASH_CHARACTERS: usize = 32;
 /// the template that adds one leaves the others comparable.
 ///
 /// It is for a ledger, which is as secret as a Secret: who reads the hash of a short password can find the password.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(BTreeMap<Part, Option<String>>);
 
@@ -78,7 +78,10 @@ mod tests {
     use serde_json::json;
 
     use super::{
-        super::Need::{self, Optional, Required},
+        super::{
+            Need::{self, Optional, Required},
+            Object,
+        },
         *,
     };
 
@@ -86,7 +89,7 @@ mod tests {
 
     fn reference<const N: usize>(parts: [(&str, Need); N]) -> Reference {
         let parts = parts.into_iter().map(|(part, need)| (Part::from(part.to_owned()), need)).collect();
-        Reference { kind: TargetKind::Secret, name: "app".into(), parts }
+        Reference { object: Object { kind: TargetKind::Secret, name: "app".into() }, parts }
     }
 
     fn contents<const N: usize>(entries: [(&str, &str); N]) -> Contents {

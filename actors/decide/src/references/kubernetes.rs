@@ -9,7 +9,7 @@ use k8s_openapi::api::batch::v1::JobTemplateSpec;
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 
-use super::references;
+use super::{Object, references};
 
 const POD: &str = "spec.template.spec.";
 
@@ -173,7 +173,8 @@ fn each_listed_field_is_heeded_unless_it_says_why_not() {
             json!({ "name": "used", "secretName": "used", "key": "a" })
         };
         let kind = if path.contains("configMap") { TargetKind::ConfigMap } else { TargetKind::Secret };
-        let expected = if why_not.is_empty() { vec![(kind, "used".to_owned())] } else { vec![] };
+        let expected =
+            if why_not.is_empty() { vec![Object { kind, name: "used".to_owned() }] } else { vec![] };
         let found: Vec<_> = references(&template_with(&path, value)).into_keys().collect();
         assert_eq!(found, expected, "{path}");
     }

@@ -24,22 +24,30 @@ use serde_json::Value;
 
 pub use digest::Digest;
 
-/// References by the kind and name of their objects.
-pub type References = BTreeMap<(TargetKind, String), Reference>;
+/// References by their objects.
+pub type References = BTreeMap<Object, Reference>;
 
-/// A ConfigMap or Secret in the namespace of the ExtendedJob, and what its pods use of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+/// A ConfigMap or Secret in the namespace of an ExtendedJob. As text it is `ConfigMap/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Object {
     /// Which of the two.
     pub kind: TargetKind,
-    /// The name of the object.
+    /// Its name.
     pub name: String,
+}
+
+/// An object, and what the pods of an ExtendedJob use of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The object.
+    pub object: Object,
     /// What is used, at least one part, and how much each is needed. A key may be used by itself and with the whole.
     pub parts: BTreeMap<Part, Need>,
 }
 
 /// What is used of an object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]
 pub enum Part {
     /// All that it holds, whatever that is.
@@ -60,10 +68,8 @@ pub enum Need {
 /// Something required that isn't there. As text, it is part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// What kind of object.
-    pub kind: TargetKind,
-    /// Its name.
-    pub name: String,
+    /// The object.
+    pub object: Object,
     /// The keys that are missing in it; none if the object itself is.
     pub keys: BTreeSet<String>,
 }
@@ -178,10 +184,11 @@ fn add(
 ) {
     // No object can bear another name. It would become part of a path at the API server.
     let Some(name) = name.as_str().filter(|name| is_name(name)) else { return };
+    let object = Object { kind, name: name.to_owned() };
     for part in parts {
-        let reference = found.entry((kind, name.to_owned()));
+        let reference = found.entry(object.clone());
         let reference =
-            reference.or_insert_with(|| Reference { kind, name: name.to_owned(), parts: BTreeMap::new() });
+            reference.or_insert_with(|| Reference { object: object.clone(), parts: BTreeMap::new() });
         let known = reference.parts.entry(part).or_insert(need);
         *known = need.max(*known);
     }
@@ -199,19 +206,6 @@ fn is_name(name: &str) -> bool {
         })
 }
 
-/// What is required and isn't there, in the order of kinds and names. `present`: the keys of an object, if it exists.
-#[must_use]
-pub fn missing(
-    references: &References,
-    present: impl Fn(TargetKind, &str) -> Option<BTreeSet<String>>,
-) -> Vec<Missing> {
-    let missing = |reference: &Reference| {
-        let keys = present(reference.kind, &reference.name);
-        reference.missing(keys.as_ref().map(|keys| |key: &str| keys.contains(key)))
-    };
-    references.values().filter_map(missing).collect()
-}
-
 impl Reference {
     /// How much the object is needed: as much as the part that is needed most.
     #[must_use]
@@ -227,7 +221,7 @@ impl Reference {
 
     /// What is required of it and isn't there. `has`: whether the object has a key, if there is an object.
     fn missing(&self, has: Option<impl Fn(&str) -> bool>) -> Option<Missing> {
-        let missing = |keys| Missing { kind: self.kind, name: self.name.clone(), keys };
+        let missing = |keys| Missing { object: self.object.clone(), keys };
         let Some(has) = has else {
             return (self.need() == Need::Required).then(|| missing(BTreeSet::new()));
         };
@@ -262,6 +256,31 @@ impl From<String> for Part {
     }
 }
 
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+impl From<Object> for String {
+    fn from(object: Object) -> Self {
+        object.to_string()
+    }
+}
+
+impl TryFrom<String> for Object {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let kinds = [TargetKind::ConfigMap, TargetKind::Secret].into_iter();
+        let of_kind = |kind: TargetKind| {
+            let name = text.strip_prefix(&kind.to_string())?.strip_prefix('/')?;
+            Some(Self { kind, name: name.to_owned() })
+        };
+        kinds.filter_map(of_kind).next().ok_or_else(|| format!("{text} is neither a ConfigMap nor a Secret"))
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
@@ -270,6 +289,6 @@ impl fmt::Display for Missing {
             [key] => write!(f, "key {key} of ")?,
             keys => write!(f, "keys {} of ", keys.join(", "))?,
         }
-        write!(f, "{} {}", self.kind, self.name)
+        write!(f, "{} {}", self.object.kind, self.object.name)
     }
 }

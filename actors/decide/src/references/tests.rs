@@ -15,8 +15,12 @@ fn key_of(key: &str) -> Part {
     Part::Key(key.into())
 }
 
+fn object(kind: TargetKind, name: &str) -> Object {
+    Object { kind, name: name.into() }
+}
+
 fn reference<const N: usize>(kind: TargetKind, parts: [(Part, Need); N]) -> Reference {
-    Reference { kind, name: "app".into(), parts: parts.into() }
+    Reference { object: object(kind, "app"), parts: parts.into() }
 }
 
 fn only(pod: &Value) -> Option<Reference> {
@@ -142,7 +146,7 @@ fn each_site_names_its_object_what_is_used_of_it_and_how_much() {
                 for container in [Container::Init, Container::Sidecar, Container::Main] {
                     let site = Site { kind, name: "app".into(), way: way.clone(), optional, container };
                     let parts = parts.iter().map(|part| (part.clone(), need)).collect();
-                    let expected = Reference { kind, name: "app".into(), parts };
+                    let expected = Reference { object: object(kind, "app"), parts };
                     assert_eq!(only(&pod_with(std::slice::from_ref(&site))), Some(expected), "{site:?}");
                 }
             }
@@ -187,7 +191,7 @@ fn what_names_no_object_is_no_reference() {
     }
     for name in ["a", "0", "a-b.c--d.0", &long[1..]] {
         let pod = json!({ "volumes": [{ "configMap": { "name": name } }] });
-        assert_eq!(only(&pod).unwrap().name, name);
+        assert_eq!(only(&pod).unwrap().object.name, name);
     }
     let pods = [
         json!({ "volumes": [{ "secret": { "name": "the field of ConfigMaps" } }, { "configMap": { "secretName": "a" } }] }),
@@ -232,7 +236,7 @@ fn a_config_map_and_a_secret_of_one_name_are_two() {
     let pod =
         json!({ "volumes": [{ "configMap": { "name": "app" } }, { "secret": { "secretName": "app" } }] });
     let found: Vec<_> = references(&template(&pod)).into_keys().collect();
-    assert_eq!(found, [(ConfigMap, "app".to_owned()), (Secret, "app".to_owned())]);
+    assert_eq!(found, [object(ConfigMap, "app"), object(Secret, "app")]);
 }
 
 #[test]
@@ -257,15 +261,18 @@ fn what_is_missing_is_told() {
         (reference(Secret, mixed), Some(&["a"]), ""),
     ];
     for (reference, present, expected) in table {
-        let kind = reference.kind;
-        let references = References::from([((kind, "app".to_owned()), reference.clone())]);
-        let missing = missing(&references, |asked, name| {
-            assert_eq!((asked, name), (kind, "app"));
-            present.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect())
-        });
-        let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        assert_eq!(told.join("; "), expected, "{reference:?} {present:?}");
+        let missing = reference.missing(present.map(|keys| |key: &str| keys.contains(&key)));
+        let told = missing.map(|missing| missing.to_string()).unwrap_or_default();
+        assert_eq!(told, expected, "{reference:?} {present:?}");
     }
+}
+
+#[test]
+fn an_object_is_read_as_it_is_written() {
+    for object in [object(ConfigMap, "app.conf"), object(Secret, "app")] {
+        assert_eq!(Object::try_from(object.to_string()), Ok(object));
+    }
+    assert!(Object::try_from("Pod/app".to_owned()).is_err());
 }
 
 fn site() -> impl Strategy<Value = Site> {
@@ -339,10 +346,10 @@ proptest! {
     ) {
         let found = references(&template(&pod_with(&sites)));
         prop_assert_eq!(&found, &references(&template(&pod_with(&shuffled))));
-        let objects: BTreeSet<_> = sites.iter().map(|site| (site.kind, site.name.clone())).collect();
+        let objects: BTreeSet<_> = sites.iter().map(|site| object(site.kind, &site.name)).collect();
         prop_assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), objects);
-        for ((kind, name), reference) in &found {
-            let its = || sites.iter().filter(|site| site.kind == *kind && site.name == *name);
+        for (object, reference) in &found {
+            let its = || sites.iter().filter(|site| site.kind == object.kind && site.name == object.name);
             let parts: BTreeSet<Part> = its().flat_map(Site::parts).collect();
             prop_assert_eq!(reference.parts.keys().cloned().collect::<BTreeSet<_>>(), parts);
             for (part, need) in &reference.parts {
@@ -357,8 +364,8 @@ proptest! {
     #[test]
     fn no_template_makes_it_panic(any in any_json(), pod in any_json()) {
         for template in [&any, &template(&any), &template(&json!({ "containers": [pod], "volumes": [pod] }))] {
-            for ((kind, name), reference) in references(template) {
-                prop_assert!(reference.kind == kind && reference.name == name && is_name(&name));
+            for (object, reference) in references(template) {
+                prop_assert!(reference.object == object && is_name(&object.name));
                 prop_assert!(!reference.parts.is_empty() && !reference.parts.contains_key(&Part::Key(String::new())));
             }
         }

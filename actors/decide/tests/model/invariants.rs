@@ -373,7 +373,7 @@ impl World {
 
     /// A ledger is about to be stored.
     pub(crate) fn record_ledger(&mut self, spec: usize, ledger: &Ledger) {
-        self.record_baseline(spec, ledger.baseline);
+        self.record_baseline(spec, ledger.baseline.expect("it is of pods"));
         self.record.promised.extend(ledger.pending.iter().map(|run| run.job.clone()));
     }
 

@@ -1,6 +1,6 @@
 //! One operator process: the pieces of `decide`, composed as the actors compose them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use extendedjob_api::When;
 use extendedjob_decide::{
@@ -310,7 +310,8 @@ impl Operator {
         let barrier = if model.has(Mutant::BarrierOfTerm) { self.barrier } else { self.position() };
         let desk = kept.map_or_else(Desk::default, |kept| {
             let ledger = Ledger::clone(&kept.content);
-            let seen = if model.has(Mutant::RestoredAtBaseline) { ledger.baseline.version } else { barrier };
+            let at_baseline = model.has(Mutant::RestoredAtBaseline);
+            let seen = ledger.baseline.filter(|_| at_baseline).map_or(barrier, |baseline| baseline.version);
             Desk::restored(ledger, seen)
         });
         let object = kept.map(|kept| kept.version);
@@ -491,7 +492,13 @@ impl Model {
         let job = self.memos.names.get((&pod.uid, &transition), || {
             Run::for_transition(declared, Arc::clone(&pod), transition.clone()).job
         });
-        Run { job, reason: Reason::Pod { pod, transition } }
+        Run {
+            root: job.clone(),
+            job,
+            reason: Reason::Pod { pod, transition },
+            revision: 0,
+            changed: BTreeSet::new(),
+        }
     }
 }
 

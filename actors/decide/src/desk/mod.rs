@@ -10,10 +10,16 @@
 //! - no Job before the baseline is stored;
 //! - a delivery is settled when its run has a Job or stands in the stored ledger, not before;
 //! - a Job may be cleaned up when the checkpoint has passed its transition and no stored ledger
-//!   names it as waiting.
+//!   names it as waiting;
+//! - no Job before what its pods use is on record, under the revision that its name is computed from.
+
+mod config;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::config::Configured;
 use crate::{
     checkpoint::Receipt,
     ledger::Ledger,
@@ -46,6 +52,7 @@ pub struct Desk {
     absorbed: u64,
     /// The deliveries of all runs that wait.
     held: BTreeSet<Receipt>,
+    configured: Configured,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +95,9 @@ impl Desk {
     /// Until `barrier` what happened to pods may be observed again, and bring these runs with it.
     #[must_use]
     pub fn restored(ledger: Ledger, barrier: Version) -> Self {
-        let mut desk = Self { terms: Some((ledger.baseline, ledger.terms.clone())), ..Self::default() };
+        let terms = ledger.baseline.map(|baseline| (baseline, ledger.terms.clone()));
+        let configured = Configured::restored(ledger.config.clone());
+        let mut desk = Self { terms, configured, ..Self::default() };
         for run in &ledger.pending {
             desk.add(run.clone(), barrier, None);
         }
@@ -98,8 +107,9 @@ impl Desk {
 
     fn store(&mut self, ledger: Ledger) {
         self.recorded = ledger.pending.iter().map(|run| run.job.clone()).collect();
-        self.stored = Some((ledger.baseline, ledger.terms));
+        self.stored = ledger.baseline.map(|baseline| (baseline, ledger.terms));
         self.writers = ledger.writers;
+        self.configured.store(ledger.config);
     }
 
     /// From where on pods count; `None` before that is known.
@@ -124,26 +134,30 @@ impl Desk {
         let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
         let seen = waiting.as_ref().map_or(seen, |waiting| waiting.seen);
         self.known.entry(job.to_owned()).or_insert(seen);
+        if let Some(Waiting { run, .. }) = &waiting {
+            self.configured.started(run);
+        }
         // Named, it would be made anew if someone deleted its Job.
         self.tidy |= waiting.is_some() && self.is_named(job);
         self.release(waiting.map(|waiting| waiting.receipts).unwrap_or_default())
     }
 
-    /// Takes up a run. Says which deliveries are settled by that: all of a run that is known.
+    /// Takes up a run. Says which deliveries are settled by that: all of a run that is known, under whatever revision.
     pub fn fire(&mut self, run: Run, seen: Version, receipt: Option<Receipt>, brake: Brake) -> Vec<Receipt> {
         // What was before the baseline may be told as several moves that are one run.
         let seen = seen.max(self.baseline().map_or(0, |baseline| baseline.version));
-        if let Some(known) = self.known.get_mut(&run.job) {
+        let job = self.newest(&run.root).unwrap_or(&run.job).to_owned();
+        if let Some(known) = self.known.get_mut(&job) {
             *known = (*known).max(seen);
             return receipt.into_iter().collect();
         }
         self.held.extend(receipt);
-        if let Some(waiting) = self.at_mut(&run.job) {
+        if let Some(waiting) = self.at_mut(&job) {
             if receipt.is_some_and(|receipt| !waiting.receipts.contains(&receipt)) {
                 waiting.receipts.extend(receipt);
             }
             waiting.seen = waiting.seen.max(seen);
-            return if self.recorded.contains(&run.job) { self.redeem(&run.job) } else { vec![] };
+            return if self.recorded.contains(&job) { self.redeem(&job) } else { vec![] };
         }
         let twin = (brake == Brake::Open).then(|| self.idle_twin(&run)).flatten();
         match twin {
@@ -163,7 +177,9 @@ impl Desk {
         waiting.seen = waiting.seen.max(repeat.seen);
         let absorbed = std::mem::replace(&mut waiting.run, repeat.run);
         self.places.insert(waiting.run.job.clone(), place);
+        self.configured.waits(&waiting.run);
         self.places.remove(&absorbed.job);
+        self.configured.forget(&absorbed.job);
         self.tidy |= self.is_named(&absorbed.job);
         self.absorbed += 1;
     }
@@ -177,6 +193,7 @@ impl Desk {
 
     fn add(&mut self, run: Run, seen: Version, receipt: Option<Receipt>) {
         self.places.insert(run.job.clone(), self.next);
+        self.configured.waits(&run);
         let receipts = receipt.into_iter().collect();
         self.waiting.insert(self.next, Waiting { run, seen, receipts, stage: Stage::Idle });
         self.next += 1;
@@ -185,7 +202,13 @@ impl Desk {
     /// Whether any run may start at all.
     #[must_use]
     pub fn may_start(&self) -> bool {
-        self.terms.is_none() || self.terms == self.stored
+        (self.terms.is_none() || self.terms == self.stored) && self.configured.is_stored()
+    }
+
+    /// Whether anything is to be on record.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.terms.is_some() || self.configured.is_of_interest()
     }
 
     /// The next runs to make the Jobs of, in order, at most `room` of them. `passes` is asked for
@@ -244,6 +267,7 @@ impl Desk {
     /// A run will never have a Job.
     pub fn drop_run(&mut self, job: &str) -> Vec<Receipt> {
         let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
+        self.configured.forget(job);
         self.tidy |= waiting.is_some() && self.is_named(job);
         self.release(waiting.map(|waiting| waiting.receipts).unwrap_or_default())
     }
@@ -327,24 +351,31 @@ impl Desk {
     /// The ledger to store now, if there is need.
     #[must_use]
     pub fn due(&self) -> Option<Ledger> {
-        let (baseline, terms) = self.terms.clone()?;
-        if self.writing.is_some() {
+        if !self.is_kept() || self.writing.is_some() || !(self.is_urgent() || self.tidy) {
             return None;
         }
-        if !self.is_urgent() && !self.tidy {
-            return None;
-        }
-        let of_pods =
-            self.waiting.values().filter(|waiting| matches!(waiting.run.reason, Reason::Pod { .. }));
-        let pending = of_pods.map(|waiting| waiting.run.clone()).collect();
-        let writers = self.writers + u64::from(!self.fenced);
-        Some(Ledger { baseline, terms, pending, writers })
+        let (baseline, terms) = self.terms.clone().unzip();
+        let pending = self.waiting.values().filter(|waiting| self.is_to_be_recorded(&waiting.run));
+        Some(Ledger {
+            baseline,
+            terms: terms.unwrap_or_default(),
+            config: self.configured.config().clone(),
+            pending: pending.map(|waiting| waiting.run.clone()).collect(),
+            writers: self.writers + u64::from(!self.fenced),
+        })
+    }
+
+    /// That a request is open stands in the status, unless its run is one that starts again.
+    fn is_to_be_recorded(&self, run: &Run) -> bool {
+        matches!(run.reason, Reason::Pod { .. }) || !run.changed.is_empty()
     }
 
     /// Whether something waits for the ledger to be stored. What else is due can wait.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        let lasting = |waiting: &&Waiting| !matches!(waiting.stage, Stage::Making(0 | 1));
+        let lasting = |waiting: &&Waiting| {
+            !matches!(waiting.stage, Stage::Making(0 | 1)) && self.is_to_be_recorded(&waiting.run)
+        };
         let unrecorded = |waiting: &Waiting| !self.recorded.contains(&waiting.run.job);
         !self.may_start() || self.waiting.values().filter(lasting).any(unrecorded)
     }
@@ -403,7 +434,8 @@ impl Desk {
             !self.places.contains_key(*job) && self.known.get(*job).is_none_or(|seen| *seen <= checkpoint)
         };
         // Some ledger that this operator has not seen may name it, or may be about to be stored.
-        let unsafe_yet = |job: &&str| self.is_named(job) || self.terms.is_some() && !self.fenced;
+        let unsafe_yet = |job: &&str| self.is_named(job) || self.is_kept() && !self.fenced;
+        let unsafe_yet = |job: &&str| unsafe_yet(job) || self.configured.alone_tells(job);
         let (kept, free): (Vec<&str>, Vec<&str>) = jobs.into_iter().filter(passed).partition(unsafe_yet);
         self.tidy |= !kept.is_empty();
         free
@@ -412,227 +444,12 @@ impl Desk {
     /// Forgets runs whose Jobs are gone, if no observation can bring them again.
     pub fn forget(&mut self, job: &str, checkpoint: Version) -> bool {
         let passed = self.known.get(job).is_none_or(|seen| *seen <= checkpoint);
-        let named = self.is_named(job);
+        let named = self.is_named(job) || self.configured.alone_tells(job);
         self.tidy |= named;
         if passed && !named {
             self.known.remove(job);
+            self.configured.forget(job);
         }
         passed && !named
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use extendedjob_api::When;
-
-    use super::*;
-    use crate::{
-        fixtures::{at, declared, pod},
-        pod::Status,
-        transition::Transition,
-    };
-
-    const BASELINE: Baseline = Baseline { version: 10, since: None };
-
-    fn run(n: u64) -> Run {
-        let transition = Transition { when: When::Ready, status: Status::True, time: Some(at(1)), n };
-        Run::for_transition(&declared(), Arc::new(pod()), transition)
-    }
-
-    /// A desk whose baseline is stored.
-    fn based() -> Desk {
-        let mut desk = Desk::default();
-        desk.rebase(BASELINE, "terms".into());
-        store(&mut desk);
-        desk
-    }
-
-    /// Stores what is due, and says which deliveries that settles.
-    fn store(desk: &mut Desk) -> Vec<Receipt> {
-        let ledger = desk.due().unwrap();
-        desk.writing(ledger);
-        desk.written()
-    }
-
-    fn fire(desk: &mut Desk, n: u64) -> Vec<Receipt> {
-        desk.fire(run(n), 20 + n, Some(n), Brake::Closed)
-    }
-
-    #[test]
-    fn no_job_comes_before_the_baseline_is_stored() {
-        let mut desk = Desk::default();
-        desk.rebase(BASELINE, "terms".into());
-        desk.fire(run(0), 10, None, Brake::Closed);
-        assert!(desk.start(9, |_| true).is_empty());
-        store(&mut desk);
-        assert_eq!(desk.start(9, |_| true), [run(0)]);
-    }
-
-    #[test]
-    fn a_delivery_is_settled_by_the_job_or_by_the_stored_ledger_and_not_before() {
-        let mut desk = based();
-        assert!(fire(&mut desk, 0).is_empty() && fire(&mut desk, 1).is_empty());
-        assert_eq!(desk.start(1, |_| true), [run(0)]);
-        assert_eq!(desk.adopt(&run(0).job, 0), [0]);
-        assert!(desk.holds(1));
-        let ledger = desk.due().unwrap();
-        desk.writing(ledger);
-        assert!(desk.holds(1), "it may not have arrived");
-        assert_eq!(desk.written(), [1]);
-        assert!(!desk.holds(1));
-        assert_eq!(fire(&mut desk, 0), [0], "a run that has its Job is known");
-    }
-
-    #[test]
-    fn a_run_that_is_being_made_for_the_first_time_needs_no_ledger() {
-        let mut desk = based();
-        fire(&mut desk, 0);
-        desk.start(1, |_| true);
-        assert_eq!(desk.due(), None);
-        desk.hinder(&run(0).job);
-        assert_eq!(desk.due().map(|ledger| ledger.pending), Some(vec![run(0)]));
-        desk.put_back(&run(0).job);
-        assert_eq!(desk.start(1, |_| true), [run(0)]);
-    }
-
-    #[test]
-    fn a_job_is_cleaned_when_the_checkpoint_has_passed_and_no_ledger_names_it() {
-        let mut desk = based();
-        fire(&mut desk, 0);
-        store(&mut desk);
-        desk.start(1, |_| true);
-        desk.adopt(&run(0).job, 0);
-        let job = run(0).job;
-        assert!(desk.clean([job.as_str()], 19).is_empty(), "the checkpoint is before it");
-        assert!(desk.clean([job.as_str()], 20).is_empty(), "the ledger names it");
-        store(&mut desk);
-        assert_eq!(desk.clean([job.as_str()], 20), [job.as_str()]);
-        assert!(desk.forget(&job, 20));
-    }
-
-    #[test]
-    fn a_run_that_has_its_job_leaves_the_ledger_by_and_by() {
-        let mut desk = based();
-        fire(&mut desk, 0);
-        store(&mut desk);
-        desk.start(1, |_| true);
-        desk.adopt(&run(0).job, 0);
-        assert!(!desk.is_urgent());
-        assert_eq!(desk.due().map(|ledger| ledger.pending), Some(vec![]));
-    }
-
-    #[test]
-    fn under_an_open_brake_ten_that_wait_as_one_are_nine_absorbed() {
-        let mut desk = based();
-        for n in 0..10 {
-            desk.fire(run(n), 20, Some(n), Brake::Open);
-        }
-        assert_eq!((desk.len(), desk.take_absorbed()), (1, 9));
-        assert_eq!(desk.idle().collect::<Vec<_>>(), [&run(9)]);
-        assert_eq!(store(&mut desk), (0..10).collect::<Vec<Receipt>>());
-    }
-
-    #[test]
-    fn ten_that_waited_before_the_brake_opened_are_nine_absorbed_too() {
-        let mut desk = based();
-        for n in 0..10 {
-            desk.fire(run(n), 20, Some(n), Brake::Closed);
-        }
-        store(&mut desk);
-        desk.merge(|_| false);
-        assert_eq!(desk.len(), 10);
-        desk.merge(|_| true);
-        assert_eq!((desk.len(), desk.take_absorbed()), (1, 9));
-        assert_eq!(desk.idle().collect::<Vec<_>>(), [&run(9)]);
-        assert_eq!(desk.due().map(|ledger| ledger.pending.len()), Some(1), "the ledger forgets them");
-    }
-
-    #[test]
-    fn what_was_restored_may_be_observed_again_until_the_barrier() {
-        let ledger = Ledger { baseline: BASELINE, terms: "terms".into(), pending: vec![run(0)], writers: 1 };
-        let mut desk = Desk::restored(ledger, 50);
-        assert_eq!(fire(&mut desk, 0), [0], "it stands in the stored ledger");
-        desk.start(1, |_| true);
-        desk.adopt(&run(0).job, 0);
-        store(&mut desk);
-        let job = run(0).job;
-        assert!(desk.clean([job.as_str()], 49).is_empty());
-        assert_eq!(desk.clean([job.as_str()], 50), [job.as_str()]);
-    }
-
-    #[test]
-    fn no_job_is_cleaned_before_a_ledger_of_ours_has_ruled_out_that_another_names_it() {
-        let ledger = Ledger { baseline: BASELINE, terms: "terms".into(), pending: vec![], writers: 4 };
-        let mut desk = Desk::restored(ledger.clone(), 50);
-        desk.adopt("job", 50);
-        assert_eq!(desk.due(), None, "a start with nothing changed writes nothing");
-        assert!(desk.clean(["job"], 50).is_empty());
-        assert_eq!(desk.due(), Some(Ledger { writers: 5, ..ledger }));
-        store(&mut desk);
-        assert_eq!(desk.clean(["job"], 50), ["job"]);
-    }
-
-    #[test]
-    fn a_job_that_is_seen_before_its_create_is_answered_is_not_cleaned() {
-        let mut desk = based();
-        fire(&mut desk, 0);
-        desk.start(1, |_| true);
-        let job = run(0).job;
-        assert!(desk.clean([job.as_str()], 99).is_empty());
-    }
-
-    #[test]
-    fn an_edit_drops_no_run_that_waits_and_starts_none_before_it_is_stored() {
-        let mut desk = based();
-        fire(&mut desk, 0);
-        desk.rebase(Baseline { version: 30, since: None }, "other terms".into());
-        assert!(desk.is_for("other terms") && desk.start(1, |_| true).is_empty());
-        assert_eq!(store(&mut desk), [0]);
-        assert_eq!(desk.start(1, |_| true), [run(0)]);
-    }
-
-    #[test]
-    fn a_run_that_gets_its_job_while_the_ledger_is_written_is_taken_out_of_it() {
-        let mut desk = based();
-        fire(&mut desk, 0);
-        let due = desk.due().unwrap();
-        desk.writing(due);
-        desk.start(1, |_| true);
-        desk.adopt(&run(0).job, 1);
-        desk.written();
-        assert_eq!(desk.due().map(|ledger| ledger.pending), Some(vec![]));
-    }
-
-    #[test]
-    fn a_run_whose_job_is_long_in_the_making_goes_into_the_ledger() {
-        let mut desk = based();
-        fire(&mut desk, 0);
-        desk.start(1, |_| true);
-        desk.grow_old();
-        assert_eq!(desk.due(), None);
-        desk.grow_old();
-        assert_eq!(store(&mut desk), [0]);
-    }
-
-    #[test]
-    fn a_run_that_is_put_back_keeps_its_place() {
-        let mut desk = based();
-        (0..3).for_each(|n| drop(fire(&mut desk, n)));
-        assert_eq!(desk.start(2, |_| true), [run(0), run(1)]);
-        desk.put_back(&run(0).job);
-        assert_eq!(desk.start(9, |run| run.job != self::run(2).job), [run(0)]);
-    }
-
-    #[test]
-    fn what_was_before_the_baseline_is_cleaned_when_all_of_that_is_passed() {
-        let mut desk = based();
-        desk.fire(run(0), 3, Some(0), Brake::Closed);
-        desk.start(1, |_| true);
-        desk.adopt(&run(0).job, 0);
-        let job = run(0).job;
-        assert!(desk.clean([job.as_str()], BASELINE.version - 1).is_empty());
-        assert_eq!(desk.clean([job.as_str()], BASELINE.version), [job.as_str()]);
     }
 }

@@ -1,0 +1,83 @@
+//! Configuration that runs depend on: what of it is on record, and which runs start again when it changes.
+//!
+//! ```text
+//! a digest differs ──(ledger: revision n + 1, digests, the runs that start again)──► their old Jobs go
+//!        ──(an old Job is gone)──► its run starts, under revision n + 1
+//! ```
+//!
+//! Job names include the revision, so that a change back to what was is a change like any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use extendedjob_api::When;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    pod::Pod,
+    references::{Digest, Object},
+    transition::{Transition, Trigger},
+};
+
+/// What the pods use, by object; what is missing is not in it.
+pub type Digests = BTreeMap<Object, Digest>;
+
+/// What an ExtendedJob's ledger holds of its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Config {
+    /// How often a change has started runs again.
+    pub revision: u64,
+    /// What the pods use; `None` as long as changes of it are of no interest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digests: Option<Digests>,
+    /// The last transition that counted of each pod that is there, by the pod's UID. It is kept only while changes
+    /// are of interest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counted: BTreeMap<String, Transition>,
+}
+
+impl Config {
+    /// Whether runs start under the same revision, with the same to compare with.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.revision == other.revision && self.digests == other.digests
+    }
+
+    /// Which objects have changed, if they are so now.
+    ///
+    /// What only one of the two knows was added to the template or taken out of it, and has not changed.
+    #[must_use]
+    pub fn changed(&self, now: &Digests) -> BTreeSet<Object> {
+        let before = self.digests.iter().flatten();
+        let differs = |(object, before): &(&Object, &Digest)| {
+            now.get(object).is_some_and(|now| now.differs_from(before))
+        };
+        before.filter(differs).map(|(object, _)| object.clone()).collect()
+    }
+}
+
+/// Whether a pod is in the state that a transition of this trigger leads to, so that what was done for it is to be done
+/// again.
+#[must_use]
+pub fn holds(trigger: &Trigger, pod: &Pod) -> bool {
+    let is_so = match trigger.when {
+        When::Created => !pod.deleting,
+        When::Ready => pod.ready.is_ready(),
+        When::NotReady => !pod.ready.is_ready() && !pod.deleting,
+        When::Deleted => false,
+    };
+    is_so && trigger.concerns(pod)
+}
+
+/// Objects in few words, for people.
+#[must_use]
+pub fn listed(objects: &BTreeSet<Object>) -> String {
+    let named: Vec<String> = objects.iter().take(NAMED).map(ToString::to_string).collect();
+    let named = named.join(", ");
+    match objects.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// How many objects a sentence, or an annotation, names.
+const NAMED: usize = 8;
