@@ -62,6 +62,16 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) request_period: u32,
 
+    /// How often runs of one ExtendedJob start again at once, because what their pods use has changed
+    #[arg(long, env = "EXTENDEDJOB_RESTART_BURST", value_name = "TIMES", default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) restart_burst: u32,
+
+    /// After how many seconds they may start again once more then
+    #[arg(long, env = "EXTENDEDJOB_RESTART_PERIOD", value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) restart_period: u32,
+
     /// For how many minutes the output of an attempt that ended is tried to be written; only the cleanup of its Job
     /// waits for that
     #[arg(long, env = "EXTENDEDJOB_OUTPUT_PATIENCE", value_name = "MINUTES", default_value_t = 24 * 60)]
@@ -135,6 +145,7 @@ impl Args {
             pod: limit(self.pod_burst, self.pod_period),
             all: limit(self.burst, self.period),
             requests: limit(self.request_burst, self.request_period),
+            restarts: limit(self.restart_burst, self.restart_period),
             output_patience: Duration::from_secs(60 * u64::from(self.output_patience)),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use extendedjob_api::TargetKind;
 use extendedjob_decide::{
-    references::{Digest, Missing, Part, Reference, References},
+    references::{Digest, Missing, Object, Part, Reference, References},
     retry::Backoff,
 };
 use jiff::Timestamp;
@@ -19,9 +19,6 @@ use crate::{
     lifeline::{Lifeline, stops_when_told},
     messages::{ChildId, ConfigNews, ConfigSeen, Refer, SubscribeConfigs},
 };
-
-/// An object by kind and name.
-type Id = (TargetKind, String);
 
 /// The hubs of both kinds.
 #[derive(Clone)]
@@ -49,9 +46,9 @@ pub(crate) struct Used {
     /// Which subscription: news of an older one may be about something else.
     number: u64,
     /// The versions that the hubs have told.
-    versions: BTreeMap<Id, Option<String>>,
+    versions: BTreeMap<Object, Option<String>>,
     /// What was found in these versions.
-    found: BTreeMap<Id, Found>,
+    found: BTreeMap<Object, Found>,
     is_reading: bool,
     backoff: Backoff,
     told: Option<ConfigSeen>,
@@ -80,9 +77,9 @@ impl Used {
     /// What is of another version than what was looked at; `None` while not all versions are known.
     fn changed(&self) -> Option<Vec<(Reference, Option<String>)>> {
         let mut changed = vec![];
-        for (id, reference) in self.references() {
-            let version = self.versions.get(id)?;
-            if self.found.get(id).is_none_or(|found| found.version != *version) {
+        for (object, reference) in self.references() {
+            let version = self.versions.get(object)?;
+            if self.found.get(object).is_none_or(|found| found.version != *version) {
                 changed.push((reference.clone(), version.clone()));
             }
         }
@@ -90,11 +87,10 @@ impl Used {
     }
 
     fn seen(&self) -> ConfigSeen {
-        let of_reference = |found: &Found| found.missing.clone();
-        let missing = self.found.values().filter_map(of_reference).collect();
-        let digests =
-            self.found.iter().filter_map(|(id, found)| Some((id.clone(), found.digest.clone()?))).collect();
-        ConfigSeen { missing, digests }
+        let missing = self.found.values().filter_map(|found| found.missing.clone()).collect();
+        let digest = |(object, found): (&Object, &Found)| Some((object.clone(), found.digest.clone()?));
+        let digests = self.found.iter().filter_map(digest).collect();
+        ConfigSeen { of: self.refer.number, missing, digests }
     }
 }
 
@@ -104,11 +100,11 @@ impl ConfigWatcher {
         for (kind, hub) in
             [(TargetKind::ConfigMap, &self.hubs.maps), (TargetKind::Secret, &self.hubs.secrets)]
         {
-            let of_kind = self.used.references().keys().filter(|(of, _)| *of == kind);
+            let of_kind = self.used.references().keys().filter(|object| object.kind == kind);
             hub.do_send(SubscribeConfigs {
                 owner: self.owner.clone(),
                 namespace: self.namespace.clone(),
-                names: of_kind.map(|(_, name)| name.clone()).collect(),
+                names: of_kind.map(|object| object.name.clone()).collect(),
                 number: self.used.number,
                 subscriber: ctx.address().recipient(),
             });
@@ -130,8 +126,8 @@ impl ConfigWatcher {
         let looking = async move {
             let mut found = vec![];
             for (reference, version) in changed {
-                let id = (reference.kind, reference.name.clone());
-                found.push((id, look_at(&cluster, &namespace, &reference, version, wants_digests).await));
+                let object = reference.object.clone();
+                found.push((object, look_at(&cluster, &namespace, &reference, version, wants_digests).await));
             }
             found
         };
@@ -140,12 +136,17 @@ impl ConfigWatcher {
         );
     }
 
-    fn looked(&mut self, number: u64, found: Vec<(Id, Result<Found, ConfigError>)>, ctx: &mut Context<Self>) {
+    fn looked(
+        &mut self,
+        number: u64,
+        found: Vec<(Object, Result<Found, ConfigError>)>,
+        ctx: &mut Context<Self>,
+    ) {
         self.used.is_reading = false;
         let mut has_failed = false;
-        for (id, found) in found.into_iter().filter(|_| number == self.used.number) {
+        for (object, found) in found.into_iter().filter(|_| number == self.used.number) {
             match found {
-                Ok(found) => drop(self.used.found.insert(id, found)),
+                Ok(found) => drop(self.used.found.insert(object, found)),
                 Err(error) => {
                     debug!(%error, "what pods use is not known");
                     has_failed = true;
@@ -179,9 +180,7 @@ async fn look_at(
 ) -> Result<Found, ConfigError> {
     let has_keys = reference.parts.keys().any(|part| matches!(part, Part::Key(_)));
     let contents = match &version {
-        Some(_) if wants_digests || has_keys => {
-            cluster.config(reference.kind, namespace, &reference.name).await?
-        }
+        Some(_) if wants_digests || has_keys => cluster.config(&reference.object, namespace).await?,
         Some(_) => return Ok(Found { version, missing: None, digest: None }),
         None => None,
     };
@@ -205,8 +204,7 @@ impl Handler<Refer> for ConfigWatcher {
     type Result = ();
 
     fn handle(&mut self, refer: Refer, ctx: &mut Self::Context) {
-        let Used { number, told, .. } = std::mem::take(&mut self.used);
-        self.used = Used { number, told, ..Used::new(refer) };
+        self.used = Used { number: self.used.number, ..Used::new(refer) };
         self.subscribe(ctx);
     }
 }
@@ -216,7 +214,7 @@ impl Handler<ConfigNews> for ConfigWatcher {
 
     fn handle(&mut self, news: ConfigNews, ctx: &mut Self::Context) {
         if news.number == self.used.number {
-            let of_kind = |(name, version)| ((news.kind, name), version);
+            let of_kind = |(name, version)| (Object { kind: news.kind, name }, version);
             self.used.versions.extend(news.objects.into_iter().map(of_kind));
             self.look(ctx);
         }

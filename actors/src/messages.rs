@@ -13,11 +13,12 @@ use extendedjob_api::{ContainerEnd, Stream, Target, TargetKind};
 use extendedjob_decide::{
     attempts::{AttemptEnd, JobPod, LogId},
     checkpoint::{Checkpoint, Receipt},
+    config::Digests,
     declared::Declared,
     job::{End, Job},
     output::Wish,
     pod::{Pod, Version},
-    references::{Digest, Missing, References},
+    references::{Missing, References},
     run::Run,
     transition::{Baseline, Move, Trigger},
     view::{self, Trouble},
@@ -208,7 +209,15 @@ pub(crate) struct Fire {
     pub(crate) seen: Version,
     /// `None` if it counts for nothing.
     pub(crate) run: Option<Run>,
+    /// The UID of a pod that is gone.
+    pub(crate) gone: Option<String>,
 }
+
+/// Supervisor → PodHub: how are these pods, by their UIDs? Answered with those of them that are there, or with nothing if
+/// the hub does not know all pods.
+#[derive(Message)]
+#[rtype(result = "Option<Vec<Arc<Pod>>>")]
+pub(crate) struct Recall(pub(crate) BTreeSet<String>);
 
 /// Supervisor → PodHub: these moves count for nothing, or their runs have Jobs or stand in the stored
 /// ledger.
@@ -257,19 +266,23 @@ pub(crate) struct SubscribeConfigs {
 #[derive(Message, Clone, Debug, Default, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub(crate) struct Refer {
+    /// Which order this is: what is told of an older one comes too late.
+    pub(crate) number: u64,
     pub(crate) references: References,
     /// Whether changes of values are of interest.
     pub(crate) wants_digests: bool,
 }
 
 /// ConfigWatcher → Supervisor: how what the pods use is now.
-#[derive(Message, Clone, Debug, PartialEq, Eq)]
+#[derive(Message, Clone, Debug, Default, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub(crate) struct ConfigSeen {
+    /// The order that is answered.
+    pub(crate) of: u64,
     /// What is required and not there.
     pub(crate) missing: Vec<Missing>,
-    /// What the rest holds, by kind and name.
-    pub(crate) digests: BTreeMap<(TargetKind, String), Digest>,
+    /// What the rest holds, if that is of interest.
+    pub(crate) digests: Digests,
 }
 
 /// ConfigHub → ConfigWatcher: the versions of these objects now; `None` where there is none.
@@ -386,6 +399,11 @@ pub(crate) struct Befell {
     /// The Job that it is about.
     pub(crate) job: String,
 }
+
+/// Supervisor → Operator: does this ExtendedJob, by its UID, feed itself through others? Answered in words.
+#[derive(Message)]
+#[rtype(result = "Option<String>")]
+pub(crate) struct FindCircle(pub(crate) String);
 
 /// Which of its children a Supervisor speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

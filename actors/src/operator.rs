@@ -16,7 +16,8 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture};
 use extendedjob_api::TargetKind;
 use extendedjob_decide::{
-    checkpoint::Checkpoint, declared::Declared, streams::Ways, track::Observation, transition::Trigger,
+    checkpoint::Checkpoint, circle::circle, declared::Declared, streams::Ways, track::Observation,
+    transition::Trigger,
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -29,7 +30,9 @@ use crate::{
     elector::{Elector, Leads},
     hubs::{Change, ConfigHub, JobHub, PodHub, Watched},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::{Befell, BeginPods, Edited, Expect, Refresh, StandBy, TermBroken, Unexpect, WaysChanged},
+    messages::{
+        Befell, BeginPods, Edited, Expect, FindCircle, Refresh, StandBy, TermBroken, Unexpect, WaysChanged,
+    },
     supervisor::{Limits, Supervisor, Surroundings},
 };
 
@@ -181,6 +184,7 @@ impl Actor for Operator {
             cluster: cluster.clone(),
             operator: me.clone().recipient(),
             others: me.clone().recipient(),
+            circles: me.clone().recipient(),
             limits: self.limits,
             ways: self.ways.subscribe(),
             pods: pods.start((), |generation| {
@@ -255,6 +259,14 @@ impl Handler<Befell> for Operator {
         if let Some(supervisor) = other.and_then(|declared| self.supervisors.get(&declared.uid)) {
             supervisor.do_send(befell);
         }
+    }
+}
+
+impl Handler<FindCircle> for Operator {
+    type Result = Option<String>;
+
+    fn handle(&mut self, FindCircle(uid): FindCircle, _: &mut Self::Context) -> Self::Result {
+        circle(self.declared.store.objects().map(|declared| &**declared), &uid)
     }
 }
 

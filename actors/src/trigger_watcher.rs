@@ -11,7 +11,7 @@ use extendedjob_decide::{
     declared::Declared,
     pod::Pod,
     run::Run,
-    transition::{Baseline, Trigger},
+    transition::{Baseline, Trigger, What},
 };
 
 use crate::{
@@ -114,7 +114,8 @@ impl Handler<PodMoved> for TriggerWatcher {
         let transition = baseline.and_then(|baseline| self.trigger.counts(&moved, baseline));
         let run = transition
             .map(|transition| Run::for_transition(&self.declared, Arc::clone(&moved.after), transition));
-        self.supervisor.fire.do_send(Fire { receipt, seen: moved.seen, run });
+        let gone = (moved.what == What::Vanished).then(|| moved.after.uid.clone());
+        self.supervisor.fire.do_send(Fire { receipt, seen: moved.seen, run, gone });
     }
 }
 

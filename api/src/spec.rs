@@ -42,6 +42,11 @@ pub struct ExtendedJobSpec {
     /// later. A one-off or a request for an errand waits, and starts when this is false again. Default: false.
     #[serde(default)]
     pub suspend: bool,
+    /// If true, runs start again when a ConfigMap or Secret that the template uses changes, down to the keys used: a run
+    /// under way is replaced, a one-off runs again, and so does a triggered job for each pod that it ran for and that is
+    /// still as it was then (ready, not ready, there). An errand that is not running is left alone. Default: false.
+    #[serde(default)]
+    pub update_on_config_change: bool,
     /// How many runs may be under way at a time; without it, any number. Runs over it wait in order, also when
     /// their pods are gone by the time they start.
     #[serde(default, skip_serializing_if = "Option::is_none")]

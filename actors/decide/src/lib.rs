@@ -14,6 +14,7 @@ pub mod boundary;
 pub mod brake;
 pub mod build;
 pub mod checkpoint;
+pub mod circle;
 pub mod cleanup;
 mod conditions;
 pub mod config;

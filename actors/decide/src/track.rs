@@ -145,6 +145,11 @@ impl Tracker {
         self.newest.iter().rfind(|(seen, _)| *seen <= version).map(|(_, created)| *created)
     }
 
+    /// Those of these pods, by their UIDs, that are there.
+    pub fn pods_of<'a>(&'a self, uids: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Arc<Pod>> {
+        uids.iter().filter_map(|uid| self.pods.get(uid))
+    }
+
     /// All pods.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.pods.values()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
 use extendedjob_api::TargetKind;
-use extendedjob_decide::fault::Class;
+use extendedjob_decide::{fault::Class, references::Object};
 use kube::core::params::GetParams;
 use serde::Deserialize;
 
@@ -75,11 +75,11 @@ impl Cluster {
     /// What an object holds; `None` if there is none.
     pub(crate) async fn config(
         &self,
-        kind: TargetKind,
+        object: &Object,
         namespace: &str,
-        name: &str,
     ) -> Result<Option<Values>, ConfigError> {
-        let error = |fault| ConfigError { kind, name: format!("{namespace}/{name}"), fault };
+        let Object { kind, name } = object;
+        let error = |fault| ConfigError { kind: *kind, name: format!("{namespace}/{name}"), fault };
         let resource = match kind {
             TargetKind::ConfigMap => "configmaps",
             TargetKind::Secret => "secrets",
@@ -90,7 +90,7 @@ impl Cluster {
             Err(fault) if fault.class() == Class::NotFound => return Ok(None),
             Err(fault) => return Err(error(fault)),
         };
-        Ok(Some(values(kind, held)))
+        Ok(Some(values(*kind, held)))
     }
 }
 

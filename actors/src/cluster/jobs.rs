@@ -1,9 +1,11 @@
 //! Jobs: watched slim by our label, created as raw JSON.
 
+use std::sync::Arc;
+
 use extendedjob_api::{Streams, names};
 use extendedjob_decide::{
     fault::Class,
-    job::{End, Failure, Job},
+    job::{End, Failure, Job, PodFacts},
 };
 use kube::{
     api::{DeleteParams, Patch, PostParams, Preconditions, PropagationPolicy},
@@ -112,8 +114,17 @@ struct JobStatus {
 fn decode(json: &str) -> Result<Job, serde_json::Error> {
     let Wire { mut metadata, spec, status } = serde_json::from_str(json)?;
     let owner = metadata.controller(names::GROUP, "ExtendedJob").map(|owner| owner.uid.clone());
+    let end = status.conditions.iter().find_map(end);
+    let mut note = |name: &str| metadata.annotations.remove(name).filter(|text| !text.is_empty());
+    let labels = note(names::AFFECTED_POD_LABELS).and_then(|labels| serde_json::from_str(&labels).ok());
+    let (ip, node) = (note(names::AFFECTED_POD_IP), note(names::AFFECTED_POD_NODE));
+    let is_under_way = end.is_none();
+    let pod = labels.filter(|_| is_under_way).map(|labels| Arc::new(PodFacts { labels, ip, node }));
     Ok(Job {
         owner,
+        pod,
+        revision: note(names::CONFIG_REVISION).and_then(|it| it.parse().ok()).unwrap_or_default(),
+        changed: note(names::CHANGED_CONFIG),
         key: metadata.annotations.remove(names::TRANSITION),
         pod_uid: metadata.annotations.remove(names::AFFECTED_POD_UID),
         pod_name: metadata.annotations.remove(names::AFFECTED_POD_NAME),
@@ -130,7 +141,7 @@ fn decode(json: &str) -> Result<Job, serde_json::Error> {
         attempts: (status.succeeded + status.failed).max(1),
         succeeded: usize::try_from(status.succeeded).unwrap_or_default(),
         completed: status.completed_indexes,
-        end: status.conditions.iter().find_map(end),
+        end,
         streams: metadata
             .annotations
             .get(names::STREAMS)
@@ -152,6 +163,15 @@ fn end(condition: &Condition) -> Option<End> {
         _ => return None,
     };
     Some(End { time: condition.last_transition_time, failure })
+}
+
+/// When the pods of a Job go that is deleted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pods {
+    /// Before it: it is gone when none of them runs any more.
+    First,
+    /// When it is gone.
+    Later,
 }
 
 pub(crate) fn full_name(job: &Job) -> String {
@@ -222,9 +242,13 @@ impl Cluster {
     }
 
     /// Deletes the Job, and its pods in the background.
-    pub(crate) async fn delete_job(&self, job: &Job) -> Result<(), JobError> {
+    pub(crate) async fn delete_job(&self, job: &Job, pods: Pods) -> Result<(), JobError> {
+        let propagation_policy = match pods {
+            Pods::First => PropagationPolicy::Foreground,
+            Pods::Later => PropagationPolicy::Background,
+        };
         let params = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Background),
+            propagation_policy: Some(propagation_policy),
             preconditions: Some(Preconditions { uid: Some(job.uid.clone()), resource_version: None }),
             ..DeleteParams::default()
         };

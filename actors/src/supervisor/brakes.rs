@@ -20,6 +20,8 @@ pub struct Limits {
     pub all: Limit,
     /// At the request of someone, of one ExtendedJob.
     pub requests: Limit,
+    /// For changes of what the pods use, of one ExtendedJob.
+    pub restarts: Limit,
     /// For how long the output of an attempt is tried to be written.
     pub output_patience: Duration,
 }

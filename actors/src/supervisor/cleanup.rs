@@ -22,7 +22,7 @@ use extendedjob_decide::{
 use tracing::{debug, warn};
 
 use super::Supervisor;
-use crate::cluster::jobs::{JobError, full_name};
+use crate::cluster::jobs::{JobError, Pods, full_name};
 
 /// How often it is looked at: the checkpoint moves with the Lease, each two seconds.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -53,10 +53,11 @@ impl Supervisor {
 
     fn clean_up(&mut self, ctx: &mut Context<Self>) {
         // Before the ledger is known, it may name any Job as one to be made.
-        if self.declared.spec.triggers.is_some() && self.desk.baseline().is_none() {
+        if !self.is_on_record() {
             return self.clean_up_later(ctx);
         }
         self.judge_strays(ctx);
+        self.delete_replaced(ctx);
         let Some(runs) = &mut self.runs else { return };
         let checkpoint = self.around.cluster.progress().stored();
         // Runs whose Jobs are gone are only counted from now on.
@@ -99,7 +100,7 @@ impl Supervisor {
             .collect();
         for (job, action) in now {
             match action {
-                Action::Delete => self.delete_job(&job, ctx),
+                Action::Delete => self.delete_job(&job, Pods::Later, ctx),
                 Action::SetTtl(seconds) => self.set_ttl(&job, seconds, ctx),
             }
         }
@@ -129,12 +130,24 @@ impl Supervisor {
         let name = &job.name;
         let note = format!("Job {name} came late, for a run that is over and has had its Job; it is deleted");
         self.warn(reasons::STRAY_JOB, Some(name), note, ctx);
-        self.delete_job(job, ctx);
+        self.delete_job(job, Pods::Later, ctx);
     }
 
-    fn delete_job(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+    /// Deletes the Jobs in whose place others are to start, once that is told.
+    pub(super) fn delete_replaced(&mut self, ctx: &mut Context<Self>) {
+        let Some(runs) = &self.runs else { return };
+        let replaced = runs.states.iter().filter(|(_, run)| run.stage == Stage::Replaced && run.told);
+        let replaced: Vec<Arc<Job>> = replaced.filter_map(|(job, _)| runs.jobs.get(job).cloned()).collect();
+        for job in replaced.iter().filter(|job| !job.deleting) {
+            if !self.cleanup.asked.contains(&job.name) {
+                self.delete_job(job, Pods::First, ctx);
+            }
+        }
+    }
+
+    fn delete_job(&mut self, job: &Arc<Job>, pods: Pods, ctx: &mut Context<Self>) {
         let (cluster, of) = (self.around.cluster.clone(), Arc::clone(job));
-        let deleting = async move { cluster.delete_job(&of).await };
+        let deleting = async move { cluster.delete_job(&of, pods).await };
         self.ask(job, deleting, ctx);
     }
 
@@ -161,6 +174,8 @@ impl Supervisor {
                     if let Some(runs) = &mut supervisor.runs {
                         runs.jobs.remove(&name);
                     }
+                    supervisor.has_gone(&name);
+                    supervisor.advance(ctx);
                     supervisor.clean_up_later(ctx);
                 }
                 Err(error) => {

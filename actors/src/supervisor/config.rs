@@ -4,7 +4,7 @@ use actix::{Actor, AsyncContext, Context};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::view::Trouble;
 
-use super::Supervisor;
+use super::{Supervisor, restarts::Restarts};
 use crate::{
     children::Children,
     config_watcher::{ConfigWatcher, Used},
@@ -16,8 +16,11 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Config {
     refer: Refer,
-    seen: Option<ConfigSeen>,
+    pub(super) seen: Option<ConfigSeen>,
+    /// What is missing, in words.
+    missing: Option<Trouble>,
     pub(super) watcher: Children<(), ConfigWatcher>,
+    pub(super) restarts: Restarts,
 }
 
 impl Config {
@@ -27,27 +30,28 @@ impl Config {
         !(self.refer.references.is_empty() || is_there)
     }
 
-    /// What is missing.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
-        let missing = &self.seen.as_ref().filter(|seen| !seen.missing.is_empty())?.missing;
-        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        let message = format!("what the pods use is missing: {}; create it", missing.join(", "));
-        Some(Trouble { reason: reasons::CONFIG_MISSING, message })
+    /// What stands in the way.
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.missing.as_ref().or_else(|| self.restarts.trouble())
     }
 }
 
 impl Supervisor {
     /// Looks at what the template refers to now.
     pub(super) fn watch_config(&mut self, ctx: &mut Context<Self>) {
-        let refer = Refer { references: self.declared.references(), wants_digests: false };
-        if refer == self.config.refer && self.config.watcher.get(&()).is_some() {
+        let (references, wants_digests) =
+            (self.declared.references(), self.declared.spec.update_on_config_change);
+        let Refer { number, .. } = self.config.refer;
+        let refer = Refer { number, references, wants_digests };
+        if refer == self.config.refer && number > 0 {
             return;
         }
-        self.config.refer = refer;
+        self.config.refer = Refer { number: number + 1, ..refer };
         self.config.seen = None;
+        self.config.missing = None;
         if self.config.refer.references.is_empty() {
-            self.config.watcher.let_go(&());
-            return;
+            self.config.seen = Some(ConfigSeen { of: number + 1, ..ConfigSeen::default() });
+            return self.config.watcher.let_go(&());
         }
         match self.config.watcher.get(&()) {
             Some(watcher) => watcher.do_send(self.config.refer.clone()),
@@ -67,15 +71,27 @@ impl Supervisor {
         });
     }
 
-    /// It is now so.
+    /// What the pods use is so now.
     pub(super) fn config_seen(&mut self, seen: ConfigSeen, ctx: &mut Context<Self>) {
-        let before = self.config.trouble();
+        if seen.of != self.config.refer.number {
+            return;
+        }
+        let missing = missing(&seen);
         self.config.seen = Some(seen);
-        let trouble = self.config.trouble();
-        if let Some(Trouble { reason, message }) = trouble.clone().filter(|_| trouble != before) {
+        let before = std::mem::replace(&mut self.config.missing, missing);
+        if let Some(Trouble { reason, message }) =
+            self.config.missing.clone().filter(|it| before.as_ref() != Some(it))
+        {
             self.warn(reason, None, message, ctx);
         }
+        self.config_stirs(ctx);
         self.hold_back();
         self.advance(ctx);
     }
+}
+
+fn missing(seen: &ConfigSeen) -> Option<Trouble> {
+    let missing: Vec<String> = seen.missing.iter().map(ToString::to_string).collect();
+    let message = format!("what the pods use is missing: {}; create it", missing.join(", "));
+    (!missing.is_empty()).then_some(Trouble { reason: reasons::CONFIG_MISSING, message })
 }

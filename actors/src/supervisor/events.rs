@@ -36,9 +36,15 @@ struct Held {
 struct TellHeld;
 
 impl Supervisor {
-    /// Publishes an Event that all is well with a Job.
-    pub(super) fn note(&mut self, reason: &'static str, job: &str, note: String, ctx: &mut Context<Self>) {
-        self.tell(Severity::Normal, reason, Some(job), note, ctx);
+    /// Publishes an Event that all is well, with a Job or all in all.
+    pub(super) fn note(
+        &mut self,
+        reason: &'static str,
+        job: Option<&str>,
+        note: String,
+        ctx: &mut Context<Self>,
+    ) {
+        self.tell(Severity::Normal, reason, job, note, ctx);
     }
 
     /// Publishes an Event that something, with a Job or all in all, is not as the user asked.

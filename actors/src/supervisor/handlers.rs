@@ -64,10 +64,8 @@ impl Handler<JobsAtFirst> for Supervisor {
         for job in &jobs {
             self.expect_output(job);
             self.start_runner(&job.name, None, ctx);
-            if self.declared.spec.triggers.is_none() {
-                self.desk.adopt(&job.name, 0);
-            }
         }
+        self.take_in_ledger();
         self.advance(ctx);
         self.start_watcher(ctx);
     }
@@ -99,6 +97,9 @@ impl Handler<Edited> for Supervisor {
             }
             if before.spec.output != self.declared.spec.output {
                 self.redirect_output(ctx);
+            }
+            if !before.spec.update_on_config_change {
+                self.read_ledger(ctx);
             }
             self.watch_config(ctx);
             self.hold_back();
@@ -147,7 +148,10 @@ impl Handler<Sighted> for Supervisor {
 impl Handler<Fire> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, Fire { receipt, seen, run }: Fire, ctx: &mut Self::Context) {
+    fn handle(&mut self, Fire { receipt, seen, run, gone }: Fire, ctx: &mut Self::Context) {
+        if let Some(pod) = gone {
+            self.desk.pod_gone(&pod);
+        }
         let Some(run) = run else {
             // A run that was fired before the trigger was edited may still need it.
             if !self.desk.holds(receipt) {
@@ -156,6 +160,7 @@ impl Handler<Fire> for Supervisor {
             return;
         };
         let brake = self.brakes.of(&run, Timestamp::now());
+        let run = run.under(&self.declared, self.desk.revision());
         let settled = self.desk.fire(run, seen, Some(receipt), brake);
         self.settle(settled);
         self.hold_nobody_back();
@@ -216,6 +221,10 @@ impl Handler<JobGone> for Supervisor {
             return;
         }
         runs.jobs.remove(&job.name);
+        if runs.states.get(&job.name).is_some_and(|run| run.stage == Stage::Replaced) {
+            self.has_gone(&job.name);
+            return self.advance(ctx);
+        }
         if let Some(runner) = self.runners.get(&job.name) {
             runner.do_send(JobGone(job));
         } else if runs.states.get(&job.name).is_some_and(|run| run.stage == Stage::Active) {

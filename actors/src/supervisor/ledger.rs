@@ -1,16 +1,18 @@
 //! The ledger of an ExtendedJob: read at the start, written when a run can't start at once or an
 //! edit changes what counts, and made anew where it is lost.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     desk::Desk,
     fault::Class,
+    job::Job,
     ledger::{Ledger, Unreadable},
     pod::Version,
     retry::Backoff,
+    run::root_of,
     transition::Trigger,
     view::Trouble,
 };
@@ -83,15 +85,74 @@ impl Keeper {
 impl Supervisor {
     /// Reads the ledger, if there should be one.
     pub(super) fn read_ledger(&mut self, ctx: &mut Context<Self>) {
-        if self.declared.spec.triggers.is_none() {
+        if self.keeper.read || !self.keeps_ledger() {
             return;
         }
         if self.declared.status.ledger.is_none() {
             // If there is one all the same, its creation will tell.
             self.keeper.read = true;
+            self.take_in_ledger();
             return self.start_watcher(ctx);
         }
         self.fetch_ledger(ctx);
+    }
+
+    fn keeps_ledger(&self) -> bool {
+        self.declared.spec.triggers.is_some() || self.declared.spec.update_on_config_change
+    }
+
+    /// Whether it is known what is on record, if anything is to be.
+    pub(super) fn is_on_record(&self) -> bool {
+        match self.declared.spec.triggers {
+            Some(_) => self.desk.baseline().is_some(),
+            None => !self.keeps_ledger() || self.keeper.read && self.restoring.is_none(),
+        }
+    }
+
+    /// Goes by the ledger, once it and all Jobs are known. With a trigger, that has to be known first where the hub of
+    /// pods is, see [`sighted`](Self::sighted).
+    pub(super) fn take_in_ledger(&mut self) {
+        if self.runs.is_none() || self.declared.spec.triggers.is_some() {
+            return;
+        }
+        if self.keeps_ledger() && !self.keeper.read {
+            return;
+        }
+        if let Some(ledger) = self.restoring.take() {
+            self.desk = Desk::restored(ledger, 0);
+        }
+        // There is no book to wait for.
+        self.keeper.book_written = true;
+        self.know_jobs(0);
+    }
+
+    /// The Jobs that are there, or were when they were last told of, are the ones of their runs.
+    fn know_jobs(&mut self, seen: Version) {
+        let Some(runs) = &self.runs else { return };
+        for job in runs.states.keys() {
+            self.desk.adopt(job, seen);
+        }
+        let mut reached = u64::try_from(self.declared.status.config_revision).unwrap_or_default();
+        for job in runs.jobs.values() {
+            self.desk.stands_for(&job.name, &root_of(&self.declared, job), job.revision);
+            reached = reached.max(job.revision);
+        }
+        self.desk.has_reached(reached);
+        self.config.restarts.replaces = true;
+        self.count_pods();
+    }
+
+    /// The pods of the Jobs that are there have counted, with what they did last.
+    pub(super) fn count_pods(&mut self) {
+        let Some(runs) = &self.runs else { return };
+        let mut jobs: Vec<&Job> = runs.jobs.values().map(|job| &**job).collect();
+        jobs.sort_by_key(|job| (Reverse(job.created), &job.name));
+        for job in jobs {
+            let transition = job.key.as_deref().and_then(|key| key.parse().ok());
+            if let (Some(pod), Some(transition)) = (&job.pod_uid, transition) {
+                self.desk.has_counted(&job.name, pod, &transition);
+            }
+        }
     }
 
     fn fetch_ledger(&mut self, ctx: &mut Context<Self>) {
@@ -124,6 +185,10 @@ impl Supervisor {
                     Err(error) => self.unreadable(bytes, &error, ctx),
                 }
             }
+        }
+        self.take_in_ledger();
+        if self.declared.spec.triggers.is_none() {
+            self.advance(ctx);
         }
         self.start_watcher(ctx);
     }
@@ -165,11 +230,10 @@ impl Supervisor {
         if sight != Sight::Again {
             self.desk.rebase(baseline, self.terms());
         }
-        for job in self.runs.iter().flat_map(|runs| runs.states.keys()) {
-            self.desk.adopt(job, position);
-        }
+        self.know_jobs(position);
         for run in runs {
             let brake = self.brakes.of(&run, Timestamp::now());
+            let run = run.under(&self.declared, self.desk.revision());
             self.desk.fire(run, baseline.version, None, brake);
         }
         if again {
@@ -244,6 +308,7 @@ impl Supervisor {
                 self.keeper.turn = Turn::Idle;
                 self.desk = Desk::default();
                 self.watcher.let_go(&());
+                self.keeper.read = false;
                 return self.fetch_ledger(ctx);
             }
             Class::Conflict => return self.look_who_wrote(ctx),

@@ -10,6 +10,7 @@ mod ledger;
 mod outputs;
 mod reporter;
 mod requests;
+mod restarts;
 mod runs;
 mod starting;
 mod template_check;
@@ -46,7 +47,7 @@ use crate::{
     hubs::{JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline, stops_when_told},
-    messages::{Befell, ChildId, Settled, Sight, TermBroken, Unexpect},
+    messages::{Befell, ChildId, FindCircle, Settled, Sight, TermBroken, Unexpect},
     output_writer::OutputWriter,
     trigger_watcher::{Superior, TriggerWatcher},
 };
@@ -58,6 +59,8 @@ pub(crate) struct Surroundings {
     pub(crate) operator: Recipient<TermBroken>,
     /// For those whom one Supervisor's doing befalls.
     pub(crate) others: Recipient<Befell>,
+    /// Who knows whether ExtendedJobs feed each other.
+    pub(crate) circles: Recipient<FindCircle>,
     pub(crate) limits: Limits,
     /// How streams can be told apart here.
     pub(crate) ways: watch::Receiver<Arc<Ways>>,
@@ -146,7 +149,8 @@ impl Supervisor {
         if self.runs.is_none() || !self.keeper.is_read() || self.declared.deleting {
             return;
         }
-        let stored = self.restoring.as_ref().map(|ledger| (ledger.baseline, ledger.terms == self.terms()));
+        let stored =
+            self.restoring.as_ref().and_then(|ledger| Some((ledger.baseline?, ledger.terms == self.terms())));
         let known = stored.or_else(|| Some((self.desk.baseline()?, self.desk.is_for(&self.terms()))));
         let (sight, baseline) = match known {
             Some((baseline, true)) => (Sight::Again, Some(baseline)),

@@ -84,7 +84,8 @@ impl Supervisor {
     fn write_status(&mut self, ctx: &mut Context<Self>) {
         // Before all Jobs, the template and the baseline are known, there is nothing true to say.
         let based = self.desk.is_for(&self.terms()) && self.desk.may_start();
-        let known = self.declared.spec.triggers.is_none() || based || self.keeper.trouble.is_some();
+        let known = if self.declared.spec.triggers.is_none() { self.is_on_record() } else { based };
+        let known = known || self.keeper.trouble.is_some();
         let is_at_work = self.check.is_in_flight() || self.requests.is_at_work();
         if self.declared.deleting || is_at_work || !known {
             return;
@@ -163,10 +164,10 @@ impl Supervisor {
     /// What is on record, and what keeps runs from starting.
     fn record(&mut self) -> Record {
         self.reporter.absorbed += i64::try_from(self.desk.take_absorbed()).unwrap_or_default();
-        let stored = self.keeper.book_written && self.desk.may_start() && self.desk.baseline().is_some();
+        let stored = self.keeper.book_written && self.desk.may_start() && self.desk.is_kept();
         let name = || stored.then(|| ledgers::name(&self.declared));
-        let config = self.config.trouble();
-        let trouble = self.keeper.trouble.as_ref().or(config.as_ref()).or_else(|| self.hindrances.first());
+        let trouble = self.keeper.trouble.as_ref().or_else(|| self.config.trouble());
+        let trouble = trouble.or_else(|| self.hindrances.first());
         let trouble = trouble.or(self.requests.trouble.as_ref());
         let requests = self.requests_told();
         let pending = self.desk.len() + usize::from(requests.waits);
@@ -177,6 +178,9 @@ impl Supervisor {
             trouble: trouble.cloned(),
             rebuilt: self.keeper.rebuilt.clone(),
             watched: self.watched,
+            revision: i64::try_from(self.desk.revision())
+                .unwrap_or(i64::MAX)
+                .max(self.declared.status.config_revision),
             requests,
         }
     }
@@ -190,6 +194,7 @@ impl Supervisor {
             }
         }
         if !told.ended.is_empty() {
+            self.delete_replaced(ctx);
             self.clean_up_later(ctx);
         }
         for job in told.settled {

@@ -64,7 +64,7 @@ impl Requests {
 impl Supervisor {
     /// Does what is to be done about requests.
     pub(super) fn take_up_requests(&mut self, ctx: &mut Context<Self>) {
-        if self.runs.is_none() || self.declared.deleting {
+        if self.runs.is_none() || self.declared.deleting || !self.is_on_record() {
             return;
         }
         let is_over = self.is_request_over();
@@ -104,7 +104,11 @@ impl Supervisor {
     }
 
     fn job_of_request(&self, number: i64) -> String {
-        Run::for_request(&self.declared, number, By::Someone).job
+        let run = Run::for_request(&self.declared, number, By::Someone);
+        match self.desk.newest(&run.root) {
+            Some(job) => job.to_owned(),
+            None => run.under(&self.declared, self.desk.revision()).job,
+        }
     }
 
     fn accept(&mut self, request: Request, ctx: &mut Context<Self>) {
@@ -185,7 +189,8 @@ impl Supervisor {
 
     fn start_request(&mut self, number: i64, by: By) {
         let run = Run::for_request(&self.declared, number, by);
-        if !self.requests.is_forsaken && !self.desk.knows(&run.job) {
+        if !self.requests.is_forsaken && self.desk.newest(&run.root).is_none() {
+            let run = run.under(&self.declared, self.desk.revision());
             self.desk.fire(run, 0, None, Brake::Closed);
         }
     }

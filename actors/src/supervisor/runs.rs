@@ -59,8 +59,9 @@ impl Runs {
         let cause = run::cause_of(declared, job);
         let attempts = if stage == Stage::Active { 0 } else { job.attempts };
         let number = run::number_of(job);
-        let state =
-            RunState { number, attempts, streams: job.streams, ..RunState::new(cause, job.created, stage) };
+        let root = (job.revision > 0).then(|| run::root_of(declared, job));
+        let known = RunState::new(cause, job.created, stage);
+        let state = RunState { number, root, attempts, streams: job.streams, ..known };
         self.states.insert(job.name.clone(), state);
     }
 
@@ -70,7 +71,7 @@ impl Runs {
         match state.stage {
             Stage::Ended { failure: None, .. } => self.gone.succeeded += 1,
             Stage::Ended { .. } | Stage::Deleted => self.gone.failed += 1,
-            Stage::Active => {}
+            Stage::Active | Stage::Replaced => {}
         }
     }
 }
@@ -122,6 +123,11 @@ impl Supervisor {
         self.expect_output(job);
         let receipts = self.desk.adopt(&job.name, 0);
         self.settle(receipts);
+        if job.revision > 0 {
+            self.desk.stands_for(&job.name, &run::root_of(&self.declared, job), job.revision);
+        }
+        // One that comes late may have had to go meanwhile.
+        self.config.restarts.replaces |= !made_now && self.desk.revision() > 0;
         self.hindrances.passed(&job.name);
         self.no_longer_hindered(&job.name);
         self.clean_up_later(ctx);
@@ -129,7 +135,7 @@ impl Supervisor {
             self.template = Template::Valid;
         }
         if let (true, Some(because)) = (made_now, because) {
-            self.note("Started", &job.name, format!("Started Job {}: {because}", job.name), ctx);
+            self.note("Started", Some(&job.name), format!("Started Job {}: {because}", job.name), ctx);
         }
         // The runner that has made it may have been let go meanwhile.
         self.start_runner(&job.name, None, ctx);

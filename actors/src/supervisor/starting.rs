@@ -98,6 +98,8 @@ impl Supervisor {
     /// Starts the runs that may start, and has the others written down.
     pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
         self.take_up_requests(ctx);
+        self.take_up_config(ctx);
+        self.replace_runs(ctx);
         self.start_runs(ctx);
         self.look_at_brakes(ctx);
         self.write_ledger(ctx);
@@ -109,7 +111,8 @@ impl Supervisor {
         if self.declared.spec.triggers.is_some() && !self.keeper.book_written {
             return;
         }
-        if self.may_not_start() || self.declared.deleting {
+        let is_held = self.may_not_start() || self.config.restarts.is_changing() || !self.is_on_record();
+        if is_held || self.declared.deleting {
             return;
         }
         let limit = self.declared.spec.max_concurrent_runs.map(|limit| limit as usize);
@@ -129,9 +132,9 @@ impl Supervisor {
         }
         let room = room.min(below(window, making)).min(if probed { 1 } else { usize::MAX });
         let (brakes, now, mut held) = (&mut self.brakes, Timestamp::now(), None);
-        let in_vain = &self.hindrances.in_vain;
+        let (in_vain, restarts) = (&self.hindrances.in_vain, &self.config.restarts);
         let started = self.desk.start(room, |run| {
-            if probed && in_vain.contains(&run.job) {
+            if probed && in_vain.contains(&run.job) || restarts.is_in_the_way(&run.root) {
                 return false;
             }
             let passes = brakes.pass(run, now);
@@ -242,7 +245,7 @@ impl Supervisor {
         self.hindrances.of_jobs.remove(job);
     }
 
-    fn put_hindered_back(&mut self) {
+    pub(super) fn put_hindered_back(&mut self) {
         let hindered: Vec<String> = self.hindrances.of_jobs.keys().cloned().collect();
         hindered.iter().for_each(|job| self.put_back(job));
     }

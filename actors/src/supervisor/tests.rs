@@ -34,7 +34,7 @@ use crate::{
     hubs::{ConfigHub, JobHub, PodHub},
     job_runner::JobRunner,
     lifeline::{ChildEnded, Lifeline},
-    messages::{Befell, BeginPods, ChildId, Edited, Expect, TermBroken, WaysChanged},
+    messages::{Befell, BeginPods, ChildId, Edited, Expect, FindCircle, TermBroken, WaysChanged},
     stand_in::{Asked, Reply, StandIn},
     trigger_watcher::TriggerWatcher,
 };
@@ -129,6 +129,14 @@ impl Handler<Befell> for Parent {
     fn handle(&mut self, _: Befell, _: &mut Self::Context) {}
 }
 
+impl Handler<FindCircle> for Parent {
+    type Result = Option<String>;
+
+    fn handle(&mut self, _: FindCircle, _: &mut Self::Context) -> Self::Result {
+        None
+    }
+}
+
 impl Handler<ChildEnded<&'static str>> for Parent {
     type Result = ();
 
@@ -215,14 +223,20 @@ impl Stage {
         let configs =
             ConfigHubs { maps: config_hub(TargetKind::ConfigMap), secrets: config_hub(TargetKind::Secret) };
         let limit = Limit { burst: 20, every: Duration::from_secs(30) };
-        let limits =
-            Limits { pod: limit, all: limit, requests: limit, output_patience: Duration::from_secs(86_400) };
+        let limits = Limits {
+            pod: limit,
+            all: limit,
+            requests: limit,
+            restarts: limit,
+            output_patience: Duration::from_secs(86_400),
+        };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
-        let others = parent.clone().recipient();
+        let (others, circles) = (parent.clone().recipient(), parent.clone().recipient());
         let around = Surroundings {
             cluster,
             operator,
             others,
+            circles,
             limits,
             ways,
             pods: pods.clone(),

@@ -76,14 +76,18 @@ pub(crate) fn cause(run: &RunStatus) -> String {
         CauseType::Deleted => "deleted",
         CauseType::Once => "once",
         CauseType::Manual => "asked for",
+        CauseType::ConfigChanged => "config",
     };
-    run.cause.pod.as_ref().map_or_else(|| what.to_owned(), |pod| format!("{what}: {pod}"))
+    let of: Vec<&str> =
+        [&run.cause.object, &run.cause.pod].into_iter().flatten().map(String::as_str).collect();
+    if of.is_empty() { what.to_owned() } else { format!("{what}: {}", of.join(", ")) }
 }
 
 pub(crate) fn result(run: &RunStatus) -> &'static str {
     match run.result {
         Some(RunResult::Succeeded) => "Succeeded",
         Some(RunResult::Failed) => "Failed",
+        Some(RunResult::Replaced) => "Replaced",
         Some(RunResult::Deleted) => "Deleted",
         Some(RunResult::Running) | None => "Running",
     }
@@ -119,7 +123,8 @@ mod tests {
     }
 
     fn run(job: &str, from: i64, to: Option<i64>, result: RunResult) -> RunStatus {
-        let cause = Cause { r#type: CauseType::Ready, pod: Some(format!("pod-{job}")), time: None };
+        let cause =
+            Cause { r#type: CauseType::Ready, pod: Some(format!("pod-{job}")), object: None, time: None };
         RunStatus {
             job: job.into(),
             number: 0,

@@ -74,15 +74,17 @@ impl Configured {
     /// A run that waited has its Job: its pod has counted.
     pub(super) fn started(&mut self, run: &Run) {
         if let Reason::Pod { pod, transition } = &run.reason {
-            self.count(&run.job, &pod.uid, transition);
+            self.config.counted.remove(&pod.uid);
+            self.has_counted(&run.job, &pod.uid, transition);
         }
     }
 
-    fn count(&mut self, job: &str, pod: &str, transition: &Transition) {
+    /// A Job tells that a pod has counted, unless later words of that are known.
+    fn has_counted(&mut self, job: &str, pod: &str, transition: &Transition) {
         if !self.is_of_interest() || transition.when == When::Deleted {
             return;
         }
-        self.config.counted.insert(pod.to_owned(), transition.clone());
+        self.config.counted.entry(pod.to_owned()).or_insert_with(|| transition.clone());
         if !self.stored.counted.contains_key(pod) {
             self.telling.insert(job.to_owned(), pod.to_owned());
         }
@@ -132,9 +134,9 @@ impl Desk {
         }
     }
 
-    /// A pod has counted, with this transition: there is a Job that says so.
+    /// A pod has counted, with this transition, as this Job says; unless later words of that are known.
     pub fn has_counted(&mut self, job: &str, pod: &str, transition: &Transition) {
-        self.configured.count(job, pod, transition);
+        self.configured.has_counted(job, pod, transition);
     }
 
     /// A pod is gone: nothing starts for it again.

@@ -16,7 +16,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, StreamHandler, WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle,
+    StreamHandler, WrapFuture,
 };
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
@@ -44,7 +45,7 @@ use crate::{
     },
     lifeline::{Lifeline, stops_when_told},
     messages::{
-        BeginPods, Breach, Expect, PodMoved, PodsAtFirst, PodsWatched, Settled, Sight, StandBy,
+        BeginPods, Breach, Expect, PodMoved, PodsAtFirst, PodsWatched, Recall, Settled, Sight, StandBy,
         SubscribeJobPods, SubscribePods, TermBroken, Unexpect,
     },
     operator::{List, Readiness},
@@ -462,6 +463,15 @@ impl Handler<SubscribeJobPods> for PodHub {
 
     fn handle(&mut self, subscription: SubscribeJobPods, _: &mut Self::Context) {
         self.of_jobs.subscribe(subscription);
+    }
+}
+
+impl Handler<Recall> for PodHub {
+    type Result = MessageResult<Recall>;
+
+    fn handle(&mut self, Recall(pods): Recall, _: &mut Self::Context) -> Self::Result {
+        let is_known = self.tracker.is_complete() && self.keeping.is_some();
+        MessageResult(is_known.then(|| self.tracker.pods_of(&pods).cloned().collect()))
     }
 }
 

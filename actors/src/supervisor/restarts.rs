@@ -1,0 +1,341 @@
+//! Runs start again when what their pods use of ConfigMaps and Secrets has changed.
+//!
+//! ```text
+//! a digest differs ──(quiet for a second)──► ripe ──(none in the making; pods recalled)──► revised
+//!        ──(the ledger is written)──► Jobs under way are told as replaced, and deleted ──► their runs start
+//! ```
+//!
+//! Duty: revision, digests and the runs that start again stand in the ledger, by one write, before any Job goes; and no
+//! run starts while an old Job of its own is there.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
+use extendedjob_api::{Mode, conditions::reasons};
+use extendedjob_decide::{
+    brake::{Bucket, delay_until},
+    config::{holds, listed},
+    job::Job,
+    pod::Pod,
+    references::Object,
+    run::{By, Reason},
+    transition::Trigger,
+    view::{Stage, Trouble},
+};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::Supervisor;
+use crate::messages::{FindCircle, Recall};
+
+/// Changes that come within this time of each other make one.
+const QUIET: Duration = Duration::from_secs(1);
+/// But one that has been there for so long is not put off any more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How far a change is.
+#[derive(Default)]
+pub(super) struct Restarts {
+    change: Change,
+    bucket: Bucket,
+    /// Why runs don't start again for now.
+    brake: Option<Trouble>,
+    look_again: Option<SpawnHandle>,
+    /// Some Job under way may have to go.
+    pub(super) replaces: bool,
+    /// The Jobs that go, and have not gone yet, by the roots of their runs.
+    going: HashMap<String, BTreeSet<String>>,
+}
+
+/// A change that was seen, and is not on record yet.
+#[derive(Default)]
+enum Change {
+    #[default]
+    None,
+    /// More may come with it.
+    Fresh { since: Instant, quiet: SpawnHandle },
+    /// It is to be put on record.
+    Ripe,
+    /// The hub is being asked about pods, for that.
+    Asking,
+}
+
+/// It has been quiet for long enough.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Quiet;
+
+/// Time has passed: the brake may let runs start again.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct LookAgain;
+
+impl Restarts {
+    /// Whether a change is about to be put on record: what starts before that would start twice.
+    pub(super) fn is_changing(&self) -> bool {
+        !matches!(self.change, Change::None) && self.brake.is_none()
+    }
+
+    /// Whether an old Job of the runs with this root is still there.
+    pub(super) fn is_in_the_way(&self, root: &str) -> bool {
+        self.going.contains_key(root)
+    }
+
+    /// Why runs don't start again for now.
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.brake.as_ref()
+    }
+}
+
+impl Supervisor {
+    /// Something was heard of what the pods use: it is not quiet yet.
+    pub(super) fn config_stirs(&mut self, ctx: &mut Context<Self>) {
+        if let Change::Fresh { since, quiet } = self.config.restarts.change
+            && since.elapsed() < PATIENCE
+        {
+            ctx.cancel_future(quiet);
+            self.change_is_fresh(since, ctx);
+        }
+    }
+
+    fn change_is_fresh(&mut self, since: Instant, ctx: &mut Context<Self>) {
+        self.config.restarts.change = Change::Fresh { since, quiet: ctx.notify_later(Quiet, QUIET) };
+    }
+
+    /// Puts on record what the pods use, as far as that is known, and has runs start again where it has changed.
+    pub(super) fn take_up_config(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_on_record() || self.declared.deleting {
+            return;
+        }
+        if !self.declared.spec.update_on_config_change {
+            self.desk.ignore_changes();
+            return self.no_change(ctx);
+        }
+        let Some(changed) = self.changed(ctx) else { return };
+        match self.config.restarts.change {
+            Change::None => self.change_is_fresh(Instant::now(), ctx),
+            Change::Ripe => self.prepare_revision(&changed, ctx),
+            Change::Fresh { .. } | Change::Asking => {}
+        }
+    }
+
+    /// What has changed. Where something is missing nothing can start again, and nothing counts as changed.
+    fn changed(&mut self, ctx: &mut Context<Self>) -> Option<BTreeSet<Object>> {
+        let seen = self.config.seen.as_ref().filter(|seen| seen.missing.is_empty())?;
+        let changed = self.desk.config().changed(&seen.digests);
+        if !changed.is_empty() {
+            return Some(changed);
+        }
+        if self.desk.config().digests.as_ref() != Some(&seen.digests) {
+            self.desk.take_as_given(seen.digests.clone());
+            self.count_pods();
+        }
+        self.no_change(ctx);
+        None
+    }
+
+    /// What was changed is back to what it was, or is of no interest.
+    fn no_change(&mut self, ctx: &mut Context<Self>) {
+        if let Change::Fresh { quiet, .. } = std::mem::take(&mut self.config.restarts.change) {
+            ctx.cancel_future(quiet);
+        }
+        self.config.restarts.brake = None;
+    }
+
+    /// No run may be in the making when names change; and the hub is asked which pods are still in the state that their
+    /// runs were for.
+    fn prepare_revision(&mut self, changed: &BTreeSet<Object>, ctx: &mut Context<Self>) {
+        if self.may_not_start() || self.is_braked(changed, ctx) {
+            return;
+        }
+        self.put_hindered_back();
+        if self.desk.making() > 0 {
+            return;
+        }
+        let counted: BTreeSet<String> = self.desk.config().counted.keys().cloned().collect();
+        if counted.is_empty() {
+            return self.revise(&[], ctx);
+        }
+        self.config.restarts.change = Change::Asking;
+        let asking = self.around.pods.send(Recall(counted));
+        ctx.spawn(asking.into_actor(self).map(|answer, supervisor, ctx| {
+            supervisor.config.restarts.change = Change::Ripe;
+            match answer {
+                Ok(Some(pods)) => supervisor.revise(&pods, ctx),
+                // The hub does not know all pods yet; or this operator is about to end.
+                Ok(None) | Err(_) => supervisor.change_is_fresh(Instant::now(), ctx),
+            }
+        }));
+    }
+
+    /// Takes up a change, with these pods of those that have counted.
+    fn revise(&mut self, pods: &[Arc<Pod>], ctx: &mut Context<Self>) {
+        let Some(changed) = self.changed(ctx) else { return };
+        // Much may have been said since the hub was asked.
+        if self.may_not_start() || self.desk.making() > 0 {
+            return;
+        }
+        let Some(seen) = &self.config.seen else { return };
+        let digests = seen.digests.clone();
+        let is_there: BTreeSet<&str> = pods.iter().map(|pod| pod.uid.as_str()).collect();
+        let counted: Vec<String> = self.desk.config().counted.keys().cloned().collect();
+        for pod in counted.iter().filter(|pod| !is_there.contains(pod.as_str())) {
+            self.desk.pod_gone(pod);
+        }
+        let again = self.to_start_again(pods);
+        self.config.restarts.bucket.take(self.around.limits.restarts, Timestamp::now());
+        let waited = self.desk.len();
+        self.desk.revise(&self.declared, digests, &changed, again);
+        let (revision, runs) = (self.desk.revision(), self.desk.len() - waited);
+        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
+        let changed = listed(&changed);
+        info!(%namespace, %name, changed, revision, runs, "what the pods use has changed");
+        let note = format!("{changed} changed: {runs} runs start again (config revision {revision})");
+        self.note(reasons::CONFIG_CHANGED, None, note, ctx);
+        self.config.restarts.replaces = true;
+        self.no_change(ctx);
+        self.advance(ctx);
+    }
+
+    /// What runs are started for again: all that are under way, a one-off, and the pods that are as they were when they
+    /// counted.
+    fn to_start_again(&self, pods: &[Arc<Pod>]) -> Vec<Reason> {
+        let Some(runs) = &self.runs else { return vec![] };
+        let under_way = runs.states.iter().filter(|(_, run)| run.stage == Stage::Active);
+        let mut jobs: Vec<&Arc<Job>> = under_way.filter_map(|(job, _)| runs.jobs.get(job)).collect();
+        jobs.sort_by_key(|job| (job.created, &job.name));
+        let mut again: Vec<Reason> = jobs.iter().filter_map(|job| Reason::of(&self.declared, job)).collect();
+        let number = self.declared.status.run_number;
+        if self.declared.mode() == Some(Mode::Once) && number > 0 {
+            again.push(Reason::Request { number, by: By::Someone });
+        }
+        if let Some(trigger) = self.declared.spec.triggers.as_ref().map(Trigger::new) {
+            let mut pods: Vec<&Arc<Pod>> = pods.iter().filter(|pod| holds(&trigger, pod)).collect();
+            pods.sort_by_key(|pod| (pod.created, &pod.name));
+            let of_pod = |pod: &Arc<Pod>| {
+                let transition = self.desk.config().counted.get(&pod.uid)?.clone();
+                // Of a kind that was asked for before an edit, it has not counted for what is asked for now.
+                let is_of_kind = transition.when == trigger.when;
+                is_of_kind.then(|| Reason::Pod { pod: Arc::clone(pod), transition })
+            };
+            again.extend(pods.into_iter().filter_map(of_pod));
+        }
+        again
+    }
+
+    /// Whether runs have started again too often lately.
+    fn is_braked(&mut self, changed: &BTreeSet<Object>, ctx: &mut Context<Self>) -> bool {
+        let (limit, now) = (self.around.limits.restarts, Timestamp::now());
+        if self.config.restarts.bucket.has_token(limit, now) {
+            self.config.restarts.brake = None;
+            return false;
+        }
+        if let Some(handle) = self.config.restarts.look_again.take() {
+            ctx.cancel_future(handle);
+        }
+        let delay = delay_until(self.config.restarts.bucket.next(limit), now);
+        self.config.restarts.look_again = Some(ctx.notify_later(LookAgain, delay));
+        if self.config.restarts.brake.is_some() {
+            return true;
+        }
+        let message = format!(
+            "{} changed again, after runs were started again for such changes {} times in a short time; they are once more \
+             each {:?}",
+            listed(changed),
+            limit.burst,
+            limit.every
+        );
+        self.config.restarts.brake = Some(Trouble { reason: reasons::TOO_MANY_RESTARTS, message });
+        let asking = self.around.circles.send(FindCircle(self.declared.uid.clone()));
+        ctx.spawn(asking.into_actor(self).map(|circle, supervisor, ctx| {
+            supervisor.tell_brake(circle.ok().flatten(), ctx);
+        }));
+        true
+    }
+
+    /// Tells of the brake, and who may keep it open.
+    fn tell_brake(&mut self, circle: Option<String>, ctx: &mut Context<Self>) {
+        let Some(brake) = &mut self.config.restarts.brake else { return };
+        if let Some(circle) = circle {
+            brake.message = format!("{}. {circle}", brake.message);
+        }
+        let Trouble { reason, message } = brake.clone();
+        self.warn(reason, None, message, ctx);
+        self.report(ctx);
+    }
+
+    /// Jobs under way in whose place other runs are to start, which are on record, go.
+    pub(super) fn replace_runs(&mut self, ctx: &mut Context<Self>) {
+        let Some(runs) =
+            self.runs.as_ref().filter(|_| self.config.restarts.replaces && self.desk.may_start())
+        else {
+            return;
+        };
+        self.config.restarts.replaces = false;
+        let is_replaced = |(job, root): &(&String, &String)| {
+            self.desk.newest(root).is_some_and(|newest| newest != job.as_str())
+        };
+        let under_way = runs.states.iter().filter(|(_, run)| run.stage == Stage::Active);
+        let roots = under_way.map(|(job, run)| (job, run.root.as_ref().unwrap_or(job)));
+        let replaced: Vec<(Arc<Job>, String)> = roots
+            .filter(is_replaced)
+            .filter_map(|(job, root)| Some((Arc::clone(runs.jobs.get(job)?), root.clone())))
+            .collect();
+        for (job, root) in replaced {
+            self.run_replaced(&job, root, ctx);
+        }
+    }
+
+    /// Another run takes the place of this one. Its Job is deleted when that is told, so that nobody takes it for one that
+    /// someone else has deleted.
+    fn run_replaced(&mut self, job: &Arc<Job>, root: String, ctx: &mut Context<Self>) {
+        self.runners.let_go(&job.name);
+        self.hindrances.no_longer_stuck(&job.name);
+        self.config.restarts.going.entry(root).or_default().insert(job.name.clone());
+        // What its attempts so far have written is on its way; nothing more comes.
+        self.output_is_due(job, ctx);
+        if let Some(state) = self.runs.as_mut().and_then(|runs| runs.states.get_mut(&job.name)) {
+            state.stage = Stage::Replaced;
+            state.attempts = job.attempts;
+            state.output_is_due = false;
+        }
+    }
+
+    /// A Job is gone. If it was to go, one takes its place.
+    pub(super) fn has_gone(&mut self, job: &str) {
+        let Some(runs) = &mut self.runs else { return };
+        let Some(state) = runs.states.get(job).filter(|run| run.stage == Stage::Replaced) else { return };
+        runs.busy.remove(job);
+        let going = &mut self.config.restarts.going;
+        let root = state.root.as_deref().unwrap_or(job);
+        if let Some(jobs) = going.get_mut(root) {
+            jobs.remove(job);
+            if jobs.is_empty() {
+                going.remove(root);
+            }
+        }
+    }
+}
+
+impl Handler<Quiet> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Quiet, ctx: &mut Self::Context) {
+        self.config.restarts.change = Change::Ripe;
+        self.advance(ctx);
+    }
+}
+
+impl Handler<LookAgain> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: LookAgain, ctx: &mut Self::Context) {
+        self.config.restarts.look_again = None;
+        self.advance(ctx);
+    }
+}
