@@ -78,6 +78,17 @@ impl ExtendedJob {
         self.stdout_to("out").with("/output/stdout/writeOnFailure", json!(true))
     }
 
+    /// With runs that are restarted when something changes that their pods use of ConfigMaps and Secrets.
+    pub fn restarting(self) -> Self {
+        self.with("/updateOnConfigChange", json!(true))
+    }
+
+    /// The same, and its template as it is so far uses all of this ConfigMap.
+    pub fn following(mut self, config_map: &str) -> Self {
+        let template = self.manifest["spec"]["template"].take();
+        self.running(template::using(template, config_map)).restarting()
+    }
+
     /// With a field of spec set, by its path.
     pub fn with(mut self, path: &str, value: Value) -> Self {
         let keys = path.split('/').skip(1);

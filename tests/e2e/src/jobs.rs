@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::names::POD_NAME;
+use crate::pods::HOLD;
 use crate::{Namespace, annotation, at, controller, name, pod, text};
 
 /// A label for sentinels of an ExtendedJob for which every pod counts.
@@ -37,6 +38,23 @@ impl Namespace {
     /// Lets a parked Job run.
     pub fn release(&self, job: &Value) -> Result<()> {
         self.patch(&format!("job/{}", name(job)), &json!({"spec": {"suspend": false}}))
+    }
+
+    /// Lets the Job stay when it is deleted, until it is let go.
+    pub fn hold(&self, job: &Value) -> Result<()> {
+        self.patch(&format!("job/{}", name(job)), &json!({"metadata": {"finalizers": [HOLD]}}))
+    }
+
+    /// Waits until a held Job has been deleted.
+    pub fn until_marked_deleted(&self, job: &Value) -> Result<()> {
+        self.kubectl.until(&["job", name(job)], "a deletionTimestamp", |seen| {
+            seen["metadata"]["deletionTimestamp"].is_string().then_some(())
+        })
+    }
+
+    /// Lets a held Job go.
+    pub fn let_job_go(&self, job: &Value) -> Result<()> {
+        self.patch(&format!("job/{}", name(job)), &json!({"metadata": {"finalizers": null}}))
     }
 
     /// The pods that Jobs of the ExtendedJob were started for, sorted, each as often as there are Jobs.
@@ -71,7 +89,7 @@ impl Namespace {
     }
 }
 
-fn controlled_by(extended_job: &str, jobs: &Value) -> Vec<Value> {
+pub(crate) fn controlled_by(extended_job: &str, jobs: &Value) -> Vec<Value> {
     let is_ours = |job: &&Value| {
         controller(job).is_some_and(|owner| owner["kind"] == "ExtendedJob" && owner["name"] == extended_job)
     };

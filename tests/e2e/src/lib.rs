@@ -3,13 +3,15 @@
 //! A test is a [`scenario`] in a namespace of its own. It declares objects ([`extended_job`], [`pod`]),
 //! makes things happen, and waits on what kubectl shows; it never sleeps, and nothing is tried twice until it
 //! passes. That something does *not* happen is shown by a sentinel: a later pod that must start a Job
-//! ([`Namespace::runs_after_a_sentinel`]). Nothing is imported from the operator: names are spelled out
-//! once more in [`names`], because users wrote them into their manifests.
+//! ([`Namespace::runs_after_a_sentinel`]), or a later change of configuration that must restart one
+//! ([`Namespace::pass_a_sentinel`]). Nothing is imported from the operator: names are spelled out once more in
+//! [`names`], because users wrote them into their manifests.
 //!
 //! `cargo xtask test` brings up a cluster, installs the operator and says in the environment where it is.
 
 mod audit;
 mod clock;
+mod configs;
 mod dump;
 mod extended_jobs;
 mod jobs;
@@ -29,6 +31,7 @@ mod users;
 mod wait;
 
 pub use clock::{LONG_AGO, at};
+pub use configs::{config_map, restart_of, secret, tells_of_restarts};
 pub use extended_jobs::{ExtendedJob, TRANSITIONS, extended_job};
 pub use jobs::ANY;
 pub use kubectl::Kubectl;

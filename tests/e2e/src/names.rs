@@ -16,6 +16,10 @@ pub const POD_NODE: &str = "fissile.cloudfoundry.org/affected-pod-node";
 pub const POD_LABELS: &str = "fissile.cloudfoundry.org/affected-pod-labels";
 /// The transition that started the Job.
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
+/// How many changes of what the pods use had restarted runs before the Job was made; absent where none had.
+pub const CONFIG_REVISION: &str = "fissile.cloudfoundry.org/config-revision";
+/// Which objects had changed, if that is why the Job was made.
+pub const CHANGED_CONFIG: &str = "fissile.cloudfoundry.org/changed-config";
 /// The operator's term in which the Job was made.
 pub const TERM: &str = "fissile.cloudfoundry.org/term";
 /// On what the operator keeps of the pods of a namespace: that namespace.

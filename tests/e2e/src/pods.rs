@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{Namespace, at, condition};
 
-/// Keeps a deleted pod there until it is let go.
-const HOLD: &str = "extendedjob.test/hold";
+/// Keeps a deleted object there until it is let go.
+pub(crate) const HOLD: &str = "extendedjob.test/hold";
 
 /// A pod to be created.
 #[derive(Clone, Debug)]

@@ -19,6 +19,13 @@ pub fn parked_edition(edition: &str) -> Value {
     template
 }
 
+/// A Job with nothing to do: it succeeds at once, without a pod.
+pub fn nothing() -> Value {
+    let mut template = script("true");
+    template["spec"]["completions"] = json!(0);
+    template
+}
+
 /// A Job whose one container, `main`, runs this shell script, once.
 pub fn script(text: &str) -> Value {
     of_containers([container("main", text)])
@@ -60,6 +67,23 @@ pub fn indexed(script: &str, completions: u32) -> Value {
     template["spec"]["completionMode"] = json!("Indexed");
     template["spec"]["completions"] = json!(completions);
     template["spec"]["parallelism"] = json!(completions);
+    template
+}
+
+/// The same template with all of this ConfigMap in the environment of its first container.
+pub fn using(template: Value, config_map: &str) -> Value {
+    in_container(template, "envFrom", json!([{"configMapRef": {"name": config_map}}]))
+}
+
+/// The same template with this field of its first container.
+pub fn in_container(mut template: Value, field: &str, value: Value) -> Value {
+    template["spec"]["template"]["spec"]["containers"][0][field] = value;
+    template
+}
+
+/// The same template with this field of its pod.
+pub fn in_pod(mut template: Value, field: &str, value: Value) -> Value {
+    template["spec"]["template"]["spec"][field] = value;
     template
 }
 

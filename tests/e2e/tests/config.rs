@@ -1,19 +1,12 @@
 //! ConfigMaps and Secrets that pods use: no run starts while what they need is missing.
 
 use anyhow::Result;
-use e2e::{Namespace, condition, extended_job, pod, scenario, template};
+use e2e::{Namespace, condition, config_map, extended_job, pod, scenario, secret, template};
 use serde_json::{Value, json};
 
 /// A template whose container has this in its environment.
 fn with_env(env: &Value) -> Value {
-    let mut template = template::script("true");
-    template["spec"]["template"]["spec"]["containers"][0]["env"] =
-        json!([{"name": "USED", "valueFrom": env}]);
-    template
-}
-
-fn config_map(name: &str, data: &Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
+    template::in_container(template::script("true"), "env", json!([{"name": "USED", "valueFrom": env}]))
 }
 
 /// The message of the condition that says what is missing.
@@ -44,16 +37,15 @@ fn a_run_waits_for_an_object_and_then_for_its_key_and_starts_when_it_is_there() 
 #[test]
 fn each_transition_that_waited_for_a_secret_is_run_for_when_it_is_there() -> Result<()> {
     scenario(|ns| {
-        let mut template = template::parked();
-        template["spec"]["template"]["spec"]["volumes"] =
-            json!([{"name": "used", "secret": {"secretName": "password"}}]);
+        let volumes = json!([{"name": "used", "secret": {"secretName": "password"}}]);
+        let template = template::in_pod(template::parked(), "volumes", volumes);
         ns.create(extended_job("waits").on_ready().running(template))?;
         missing(ns, "waits")?;
         for name in ["one", "two"] {
             ns.start(pod(name).ready())?;
         }
         ns.status_until("waits", &json!({"pending": 2}))?;
-        ns.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "password"}}))?;
+        ns.create(secret("password", &json!({})))?;
         ns.job_for("waits", "one")?;
         ns.job_for("waits", "two").map(drop)
     })
