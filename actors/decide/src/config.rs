@@ -81,3 +81,82 @@ pub fn listed(objects: &BTreeSet<Object>) -> String {
 
 /// How many objects a sentence, or an annotation, names.
 const NAMED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use extendedjob_api::TargetKind;
+
+    use super::*;
+    use crate::{
+        fixtures::{at, on_caches, pod},
+        pod::Status,
+        references::{Need, Part, Reference},
+    };
+
+    fn object(name: &str) -> Object {
+        Object { kind: TargetKind::ConfigMap, name: name.into() }
+    }
+
+    fn digests<const N: usize>(held: [(&str, &str); N]) -> Digests {
+        let digest = |(name, value): (&str, &str)| {
+            let reference = Reference { object: object(name), parts: [(Part::Whole, Need::Optional)].into() };
+            let values = [("key".to_owned(), value.as_bytes().to_vec())].into();
+            (object(name), Digest::of(&reference, Some(&values)).unwrap())
+        };
+        held.into_iter().map(digest).collect()
+    }
+
+    #[test]
+    fn what_only_one_side_knows_has_not_changed() {
+        let config = |digests| Config { digests, ..Config::default() };
+        let before = config(Some(digests([("a", "1"), ("b", "1")])));
+        for (now, expected) in [
+            (digests([("a", "1"), ("b", "1")]), &[][..]),
+            (digests([("a", "2"), ("b", "1")]), &["a"]),
+            (digests([("a", "2"), ("b", "2")]), &["a", "b"]),
+            (digests([("b", "1"), ("c", "1")]), &[]),
+            (digests([]), &[]),
+        ] {
+            let expected: BTreeSet<Object> = expected.iter().copied().map(object).collect();
+            assert_eq!(before.changed(&now), expected, "{now:?}");
+        }
+        assert!(config(None).changed(&digests([("a", "1")])).is_empty());
+    }
+
+    #[test]
+    fn a_pod_is_run_for_again_if_it_is_as_its_transition_left_it() {
+        let cache = || pod().labelled("tier", "cache");
+        let deleted = |pod: Pod| Pod { deleting: true, ..pod };
+        let pods = [
+            ("ready", cache().ready(at(1))),
+            ("not ready", cache().not_ready(Status::False, at(1))),
+            ("unknown", cache()),
+            ("ready, deleted", deleted(cache().ready(at(1)))),
+            ("not ready, deleted", deleted(cache().not_ready(Status::False, at(1)))),
+        ];
+        for (when, holding) in [
+            (When::Created, &["ready", "not ready", "unknown"][..]),
+            (When::Ready, &["ready", "ready, deleted"]),
+            (When::NotReady, &["not ready", "unknown"]),
+            (When::Deleted, &[]),
+        ] {
+            let trigger = on_caches(when);
+            let held = pods.iter().filter(|(_, pod)| holds(&trigger, pod)).map(|(name, _)| *name);
+            assert_eq!(held.collect::<Vec<_>>(), holding, "{when:?}");
+            assert!(
+                pods.iter().all(|(_, pod)| !holds(&trigger, &Pod { labels: pod_labels(), ..pod.clone() }))
+            );
+        }
+    }
+
+    fn pod_labels() -> crate::selector::Labels {
+        [("tier".to_owned(), "web".to_owned())].into()
+    }
+
+    #[test]
+    fn of_many_objects_some_are_named_and_the_rest_counted() {
+        let objects = |count| (0..count).map(|n| object(&format!("{n}"))).collect::<BTreeSet<_>>();
+        assert_eq!(listed(&objects(2)), "ConfigMap/0, ConfigMap/1");
+        assert!(listed(&objects(10)).ends_with("ConfigMap/7 and 2 more"));
+    }
+}

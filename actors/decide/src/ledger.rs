@@ -173,6 +173,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use extendedjob_api::TargetKind;
     use proptest::prelude::*;
 
     use super::*;
@@ -205,6 +206,45 @@ mod tests {
         let pod = read.pending[0].reason.pod().unwrap();
         assert_eq!((pod.name.as_str(), pod.labels.get("tier").map(String::as_str)), ("pod1", Some("cache")));
         assert_eq!(Ledger { pending: vec![], ..read }, Ledger { pending: vec![], ..ledger() });
+    }
+
+    #[test]
+    fn what_is_to_start_again_is_read_again_under_its_revision() {
+        let object = Object { kind: TargetKind::ConfigMap, name: "app".into() };
+        let changed = BTreeSet::from([object]);
+        let under = |run: Run| Run { changed: changed.clone(), ..run.under(&declared(), 4) };
+        let asked = Run::for_request(&declared(), 2, By::Someone);
+        let pending = ledger().pending.into_iter().chain([asked]).map(under).collect();
+        let config = Config { revision: 4, ..Config::default() };
+        let written = Ledger { config, pending, ..ledger() };
+        let read = Ledger::decode(&written.encode().unwrap(), &declared()).unwrap();
+        let told = |ledger: &Ledger| -> Vec<_> {
+            ledger
+                .pending
+                .iter()
+                .map(|run| (run.job.clone(), run.root.clone(), run.changed.clone()))
+                .collect()
+        };
+        assert_eq!((told(&read), read.config), (told(&written), written.config));
+    }
+
+    #[test]
+    fn a_ledger_that_tells_of_no_configuration_can_be_read_by_an_older_operator() {
+        let form = |ledger: &Ledger| {
+            let wire: serde_json::Value = packed::unpack(&ledger.encode().unwrap()).unwrap();
+            wire["form"].clone()
+        };
+        assert_eq!(form(&ledger()), 1);
+        assert_eq!(form(&Ledger { config: Config { revision: 1, ..Config::default() }, ..ledger() }), 2);
+    }
+
+    #[test]
+    fn where_pods_are_of_concern_a_ledger_without_baseline_is_not_read() {
+        let bytes = Ledger { baseline: None, ..ledger() }.encode().unwrap();
+        assert!(matches!(Ledger::decode(&bytes, &declared()), Err(Unreadable::Corrupt(_))));
+        let mut errand = declared();
+        errand.spec.triggers = None;
+        assert!(Ledger::decode(&bytes, &errand).is_ok());
     }
 
     #[test]

@@ -347,4 +347,63 @@ mod tests {
             assert!(!run.is_job(&declared(), &other), "{other:?}");
         }
     }
+
+    #[test]
+    fn each_revision_has_a_job_of_its_own_and_all_have_one_root() {
+        let first = run_of(pod(), transition());
+        let second = first.clone().under(&declared(), 1);
+        let third = second.clone().under(&declared(), 2);
+        assert_eq!(BTreeSet::from([&first.job, &second.job, &third.job]).len(), 3);
+        assert_eq!((&first.job, &second.root, &third.root), (&first.root, &first.root, &first.root));
+        assert_eq!(second.under(&declared(), 0), first);
+        let ours = |revision| Job {
+            owner: Some(declared().uid),
+            name: third.job.clone(),
+            key: Some(third.reason.key()),
+            pod_uid: Some(pod().uid),
+            revision,
+            ..Job::default()
+        };
+        assert!(third.is_job(&declared(), &ours(2)) && !third.is_job(&declared(), &ours(1)));
+        assert_eq!(root_of(&declared(), &ours(2)), first.root);
+    }
+
+    #[test]
+    fn what_a_job_is_for_can_be_told_from_it_while_it_is_under_way() {
+        let cache = Pod { ip: Some("10.0.0.1".into()), node: None, ..pod().labelled("tier", "cache") };
+        let run = run_of(cache.clone(), transition());
+        let facts = PodFacts { labels: cache.labels, ip: cache.ip, node: None };
+        let job = Job {
+            key: Some(run.reason.key()),
+            pod_uid: Some(cache.uid),
+            pod_name: Some(cache.name),
+            pod: Some(Arc::new(facts)),
+            ..Job::default()
+        };
+        let again = Run::new(&declared(), Reason::of(&declared(), &job).unwrap());
+        assert_eq!((&again.job, again.annotations()), (&run.job, run.annotations()));
+        assert_eq!(Reason::of(&declared(), &Job { pod: None, ..job }), None);
+        let asked = Job { key: Some("run/3".into()), ..Job::default() };
+        assert_eq!(Reason::of(&declared(), &asked), Some(Reason::Request { number: 3, by: By::Someone }));
+        assert_eq!(Reason::of(&declared(), &Job::default()), None);
+    }
+
+    #[test]
+    fn a_run_that_starts_again_says_for_what_change() {
+        let object = Object { kind: extendedjob_api::TargetKind::Secret, name: "db".into() };
+        let run = Run { changed: [object].into(), ..run_of(pod(), transition()).under(&declared(), 3) };
+        assert_eq!(run.because(), "Secret/db changed (pod pod1 became ready)");
+        let annotations = run.annotations();
+        assert!(annotations.contains(&(names::CONFIG_REVISION, "3".into())));
+        assert!(annotations.contains(&(names::CHANGED_CONFIG, "Secret/db".into())));
+        let job = Job {
+            pod_name: Some("pod1".into()),
+            changed: Some("Secret/db".into()),
+            created: Some(at(9)),
+            ..Job::default()
+        };
+        let (pod, object, time) = (Some("pod1".into()), Some("Secret/db".into()), Some(Time(at(9))));
+        let expected = Cause { r#type: CauseType::ConfigChanged, pod, object, time };
+        assert_eq!(cause_of(&declared(), &job), expected);
+    }
 }

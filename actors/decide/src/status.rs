@@ -207,6 +207,7 @@ mod tests {
             (once(), &valid, job(succeeded(1)), &none, "True/Succeeded", "False/NotStalled"),
             (once(), &valid, job(failed(1)), &none, "False/JobFailed", "False/NotStalled"),
             (once(), &valid, job(run(1, Stage::Deleted)), &none, "False/Deleted", "False/NotStalled"),
+            (once(), &valid, job(run(1, Stage::Replaced)), &none, "True/Replaced", "False/NotStalled"),
             (declared(), &valid, job(failed(1)), &none, "True/Watching", "False/NotStalled"),
             (declared(), &valid, runs(&[]), &quota, "False/QuotaExceeded", "False/NotStalled"),
             (declared(), &valid, runs(&[]), &taken, "False/JobNameTaken", "True/JobNameTaken"),
@@ -230,6 +231,7 @@ mod tests {
         assert_eq!(last(&[("a", failed(2)), ("b", succeeded(1))]), (false, true));
         assert_eq!(last(&[("a", failed(1)), ("b", run(2, Stage::Active))]), (false, false));
         assert_eq!(last(&[("a", run(2, Stage::Deleted))]), (false, true));
+        assert_eq!(last(&[("a", succeeded(1)), ("b", run(2, Stage::Replaced))]), (false, false));
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn which_pods_counted_is_known_after_a_restart_and_without_their_jobs() -> Resul
         operator.restart()?;
         // From now on Jobs stay.
         for when in TRANSITIONS {
-            ns.edit(when, &json!({"template": template::using(template::parked(), "app")}))?;
+            ns.edit(when, &json!({"successfulRunsHistoryLimit": 50}))?;
         }
         ns.set("app", "2")?;
         for (when, pods) in AGAIN {

@@ -27,6 +27,14 @@ pub(crate) fn errand() -> Value {
     json!({"run": "now", "successfulRunsHistoryLimit": 0, "template": parked()})
 }
 
+/// The spec of one that runs once, and again when this ConfigMap changes.
+pub(crate) fn following(config_map: &str) -> Value {
+    let mut template = parked();
+    template["spec"]["template"]["spec"]["containers"][0]["envFrom"] =
+        json!([{"configMapRef": {"name": config_map}}]);
+    json!({"run": "once", "updateOnConfigChange": true, "template": template})
+}
+
 fn parked() -> Value {
     let containers = json!([{"name": "main", "image": "busybox"}]);
     json!({"spec": {
@@ -71,6 +79,15 @@ impl Namespace {
     /// Waits until none of its runs waits to be started.
     pub(crate) async fn until_nothing_is_pending(&self, name: &str) -> Result<()> {
         self.until(name, "no pending run", |seen| seen["status"]["pending"].as_u64().unwrap_or(0) == 0).await
+    }
+
+    /// Waits until a run is under way that has this cause.
+    pub(crate) async fn until_running(&self, name: &str, cause: &str) -> Result<()> {
+        self.until(name, &format!("a run of cause {cause}"), |seen| {
+            let run = &seen["status"]["lastRun"];
+            run["result"] == "Running" && run["cause"]["type"] == cause
+        })
+        .await
     }
 
     /// Asks for a run of an errand.

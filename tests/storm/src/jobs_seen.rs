@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::names::{KIND, POD_NAME, POD_UID, TRANSITION};
+use crate::names::{CONFIG_REVISION, KIND, POD_NAME, POD_UID, TRANSITION};
 use crate::namespace::Namespace;
 use crate::patience::{PATIENCE, answered};
 
@@ -127,12 +127,16 @@ impl Seen {
             return;
         };
         let annotation = |key: &str| job.annotations.as_ref().and_then(|all| all.get(key)).cloned();
+        // Under each config revision there may be one for the same.
+        let transition = annotation(TRANSITION).unwrap_or_default();
+        let transition =
+            annotation(CONFIG_REVISION).iter().fold(transition, |it, revision| format!("{it}@{revision}"));
         let run = || Run {
             job: name,
             extended_job: owner.name.clone(),
             pod_uid: annotation(POD_UID).unwrap_or_default(),
             pod: annotation(POD_NAME).unwrap_or_default(),
-            transition: annotation(TRANSITION).unwrap_or_default(),
+            transition,
             is_gone: false,
         };
         self.runs.entry(job.uid.clone().unwrap_or_default()).or_insert_with(run).is_gone = is_gone;

@@ -6,6 +6,8 @@ pub(crate) const POD_NAME: &str = "fissile.cloudfoundry.org/affected-pod-name";
 pub(crate) const POD_UID: &str = "fissile.cloudfoundry.org/affected-pod-uid";
 /// The annotation on a Job with the transition that it stands for.
 pub(crate) const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
+/// Annotation on a Job: the config revision that it was made under.
+pub(crate) const CONFIG_REVISION: &str = "fissile.cloudfoundry.org/config-revision";
 /// The API group and version of ExtendedJobs.
 pub(crate) const GROUP: &str = "fissile.cloudfoundry.org";
 /// See [`GROUP`].

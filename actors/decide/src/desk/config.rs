@@ -48,7 +48,7 @@ impl Configured {
     }
 
     pub(super) fn is_stored(&self) -> bool {
-        self.config.is_as(&self.stored)
+        !self.is_of_interest() || self.config.is_as(&self.stored)
     }
 
     pub(super) fn store(&mut self, config: Config) {
@@ -202,5 +202,202 @@ impl Desk {
             let run = Run { changed: changed.clone(), ..first.under(declared, revision) };
             self.add(run, seen, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use extendedjob_api::TargetKind;
+
+    use super::*;
+    use crate::{
+        desk::Brake,
+        fixtures::{at, declared, pod},
+        pod::Status,
+        references::{Digest, Need, Part, Reference},
+        run::By,
+        transition::Baseline,
+    };
+
+    fn object() -> Object {
+        Object { kind: TargetKind::Secret, name: "app".into() }
+    }
+
+    fn digests(value: &str) -> Digests {
+        let reference = Reference { object: object(), parts: [(Part::Whole, Need::Required)].into() };
+        let values = [("key".to_owned(), value.as_bytes().to_vec())].into();
+        [(object(), Digest::of(&reference, Some(&values)).unwrap())].into()
+    }
+
+    fn changed() -> BTreeSet<Object> {
+        [object()].into()
+    }
+
+    fn reason(n: u64) -> Reason {
+        let transition = Transition { when: When::Ready, status: Status::True, time: Some(at(1)), n };
+        Reason::Pod { pod: Arc::new(pod()), transition }
+    }
+
+    fn run(n: u64, revision: u64) -> Run {
+        Run::new(&declared(), reason(n)).under(&declared(), revision)
+    }
+
+    fn store(desk: &mut Desk) {
+        let ledger = desk.due().unwrap();
+        desk.writing(ledger);
+        desk.written();
+    }
+
+    /// A desk on whose record the baseline is, and that the object held "1".
+    fn desk() -> Desk {
+        let mut desk = Desk::default();
+        desk.rebase(Baseline { version: 10, since: None }, "terms".into());
+        desk.take_as_given(digests("1"));
+        store(&mut desk);
+        desk
+    }
+
+    /// Fires, and has the Job made.
+    fn make(desk: &mut Desk, n: u64) -> String {
+        desk.fire(run(n, desk.revision()), 20 + n, Some(n), Brake::Closed);
+        let [run] = &desk.start(1, |_| true)[..] else { panic!("it does not start") };
+        desk.adopt(&run.job, 0);
+        run.job.clone()
+    }
+
+    fn revise(desk: &mut Desk, again: impl IntoIterator<Item = Reason>) {
+        desk.revise(&declared(), digests("2"), &changed(), again);
+    }
+
+    #[test]
+    fn no_job_comes_before_what_its_pods_use_is_on_record() {
+        let mut desk = Desk::default();
+        assert!(!desk.is_kept());
+        desk.take_as_given(digests("1"));
+        desk.fire(Run::for_request(&declared(), 1, By::Creation), 0, None, Brake::Closed);
+        assert!(desk.start(9, |_| true).is_empty());
+        let ledger = desk.due().unwrap();
+        assert_eq!((ledger.baseline, ledger.config.digests.clone()), (None, Some(digests("1"))));
+        assert!(ledger.pending.is_empty(), "that it is asked for stands in the status");
+        desk.writing(ledger);
+        desk.written();
+        assert_eq!(desk.start(9, |_| true).len(), 1);
+    }
+
+    #[test]
+    fn one_write_holds_revision_digests_and_all_that_starts_again_and_nothing_starts_before_it() {
+        let mut desk = desk();
+        let old = make(&mut desk, 0);
+        desk.fire(run(1, 0), 21, Some(1), Brake::Closed);
+        revise(&mut desk, [reason(0), reason(1)]);
+        assert!(desk.start(9, |_| true).is_empty());
+        let ledger = desk.due().unwrap();
+        assert_eq!((ledger.config.revision, &ledger.config.digests), (1, &Some(digests("2"))));
+        // What waited keeps its place, and is no one's repetition; what starts again comes behind it, once.
+        assert_eq!(ledger.pending, [run(1, 1), Run { changed: changed(), ..run(0, 1) }]);
+        assert_eq!(desk.newest(&old), Some(run(0, 1).job.as_str()));
+        desk.writing(ledger);
+        assert_eq!(desk.written(), [1]);
+        assert_eq!(desk.start(9, |_| true).len(), 2);
+    }
+
+    #[test]
+    fn what_waits_to_start_again_starts_once_whatever_changes_meanwhile() {
+        let mut desk = desk();
+        make(&mut desk, 0);
+        revise(&mut desk, [reason(0)]);
+        desk.revise(&declared(), digests("3"), &changed(), [reason(0)]);
+        store(&mut desk);
+        assert_eq!(desk.start(9, |_| true), [Run { changed: changed(), ..run(0, 2) }]);
+    }
+
+    #[test]
+    fn a_transition_that_is_told_again_under_a_later_revision_is_the_same() {
+        let mut desk = desk();
+        make(&mut desk, 0);
+        revise(&mut desk, []);
+        store(&mut desk);
+        assert_eq!(desk.fire(run(0, 1), 20, Some(7), Brake::Closed), [7]);
+        revise(&mut desk, [reason(0)]);
+        assert!(desk.fire(run(0, 2), 20, Some(8), Brake::Closed).is_empty());
+        assert_eq!(desk.len(), 1);
+        let ledger = desk.due().unwrap();
+        desk.writing(ledger);
+        assert_eq!(desk.written(), [8]);
+    }
+
+    #[test]
+    fn a_job_of_a_later_revision_stays_until_the_checkpoint_has_passed_the_transition() {
+        let mut desk = desk();
+        make(&mut desk, 0);
+        revise(&mut desk, [reason(0)]);
+        store(&mut desk);
+        let [run] = &desk.start(9, |_| true)[..] else { panic!("it does not start") };
+        desk.adopt(&run.job, 0);
+        store(&mut desk);
+        assert!(desk.clean([run.job.as_str()], 19).is_empty());
+        assert_eq!(desk.clean([run.job.as_str()], 20), [run.job.as_str()]);
+        assert!(desk.forget(&run.job, 20));
+        assert_eq!(desk.newest(&run.root), Some(run.root.as_str()), "the older one is known still");
+        desk.forget(&run.root, 20);
+        assert_eq!(desk.newest(&run.root), None);
+    }
+
+    #[test]
+    fn a_job_that_alone_tells_that_its_pod_counted_is_not_cleaned() {
+        let mut desk = desk();
+        let job = make(&mut desk, 0);
+        assert!(desk.clean([job.as_str()], 99).is_empty());
+        let ledger = desk.due().unwrap();
+        assert!(ledger.config.counted.contains_key(&pod().uid));
+        store(&mut desk);
+        assert_eq!(desk.clean([job.as_str()], 99), [job.as_str()]);
+        let other = make(&mut desk, 1);
+        assert_eq!(desk.clean([other.as_str()], 99), [other.as_str()], "it counted already");
+        desk.pod_gone(&pod().uid);
+        assert!(desk.config().counted.is_empty());
+    }
+
+    #[test]
+    fn the_last_transition_of_a_pod_counts() {
+        let mut desk = desk();
+        make(&mut desk, 0);
+        make(&mut desk, 1);
+        let Reason::Pod { transition, .. } = reason(1) else { unreachable!() };
+        assert_eq!(desk.config().counted[&pod().uid], transition);
+        // As a Job of before says that is still there.
+        let Reason::Pod { transition: earlier, .. } = reason(0) else { unreachable!() };
+        desk.has_counted("job", &pod().uid, &earlier);
+        assert_eq!(desk.config().counted[&pod().uid], transition);
+    }
+
+    #[test]
+    fn the_next_operator_goes_on_with_what_is_stored() {
+        let mut desk = desk();
+        make(&mut desk, 0);
+        revise(&mut desk, [reason(0)]);
+        let bytes = desk.due().unwrap().encode().unwrap();
+        let mut next = Desk::restored(crate::ledger::Ledger::decode(&bytes, &declared()).unwrap(), 50);
+        next.adopt(&run(0, 0).job, 50);
+        next.stands_for(&run(0, 0).job, &run(0, 0).root, 0);
+        assert!(next.may_start() && next.config().changed(&digests("2")).is_empty());
+        assert_eq!(next.config().changed(&digests("1")), changed());
+        let started = next.start(9, |_| true);
+        let names: Vec<_> = started.iter().map(|run| (run.job.clone(), run.changed.clone())).collect();
+        assert_eq!(names, [(run(0, 1).job, changed())]);
+    }
+
+    #[test]
+    fn what_is_of_no_interest_any_more_is_neither_compared_nor_counted() {
+        let mut desk = desk();
+        make(&mut desk, 0);
+        revise(&mut desk, []);
+        store(&mut desk);
+        desk.ignore_changes();
+        assert!(desk.may_start());
+        let config = desk.due().unwrap().config;
+        assert_eq!(config, Config { revision: 1, ..Config::default() }, "the revision is never used again");
     }
 }

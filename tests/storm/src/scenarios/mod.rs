@@ -1,6 +1,7 @@
 //! The storms, each with what the rules promise for it.
 
 mod burst;
+mod config_crashes;
 mod crash_points;
 mod downtime;
 mod idle_restart;
@@ -36,6 +37,8 @@ pub(crate) enum Scenario {
     RequestCrashes,
     /// The same at each write of output
     OutputCrashes,
+    /// The same at each step by which a run is replaced when configuration changes
+    ConfigCrashes,
     /// Runs wait for each other, and the operator is killed while they do
     Queue,
     /// One leader after the other is killed
@@ -71,6 +74,7 @@ impl Scenario {
             Self::CrashPoints => crash_points::play(stage).await,
             Self::RequestCrashes => request_crashes::play(stage).await,
             Self::OutputCrashes => output_crashes::play(stage).await,
+            Self::ConfigCrashes => config_crashes::play(stage).await,
             Self::Queue => queue::play(stage).await,
             Self::Leaders => leaders::play(stage).await,
             Self::StoppedLeader => stopped_leader::play(stage).await,
