@@ -2,7 +2,7 @@
 //!
 //! Duty: says what is missing of it, and how it is, when that has changed. Values are read, hashed and let go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use extendedjob_api::TargetKind;
@@ -11,13 +11,13 @@ use extendedjob_decide::{
     retry::Backoff,
 };
 use jiff::Timestamp;
-use tracing::debug;
+use tracing::warn;
 
 use crate::{
     cluster::{Cluster, configs::ConfigError},
     hubs::ConfigHub,
     lifeline::{Lifeline, stops_when_told},
-    messages::{ChildId, ConfigNews, ConfigSeen, Refer, SubscribeConfigs},
+    messages::{ChildId, ConfigNews, ConfigSeen, ConfigUnread, Refer, SubscribeConfigs},
 };
 
 /// The hubs of both kinds.
@@ -35,6 +35,7 @@ pub(crate) struct ConfigWatcher {
     pub(crate) namespace: String,
     pub(crate) hubs: ConfigHubs,
     pub(crate) supervisor: Recipient<ConfigSeen>,
+    pub(crate) unread: Recipient<ConfigUnread>,
     pub(crate) used: Used,
     pub(crate) _lifeline: Lifeline<ChildId>,
 }
@@ -49,7 +50,7 @@ pub(crate) struct Used {
     versions: BTreeMap<Object, Option<String>>,
     /// What was found in these versions.
     found: BTreeMap<Object, Found>,
-    is_reading: bool,
+    turn: Turn,
     backoff: Backoff,
     told: Option<ConfigSeen>,
 }
@@ -60,10 +61,23 @@ struct Found {
     digest: Option<Digest>,
 }
 
-/// What could not be read is tried again.
+/// What a watcher does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Turn {
+    #[default]
+    Idle,
+    Reading,
+    /// It has just read: an object that changes all the time is read now and then.
+    Pausing,
+}
+
+/// The least time between two readings.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// It may read again, for the same subscription.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct ReadAgain;
+struct PauseOver(u64);
 
 impl Used {
     pub(crate) fn new(refer: Refer) -> Self {
@@ -113,14 +127,14 @@ impl ConfigWatcher {
 
     /// Reads what has changed, and tells what follows.
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.used.is_reading {
+        if self.used.turn != Turn::Idle {
             return;
         }
         let Some(changed) = self.used.changed() else { return };
         if changed.is_empty() {
             return self.tell();
         }
-        self.used.is_reading = true;
+        self.used.turn = Turn::Reading;
         let (cluster, namespace, number) = (self.cluster.clone(), self.namespace.clone(), self.used.number);
         let wants_digests = self.used.refer.wants_digests;
         let looking = async move {
@@ -142,23 +156,31 @@ impl ConfigWatcher {
         found: Vec<(Object, Result<Found, ConfigError>)>,
         ctx: &mut Context<Self>,
     ) {
-        self.used.is_reading = false;
-        let mut has_failed = false;
-        for (object, found) in found.into_iter().filter(|_| number == self.used.number) {
+        if number != self.used.number {
+            return;
+        }
+        let mut failure = None;
+        for (object, found) in found {
             match found {
                 Ok(found) => drop(self.used.found.insert(object, found)),
                 Err(error) => {
-                    debug!(%error, "what pods use is not known");
-                    has_failed = true;
+                    warn!(%error, "what pods use is not known");
+                    failure = Some(error.to_string());
                 }
             }
         }
-        if has_failed {
-            ctx.notify_later(ReadAgain, self.used.backoff.after_failure(Timestamp::now()));
+        self.used.turn = Turn::Pausing;
+        let mut pause = PAUSE;
+        if let Some(error) = failure {
+            pause = self.used.backoff.after_failure(Timestamp::now());
+            self.unread.do_send(ConfigUnread { of: self.used.refer.number, error });
         } else {
             self.used.backoff.reset();
-            self.look(ctx);
+            if self.used.changed().is_some_and(|changed| changed.is_empty()) {
+                self.tell();
+            }
         }
+        ctx.notify_later(PauseOver(number), pause);
     }
 
     fn tell(&mut self) {
@@ -221,10 +243,13 @@ impl Handler<ConfigNews> for ConfigWatcher {
     }
 }
 
-impl Handler<ReadAgain> for ConfigWatcher {
+impl Handler<PauseOver> for ConfigWatcher {
     type Result = ();
 
-    fn handle(&mut self, _: ReadAgain, ctx: &mut Self::Context) {
-        self.look(ctx);
+    fn handle(&mut self, PauseOver(number): PauseOver, ctx: &mut Self::Context) {
+        if number == self.used.number {
+            self.used.turn = Turn::Idle;
+            self.look(ctx);
+        }
     }
 }

@@ -285,6 +285,15 @@ pub(crate) struct ConfigSeen {
     pub(crate) digests: Digests,
 }
 
+/// ConfigWatcher → Supervisor: what the pods use could not be read, and is tried again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ConfigUnread {
+    /// The order.
+    pub(crate) of: u64,
+    pub(crate) error: String,
+}
+
 /// ConfigHub → ConfigWatcher: the versions of these objects now; `None` where there is none.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -357,6 +366,16 @@ pub(crate) enum RunNews {
         /// How the containers of its last pod ended, as far as that is known.
         containers: Vec<ContainerEnd>,
     },
+}
+
+impl RunNews {
+    /// The Job that it is about.
+    pub(crate) fn job(&self) -> &str {
+        match self {
+            Self::Started { job, .. } | Self::AttemptEnded { job, .. } | Self::Ended { job, .. } => &job.name,
+            Self::Hindered { job, .. } | Self::Stuck { job, .. } | Self::Forsaken { job } => job,
+        }
+    }
 }
 
 /// An attempt that is over.

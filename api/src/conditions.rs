@@ -91,11 +91,14 @@ pub mod reasons {
     pub const WRITE_FAILED: &str = "WriteFailed";
     /// Ready: a ConfigMap or Secret that the template needs, or a key of one, is missing. The message says which.
     pub const CONFIG_MISSING: &str = "ConfigMissing";
+    /// Ready: what the pods use of ConfigMaps and Secrets can't be read; it is tried again. The message says why.
+    pub const CONFIG_UNKNOWN: &str = "ConfigUnknown";
     /// Event: a ConfigMap or Secret that the pods use has changed, and runs start again.
     pub const CONFIG_CHANGED: &str = "ConfigChanged";
     /// Ready: what the pods use changes so often that runs don't start again for now.
     pub const TOO_MANY_RESTARTS: &str = "TooManyRestarts";
-    /// Ready: the last run was replaced, because what its pods use has changed; the one in its place is about to start.
+    /// Ready: the last run was replaced, because what its pods use has changed; the one in its place waits until they are
+    /// gone.
     pub const REPLACED: &str = "Replaced";
     /// Ready: the image of what takes stdout and stderr apart in a pod can't be pulled.
     pub const WRAPPER_IMAGE_UNAVAILABLE: &str = "WrapperImageUnavailable";

@@ -11,11 +11,13 @@ type Link<'a> = (&'a Declared, Target);
 
 /// In words, the shortest circle by which the ExtendedJob of this UID has itself started again, if there is one.
 ///
-/// Only those count that start again when what they use changes. One that writes what it uses itself does not: see
+/// Only those count that start again when what they use changes, and write something. One that writes what it uses itself does not: see
 /// [`Declared::references`].
 #[must_use]
 pub fn circle<'a>(all: impl Iterator<Item = &'a Declared>, uid: &str) -> Option<String> {
-    let restarting: Vec<&Declared> = all.filter(|declared| declared.spec.update_on_config_change).collect();
+    let is_link =
+        |declared: &&Declared| declared.spec.update_on_config_change && declared.spec.output.is_some();
+    let restarting: Vec<&Declared> = all.filter(is_link).collect();
     let first = *restarting.iter().find(|declared| declared.uid == uid)?;
     let users = users(&restarting);
     let mut reached: BTreeSet<&str> = BTreeSet::new();

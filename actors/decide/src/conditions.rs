@@ -103,7 +103,8 @@ fn ready(
         return ready(false, trouble.reason, trouble.message.clone());
     }
     let requests = &view.record.requests;
-    let is_over = view.declared.mode() == Some(Mode::Once) && requests.number > 0 && !requests.is_open();
+    let is_once = view.declared.mode() == Some(Mode::Once) && view.record.pending == 0;
+    let is_over = is_once && requests.number > 0 && !requests.is_open();
     if view.declared.spec.suspend && !is_over {
         return ready(false, reasons::SUSPENDED, suspended(view));
     }

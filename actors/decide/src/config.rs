@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     pod::Pod,
     references::{Digest, Object},
+    run::{Reason, Run},
     transition::{Transition, Trigger},
 };
 
@@ -42,6 +43,26 @@ impl Config {
         self.revision == other.revision && self.digests == other.digests
     }
 
+    /// Without what is said by the runs that start again, too: with thousands of pods it would not fit twice.
+    pub(crate) fn but_for(&self, pending: &[Run]) -> Self {
+        let mut config = self.clone();
+        for (pod, transition) in counted_by(pending) {
+            if config.counted.get(&pod.uid) == Some(transition) {
+                config.counted.remove(&pod.uid);
+            }
+        }
+        config
+    }
+
+    /// With what these runs say.
+    pub(crate) fn with(mut self, pending: &[Run]) -> Self {
+        let is_of_interest = self.digests.is_some();
+        for (pod, transition) in counted_by(pending).filter(|_| is_of_interest) {
+            self.counted.entry(pod.uid.clone()).or_insert_with(|| transition.clone());
+        }
+        self
+    }
+
     /// Which objects have changed, if they are so now.
     ///
     /// What only one of the two knows was added to the template or taken out of it, and has not changed.
@@ -53,6 +74,16 @@ impl Config {
         };
         before.filter(differs).map(|(object, _)| object.clone()).collect()
     }
+}
+
+/// Pods that have counted, for their runs start again.
+fn counted_by(pending: &[Run]) -> impl Iterator<Item = (&Pod, &Transition)> {
+    pending.iter().filter_map(|run| match &run.reason {
+        Reason::Pod { pod, transition } if !run.changed.is_empty() && transition.when != When::Deleted => {
+            Some((&**pod, transition))
+        }
+        _ => None,
+    })
 }
 
 /// Whether a pod is in the state that a transition of this trigger leads to, so that what was done for it is to be done

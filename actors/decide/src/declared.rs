@@ -74,12 +74,13 @@ impl Declared {
     }
 
     /// What its pods use of ConfigMaps and Secrets, but for what its own output is written to: that would never be there
-    /// for the first run, and another one for each next.
+    /// for the first run, and another one for each next. (Of versioned output each run makes an object of its own.)
     #[must_use]
     pub fn references(&self) -> References {
         let template = serde_json::from_str(self.spec.template.get()).unwrap_or_default();
         let mut references = references::references(&template);
-        for (_, output) in self.spec.output.iter().flat_map(Output::streams) {
+        let written = self.spec.output.iter().flat_map(Output::streams).filter(|(_, it)| !it.versioned);
+        for (_, output) in written {
             if let Some(target) = output.target(&self.namespace).filter(|it| it.namespace == self.namespace) {
                 references.remove(&Object { kind: target.kind, name: target.name });
             }

@@ -125,7 +125,7 @@ impl Ledger {
             form: if self.config == Config::default() { WITHOUT_CONFIG } else { FORM },
             baseline: self.baseline,
             terms: self.terms.clone(),
-            config: self.config.clone(),
+            config: self.config.but_for(&self.pending),
             pending: pending.collect(),
             writers: self.writers,
         })
@@ -155,7 +155,8 @@ impl Ledger {
             let run = Run::new(declared, reason).under(declared, config.revision);
             Run { changed, ..run }
         });
-        let pending = pending.collect();
+        let pending: Vec<Run> = pending.collect();
+        let config = config.with(&pending);
         Ok(Self { baseline, terms, config, pending, writers })
     }
 

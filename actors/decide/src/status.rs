@@ -64,7 +64,7 @@ fn run_status(view: View<'_>, job: &str, run: &RunState, told: Option<&RunStatus
         Stage::Ended { time, failure } => {
             (if failure.is_none() { RunResult::Succeeded } else { RunResult::Failed }, *time)
         }
-        Stage::Replaced => (RunResult::Replaced, None),
+        Stage::Replaced { time } => (RunResult::Replaced, Some(*time)),
         Stage::Deleted => (RunResult::Deleted, None),
         Stage::Active => (RunResult::Running, None),
     };
@@ -207,7 +207,14 @@ mod tests {
             (once(), &valid, job(succeeded(1)), &none, "True/Succeeded", "False/NotStalled"),
             (once(), &valid, job(failed(1)), &none, "False/JobFailed", "False/NotStalled"),
             (once(), &valid, job(run(1, Stage::Deleted)), &none, "False/Deleted", "False/NotStalled"),
-            (once(), &valid, job(run(1, Stage::Replaced)), &none, "True/Replaced", "False/NotStalled"),
+            (
+                once(),
+                &valid,
+                job(run(1, Stage::Replaced { time: at(2) })),
+                &none,
+                "True/Replaced",
+                "False/NotStalled",
+            ),
             (declared(), &valid, job(failed(1)), &none, "True/Watching", "False/NotStalled"),
             (declared(), &valid, runs(&[]), &quota, "False/QuotaExceeded", "False/NotStalled"),
             (declared(), &valid, runs(&[]), &taken, "False/JobNameTaken", "True/JobNameTaken"),
@@ -231,7 +238,10 @@ mod tests {
         assert_eq!(last(&[("a", failed(2)), ("b", succeeded(1))]), (false, true));
         assert_eq!(last(&[("a", failed(1)), ("b", run(2, Stage::Active))]), (false, false));
         assert_eq!(last(&[("a", run(2, Stage::Deleted))]), (false, true));
-        assert_eq!(last(&[("a", succeeded(1)), ("b", run(2, Stage::Replaced))]), (false, false));
+        assert_eq!(
+            last(&[("a", succeeded(1)), ("b", run(2, Stage::Replaced { time: at(3) }))]),
+            (false, false)
+        );
     }
 
     #[test]

@@ -35,7 +35,10 @@ pub enum Stage {
         failure: Option<Failure>,
     },
     /// Another run takes its place, because what its pods use has changed.
-    Replaced,
+    Replaced {
+        /// Since when, in whole seconds.
+        time: Timestamp,
+    },
     /// Someone deleted its Job before it ended.
     Deleted,
 }
@@ -335,7 +338,7 @@ pub(crate) fn count(runs: &BTreeMap<String, RunState>) -> Counts {
             Stage::Active => counts.active += 1,
             Stage::Ended { failure: None, .. } => counts.succeeded += 1,
             Stage::Ended { .. } | Stage::Deleted => counts.failed += 1,
-            Stage::Replaced => {}
+            Stage::Replaced { .. } => {}
         }
     }
     counts

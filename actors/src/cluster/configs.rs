@@ -84,6 +84,8 @@ impl Cluster {
             TargetKind::ConfigMap => "configmaps",
             TargetKind::Secret => "secrets",
         };
+        // Many may use one object, and each has read it by itself.
+        let _turn = self.configs.acquire().await.ok();
         let request = requests("api/v1", namespace, resource).get(name, &GetParams::default());
         let held: Held = match self.call(request).await {
             Ok(held) => held,

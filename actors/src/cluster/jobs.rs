@@ -241,8 +241,9 @@ impl Cluster {
         self.write::<IgnoredAny>(point, request).await.map(|_| ())
     }
 
-    /// Deletes the Job, and its pods in the background.
+    /// Deletes the Job with its pods, in its turn when many are deleted.
     pub(crate) async fn delete_job(&self, job: &Job, pods: Pods) -> Result<(), JobError> {
+        let _turn = self.deletes.acquire().await.ok();
         let propagation_policy = match pods {
             Pods::First => PropagationPolicy::Foreground,
             Pods::Later => PropagationPolicy::Background,

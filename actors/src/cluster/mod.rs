@@ -64,6 +64,12 @@ const FOLLOWS_IN_FLIGHT: usize = 1000;
 /// Outputs that are written at a time: each takes some mebibytes.
 const OUTPUTS_IN_FLIGHT: usize = 16;
 
+/// ConfigMaps and Secrets that are read at a time: each may hold a mebibyte.
+const CONFIGS_IN_FLIGHT: usize = 8;
+
+/// Jobs that are had deleted at a time, of those that others take the place of.
+const DELETES_IN_FLIGHT: usize = 16;
+
 /// The cluster, as seen by the operator's account.
 #[derive(Clone)]
 pub struct Cluster {
@@ -75,6 +81,8 @@ pub struct Cluster {
     logs: Arc<Semaphore>,
     follows: Arc<Semaphore>,
     outputs: Arc<Semaphore>,
+    configs: Arc<Semaphore>,
+    deletes: Arc<Semaphore>,
     spool: Spool,
     kubelets: Option<Kubelets>,
     /// Held for reading by each write that is under way, and for writing by a shutdown.
@@ -103,6 +111,8 @@ impl Cluster {
             logs,
             follows: Arc::new(Semaphore::new(FOLLOWS_IN_FLIGHT)),
             outputs: Arc::new(Semaphore::new(OUTPUTS_IN_FLIGHT)),
+            configs: Arc::new(Semaphore::new(CONFIGS_IN_FLIGHT)),
+            deletes: Arc::new(Semaphore::new(DELETES_IN_FLIGHT)),
             spool,
             kubelets: None,
             writes: Arc::default(),

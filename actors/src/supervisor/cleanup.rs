@@ -17,7 +17,7 @@ use extendedjob_decide::{
     cleanup::{Action, Candidate, plan, ttl},
     fault::Class,
     job::Job,
-    view::Stage,
+    view::{RunState, Stage},
 };
 use tracing::{debug, warn};
 
@@ -107,6 +107,7 @@ impl Supervisor {
         if open || !self.cleanup.strays.is_empty() {
             self.clean_up_later(ctx);
         }
+        self.prune_counted(ctx);
         self.tidy_ledger(ctx);
     }
 
@@ -136,7 +137,8 @@ impl Supervisor {
     /// Deletes the Jobs in whose place others are to start, once that is told.
     pub(super) fn delete_replaced(&mut self, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
-        let replaced = runs.states.iter().filter(|(_, run)| run.stage == Stage::Replaced && run.told);
+        let is_replaced = |run: &RunState| matches!(run.stage, Stage::Replaced { .. });
+        let replaced = runs.states.iter().filter(|(_, run)| run.told && is_replaced(run));
         let replaced: Vec<Arc<Job>> = replaced.filter_map(|(job, _)| runs.jobs.get(job).cloned()).collect();
         for job in replaced.iter().filter(|job| !job.deleting) {
             if !self.cleanup.asked.contains(&job.name) {
@@ -175,7 +177,7 @@ impl Supervisor {
                         runs.jobs.remove(&name);
                     }
                     supervisor.has_gone(&name);
-                    supervisor.advance(ctx);
+                    supervisor.advance_soon(ctx);
                     supervisor.clean_up_later(ctx);
                 }
                 Err(error) => {

@@ -1,7 +1,9 @@
 //! What the pods use of ConfigMaps and Secrets: while something required is missing, no run starts.
 
-use actix::{Actor, AsyncContext, Context};
-use extendedjob_api::conditions::reasons;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use extendedjob_api::{Mode, conditions::reasons};
 use extendedjob_decide::view::Trouble;
 
 use super::{Supervisor, restarts::Restarts};
@@ -9,15 +11,23 @@ use crate::{
     children::Children,
     config_watcher::{ConfigWatcher, Used},
     lifeline::Lifeline,
-    messages::{ChildId, ConfigSeen, Refer},
+    messages::{ChildId, ConfigSeen, ConfigUnread, Refer},
 };
+
+/// So long is waited for word before that is said.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Of this order nothing may have been heard.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Silence(u64);
 
 /// What is known of it.
 #[derive(Default)]
 pub(super) struct Config {
     refer: Refer,
     pub(super) seen: Option<ConfigSeen>,
-    /// What is missing, in words.
+    /// What is missing, or why that is not known.
     missing: Option<Trouble>,
     pub(super) watcher: Children<(), ConfigWatcher>,
     pub(super) restarts: Restarts,
@@ -30,7 +40,7 @@ impl Config {
         !(self.refer.references.is_empty() || is_there)
     }
 
-    /// What stands in the way.
+    /// What stands in the way of runs that wait.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         self.missing.as_ref().or_else(|| self.restarts.trouble())
     }
@@ -53,6 +63,7 @@ impl Supervisor {
             self.config.seen = Some(ConfigSeen { of: number + 1, ..ConfigSeen::default() });
             return self.config.watcher.let_go(&());
         }
+        ctx.notify_later(Silence(number + 1), SILENCE);
         match self.config.watcher.get(&()) {
             Some(watcher) => watcher.do_send(self.config.refer.clone()),
             None => self.start_config_watcher(ctx),
@@ -66,8 +77,8 @@ impl Supervisor {
         let used = Used::new(self.config.refer.clone());
         self.config.watcher.start((), |generation| {
             let _lifeline = Lifeline::new(ChildId::ConfigWatcher, generation, me.clone().recipient());
-            let supervisor = me.recipient();
-            ConfigWatcher { cluster, owner, namespace, hubs, supervisor, used, _lifeline }.start()
+            let (supervisor, unread) = (me.clone().recipient(), me.recipient());
+            ConfigWatcher { cluster, owner, namespace, hubs, supervisor, unread, used, _lifeline }.start()
         });
     }
 
@@ -78,16 +89,51 @@ impl Supervisor {
         }
         let missing = missing(&seen);
         self.config.seen = Some(seen);
-        let before = std::mem::replace(&mut self.config.missing, missing);
-        if let Some(Trouble { reason, message }) =
-            self.config.missing.clone().filter(|it| before.as_ref() != Some(it))
-        {
-            self.warn(reason, None, message, ctx);
-        }
+        self.tell_of_config(missing, ctx);
         self.config_stirs(ctx);
         self.hold_back();
         self.advance(ctx);
     }
+
+    /// What the pods use could not be read. What was known of it stands.
+    pub(super) fn config_unread(&mut self, unread: ConfigUnread, ctx: &mut Context<Self>) {
+        if unread.of == self.config.refer.number {
+            self.tell_of_config(Some(unknown(&unread.error)), ctx);
+            self.report(ctx);
+        }
+    }
+
+    fn tell_of_config(&mut self, trouble: Option<Trouble>, ctx: &mut Context<Self>) {
+        let before = std::mem::replace(&mut self.config.missing, trouble.clone());
+        if let Some(Trouble { reason, message }) = trouble.filter(|trouble| before.as_ref() != Some(trouble))
+            && !self.is_done()
+        {
+            self.warn(reason, None, message, ctx);
+        }
+    }
+
+    /// Whether it is a one-off that is over: what is missing keeps nothing waiting.
+    pub(super) fn is_done(&self) -> bool {
+        let requests = self.requests_told();
+        let is_over = requests.number > 0 && !requests.is_open();
+        self.declared.mode() == Some(Mode::Once) && is_over && self.desk.is_empty()
+    }
+}
+
+impl Handler<Silence> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Silence(number): Silence, ctx: &mut Self::Context) {
+        if number == self.config.refer.number && self.config.seen.is_none() && self.config.missing.is_none() {
+            self.tell_of_config(Some(unknown("nothing was heard yet; the operator's log says why")), ctx);
+            self.report(ctx);
+        }
+    }
+}
+
+fn unknown(why: &str) -> Trouble {
+    let message = format!("what the pods use of ConfigMaps and Secrets is not known: {why}");
+    Trouble { reason: reasons::CONFIG_UNKNOWN, message }
 }
 
 fn missing(seen: &ConfigSeen) -> Option<Trouble> {

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     lifeline::ChildEnded,
     messages::{
-        Befell, BookNews, ChildId, ConfigSeen, Edited, Fire, JobGone, JobSeen, JobSubscriber, JobsAtFirst,
-        OutputSettled, PodsWatched, RunNews, Sighted, SubscribeJobs, WaysChanged,
+        Befell, BookNews, ChildId, ConfigSeen, ConfigUnread, Edited, Fire, JobGone, JobSeen, JobSubscriber,
+        JobsAtFirst, OutputSettled, PodsWatched, RunNews, Sighted, SubscribeJobs, WaysChanged,
     },
 };
 
@@ -120,6 +120,14 @@ impl Handler<ConfigSeen> for Supervisor {
     }
 }
 
+impl Handler<ConfigUnread> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, unread: ConfigUnread, ctx: &mut Self::Context) {
+        self.config_unread(unread, ctx);
+    }
+}
+
 impl Handler<WaysChanged> for Supervisor {
     type Result = ();
 
@@ -215,15 +223,16 @@ impl Handler<JobGone> for Supervisor {
     fn handle(&mut self, JobGone(job): JobGone, ctx: &mut Self::Context) {
         self.clean_up_later(ctx);
         self.cleanup.strays.remove(&job.uid);
+        let is_replaced = self.is_replaced(&job.name);
         let Some(runs) = &mut self.runs else { return };
         if runs.jobs.get(&job.name).is_some_and(|known| known.uid != job.uid) {
             // Another one bears its name by now.
             return;
         }
         runs.jobs.remove(&job.name);
-        if runs.states.get(&job.name).is_some_and(|run| run.stage == Stage::Replaced) {
+        if is_replaced {
             self.has_gone(&job.name);
-            return self.advance(ctx);
+            return self.advance_soon(ctx);
         }
         if let Some(runner) = self.runners.get(&job.name) {
             runner.do_send(JobGone(job));
@@ -237,6 +246,10 @@ impl Handler<RunNews> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, news: RunNews, ctx: &mut Self::Context) {
+        // Of one in whose place another one is to start, the last words of its runner change nothing.
+        if self.is_replaced(news.job()) {
+            return;
+        }
         match news {
             RunNews::Started { job, made_now } => self.run_started(&job, made_now, ctx),
             RunNews::Hindered { job, trouble } => self.run_hindered(&job, trouble, ctx),

@@ -6,6 +6,7 @@ use std::{cmp::Reverse, time::Duration};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
+    declared::Declared,
     desk::Desk,
     fault::Class,
     job::Job,
@@ -98,7 +99,9 @@ impl Supervisor {
     }
 
     fn keeps_ledger(&self) -> bool {
-        self.declared.spec.triggers.is_some() || self.declared.spec.update_on_config_change
+        let Declared { spec, status, .. } = &*self.declared;
+        // One that is there may say what is of no interest any more: it is taken out.
+        spec.triggers.is_some() || spec.update_on_config_change || status.ledger.is_some()
     }
 
     /// Whether it is known what is on record, if anything is to be.
@@ -137,7 +140,7 @@ impl Supervisor {
             self.desk.stands_for(&job.name, &root_of(&self.declared, job), job.revision);
             reached = reached.max(job.revision);
         }
-        self.desk.has_reached(reached);
+        self.desk.has_reached(&self.declared, reached);
         self.config.restarts.replaces = true;
         self.count_pods();
     }
@@ -297,6 +300,7 @@ impl Supervisor {
         ctx.notify_later(WriteAgain, pause_after(keeper.stored.len()).max(PAUSE));
         let receipts = self.desk.written();
         self.settle_all(receipts);
+        self.tell_of_change(ctx);
         self.advance(ctx);
     }
 

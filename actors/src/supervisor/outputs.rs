@@ -187,7 +187,7 @@ impl Supervisor {
     fn settle_inseparable(&mut self, job: &str, trouble: Trouble, ctx: &mut Context<Self>) {
         let Some(runs) = &mut self.runs else { return };
         runs.unsettled.remove(job);
-        runs.busy.remove(job);
+        runs.is_free(job);
         self.reporter.to_mark.extend(runs.jobs.get(job).cloned());
         let message = format!("{}; Job {job} was made before that was asked for", trouble.message);
         let settled = Settled { trouble: Some(Trouble { message, ..trouble }), ..Settled::default() };
@@ -215,7 +215,7 @@ impl Supervisor {
         }
         if was_tried {
             // Tried once, it no longer keeps others from starting.
-            runs.busy.remove(&job);
+            runs.is_free(&job);
         }
         let Some(state) = runs.states.get_mut(&job) else { return };
         state.output_is_due &= !was_tried;
@@ -302,7 +302,9 @@ impl Supervisor {
             }
             // No output is wished any more: nothing of it is still to be written.
             if unsettled.is_over {
-                busy.remove(name);
+                if !states.get(name).is_some_and(|run| matches!(run.stage, Stage::Replaced { .. })) {
+                    busy.remove(name);
+                }
                 states.entry(name.clone()).and_modify(|run| run.output_is_due = false);
                 self.reporter.to_mark.extend(jobs.get(name).cloned());
                 return false;

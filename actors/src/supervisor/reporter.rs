@@ -166,7 +166,8 @@ impl Supervisor {
         self.reporter.absorbed += i64::try_from(self.desk.take_absorbed()).unwrap_or_default();
         let stored = self.keeper.book_written && self.desk.may_start() && self.desk.is_kept();
         let name = || stored.then(|| ledgers::name(&self.declared));
-        let trouble = self.keeper.trouble.as_ref().or_else(|| self.config.trouble());
+        let config = self.config.trouble().filter(|_| !self.is_done());
+        let trouble = self.keeper.trouble.as_ref().or(config);
         let trouble = trouble.or_else(|| self.hindrances.first());
         let trouble = trouble.or(self.requests.trouble.as_ref());
         let requests = self.requests_told();
@@ -178,7 +179,7 @@ impl Supervisor {
             trouble: trouble.cloned(),
             rebuilt: self.keeper.rebuilt.clone(),
             watched: self.watched,
-            revision: i64::try_from(self.desk.revision())
+            revision: i64::try_from(self.desk.stored_revision())
                 .unwrap_or(i64::MAX)
                 .max(self.declared.status.config_revision),
             requests,

@@ -50,6 +50,12 @@ pub(super) struct Restarts {
     pub(super) replaces: bool,
     /// The Jobs that go, and have not gone yet, by the roots of their runs.
     going: HashMap<String, BTreeSet<String>>,
+    /// Why runs wait whose old Jobs don't go.
+    stuck: Option<Trouble>,
+    /// What is to be told when it is on record.
+    news: Option<String>,
+    advances_soon: bool,
+    is_pruning: bool,
 }
 
 /// A change that was seen, and is not on record yet.
@@ -70,6 +76,22 @@ enum Change {
 #[rtype(result = "()")]
 struct Quiet;
 
+/// So long Jobs may take to go before that is said.
+const PATIENCE_WITH_JOBS: Duration = Duration::from_secs(10);
+/// What comes in masses is taken up together.
+const SOON: Duration = Duration::from_millis(20);
+/// So many pods more than there are may be remembered to have counted.
+const SLACK: usize = 100;
+
+/// Jobs that were to go may be there still.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct StillThere;
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Soon;
+
 /// Time has passed: the brake may let runs start again.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
@@ -88,7 +110,7 @@ impl Restarts {
 
     /// Why runs don't start again for now.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.brake.as_ref()
+        self.brake.as_ref().or(self.stuck.as_ref())
     }
 }
 
@@ -150,7 +172,7 @@ impl Supervisor {
     /// No run may be in the making when names change; and the hub is asked which pods are still in the state that their
     /// runs were for.
     fn prepare_revision(&mut self, changed: &BTreeSet<Object>, ctx: &mut Context<Self>) {
-        if self.may_not_start() || self.is_braked(changed, ctx) {
+        if self.may_not_start() || self.can_start_again() && self.is_braked(changed, ctx) {
             return;
         }
         self.put_hindered_back();
@@ -164,6 +186,9 @@ impl Supervisor {
         self.config.restarts.change = Change::Asking;
         let asking = self.around.pods.send(Recall(counted));
         ctx.spawn(asking.into_actor(self).map(|answer, supervisor, ctx| {
+            if !matches!(supervisor.config.restarts.change, Change::Asking) {
+                return;
+            }
             supervisor.config.restarts.change = Change::Ripe;
             match answer {
                 Ok(Some(pods)) => supervisor.revise(&pods, ctx),
@@ -177,26 +202,29 @@ impl Supervisor {
     fn revise(&mut self, pods: &[Arc<Pod>], ctx: &mut Context<Self>) {
         let Some(changed) = self.changed(ctx) else { return };
         // Much may have been said since the hub was asked.
+        self.put_hindered_back();
         if self.may_not_start() || self.desk.making() > 0 {
             return;
         }
         let Some(seen) = &self.config.seen else { return };
         let digests = seen.digests.clone();
-        let is_there: BTreeSet<&str> = pods.iter().map(|pod| pod.uid.as_str()).collect();
-        let counted: Vec<String> = self.desk.config().counted.keys().cloned().collect();
-        for pod in counted.iter().filter(|pod| !is_there.contains(pod.as_str())) {
-            self.desk.pod_gone(pod);
-        }
+        self.forget_all_but(pods);
         let again = self.to_start_again(pods);
-        self.config.restarts.bucket.take(self.around.limits.restarts, Timestamp::now());
+        if !again.is_empty() {
+            self.config.restarts.bucket.take(self.around.limits.restarts, Timestamp::now());
+        }
         let waited = self.desk.len();
         self.desk.revise(&self.declared, digests, &changed, again);
         let (revision, runs) = (self.desk.revision(), self.desk.len() - waited);
         let (namespace, name) = (&self.declared.namespace, &self.declared.name);
         let changed = listed(&changed);
         info!(%namespace, %name, changed, revision, runs, "what the pods use has changed");
-        let note = format!("{changed} changed: {runs} runs start again (config revision {revision})");
-        self.note(reasons::CONFIG_CHANGED, None, note, ctx);
+        if runs > 0 {
+            let again =
+                if runs == 1 { "1 run starts again".to_owned() } else { format!("{runs} runs start again") };
+            let note = format!("{changed} changed: {again} (config revision {revision})");
+            self.config.restarts.news = Some(note);
+        }
         self.config.restarts.replaces = true;
         self.no_change(ctx);
         self.advance(ctx);
@@ -207,7 +235,9 @@ impl Supervisor {
     fn to_start_again(&self, pods: &[Arc<Pod>]) -> Vec<Reason> {
         let Some(runs) = &self.runs else { return vec![] };
         let under_way = runs.states.iter().filter(|(_, run)| run.stage == Stage::Active);
-        let mut jobs: Vec<&Arc<Job>> = under_way.filter_map(|(job, _)| runs.jobs.get(job)).collect();
+        let jobs = under_way.filter_map(|(job, _)| runs.jobs.get(job));
+        // One that has ended is only being read.
+        let mut jobs: Vec<&Arc<Job>> = jobs.filter(|job| job.end.is_none()).collect();
         jobs.sort_by_key(|job| (job.created, &job.name));
         let mut again: Vec<Reason> = jobs.iter().filter_map(|job| Reason::of(&self.declared, job)).collect();
         let number = self.declared.status.run_number;
@@ -215,7 +245,11 @@ impl Supervisor {
             again.push(Reason::Request { number, by: By::Someone });
         }
         if let Some(trigger) = self.declared.spec.triggers.as_ref().map(Trigger::new) {
-            let mut pods: Vec<&Arc<Pod>> = pods.iter().filter(|pod| holds(&trigger, pod)).collect();
+            // For one that waits, or is replaced, a run starts anyway.
+            let mut started = self.desk.awaited_pods();
+            started.extend(jobs.iter().filter_map(|job| job.pod_uid.as_deref()));
+            let is_idle = |pod: &&Arc<Pod>| holds(&trigger, pod) && !started.contains(pod.uid.as_str());
+            let mut pods: Vec<&Arc<Pod>> = pods.iter().filter(is_idle).collect();
             pods.sort_by_key(|pod| (pod.created, &pod.name));
             let of_pod = |pod: &Arc<Pod>| {
                 let transition = self.desk.config().counted.get(&pod.uid)?.clone();
@@ -226,6 +260,14 @@ impl Supervisor {
             again.extend(pods.into_iter().filter_map(of_pod));
         }
         again
+    }
+
+    /// Whether anything may start again at all.
+    fn can_start_again(&self) -> bool {
+        let Some(runs) = &self.runs else { return false };
+        let is_active = || runs.states.values().any(|run| run.stage == Stage::Active);
+        let is_one_off = self.declared.mode() == Some(Mode::Once) && self.declared.status.run_number > 0;
+        is_one_off || !self.desk.config().counted.is_empty() || is_active()
     }
 
     /// Whether runs have started again too often lately.
@@ -280,7 +322,9 @@ impl Supervisor {
         let is_replaced = |(job, root): &(&String, &String)| {
             self.desk.newest(root).is_some_and(|newest| newest != job.as_str())
         };
+        let has_ended = |job: &String| runs.jobs.get(job).is_none_or(|job| job.end.is_some());
         let under_way = runs.states.iter().filter(|(_, run)| run.stage == Stage::Active);
+        let under_way = under_way.filter(|(job, _)| !has_ended(job));
         let roots = under_way.map(|(job, run)| (job, run.root.as_ref().unwrap_or(job)));
         let replaced: Vec<(Arc<Job>, String)> = roots
             .filter(is_replaced)
@@ -296,11 +340,16 @@ impl Supervisor {
     fn run_replaced(&mut self, job: &Arc<Job>, root: String, ctx: &mut Context<Self>) {
         self.runners.let_go(&job.name);
         self.hindrances.no_longer_stuck(&job.name);
+        if self.config.restarts.going.is_empty() {
+            ctx.notify_later(StillThere, PATIENCE_WITH_JOBS);
+        }
         self.config.restarts.going.entry(root).or_default().insert(job.name.clone());
         // What its attempts so far have written is on its way; nothing more comes.
         self.output_is_due(job, ctx);
         if let Some(state) = self.runs.as_mut().and_then(|runs| runs.states.get_mut(&job.name)) {
-            state.stage = Stage::Replaced;
+            // Whole seconds, as the API server stores them.
+            let now = Timestamp::now();
+            state.stage = Stage::Replaced { time: Timestamp::from_second(now.as_second()).unwrap_or(now) };
             state.attempts = job.attempts;
             state.output_is_due = false;
         }
@@ -309,7 +358,8 @@ impl Supervisor {
     /// A Job is gone. If it was to go, one takes its place.
     pub(super) fn has_gone(&mut self, job: &str) {
         let Some(runs) = &mut self.runs else { return };
-        let Some(state) = runs.states.get(job).filter(|run| run.stage == Stage::Replaced) else { return };
+        let replaced = runs.states.get(job).filter(|run| matches!(run.stage, Stage::Replaced { .. }));
+        let Some(state) = replaced else { return };
         runs.busy.remove(job);
         let going = &mut self.config.restarts.going;
         let root = state.root.as_deref().unwrap_or(job);
@@ -319,6 +369,80 @@ impl Supervisor {
                 going.remove(root);
             }
         }
+        self.config.restarts.stuck = None;
+    }
+
+    /// Whether another one takes the place of the run of this Job.
+    pub(super) fn is_replaced(&self, job: &str) -> bool {
+        let run = self.runs.as_ref().and_then(|runs| runs.states.get(job));
+        run.is_some_and(|run| matches!(run.stage, Stage::Replaced { .. }))
+    }
+
+    /// What has changed is on record.
+    pub(super) fn tell_of_change(&mut self, ctx: &mut Context<Self>) {
+        if let Some(note) = self.config.restarts.news.take_if(|_| self.desk.may_start()) {
+            self.note(reasons::CONFIG_CHANGED, None, note, ctx);
+        }
+    }
+
+    /// The same as [`advance`](Self::advance), a little later, and once for all that comes until then.
+    pub(super) fn advance_soon(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.config.restarts.advances_soon, true) {
+            ctx.notify_later(Soon, SOON);
+        }
+    }
+
+    /// Forgets that pods have counted that are gone, or no longer of concern. Most are told of when they go; but one may
+    /// have gone before its run had a Job, or have lost its labels.
+    pub(super) fn prune_counted(&mut self, ctx: &mut Context<Self>) {
+        let counted = &self.desk.config().counted;
+        let watched = usize::try_from(self.watched).unwrap_or_default();
+        if counted.len() <= watched + SLACK || self.config.restarts.is_pruning {
+            return;
+        }
+        self.config.restarts.is_pruning = true;
+        let asking = self.around.pods.send(Recall(counted.keys().cloned().collect()));
+        ctx.spawn(asking.into_actor(self).map(|answer, supervisor, _| {
+            supervisor.config.restarts.is_pruning = false;
+            if let Ok(Some(pods)) = answer {
+                supervisor.forget_all_but(&pods);
+            }
+        }));
+    }
+
+    fn forget_all_but(&mut self, pods: &[Arc<Pod>]) {
+        let Some(trigger) = self.declared.spec.triggers.as_ref().map(Trigger::new) else { return };
+        let is_there = pods.iter().filter(|pod| trigger.concerns(pod));
+        let is_there: BTreeSet<&str> = is_there.map(|pod| pod.uid.as_str()).collect();
+        let counted: Vec<String> = self.desk.config().counted.keys().cloned().collect();
+        for pod in counted.iter().filter(|pod| !is_there.contains(pod.as_str())) {
+            self.desk.pod_gone(pod);
+        }
+    }
+}
+
+impl Handler<StillThere> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: StillThere, ctx: &mut Self::Context) {
+        let jobs = self.config.restarts.going.values().flatten().next().cloned();
+        self.config.restarts.stuck = jobs.map(|job| {
+            ctx.notify_later(StillThere, PATIENCE_WITH_JOBS);
+            let message = format!(
+                "Job {job} is being deleted, and its pods with it; a run in its place waits for that"
+            );
+            Trouble { reason: reasons::REPLACED, message }
+        });
+        self.report(ctx);
+    }
+}
+
+impl Handler<Soon> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Soon, ctx: &mut Self::Context) {
+        self.config.restarts.advances_soon = false;
+        self.advance(ctx);
     }
 }
 

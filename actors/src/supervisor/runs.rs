@@ -65,13 +65,21 @@ impl Runs {
         self.states.insert(job.name.clone(), state);
     }
 
+    /// A run no longer counts for `maxConcurrentRuns`, unless its Job has still to go.
+    pub(super) fn is_free(&mut self, job: &str) {
+        let is_replaced = |run: &RunState| matches!(run.stage, Stage::Replaced { .. });
+        if !self.states.get(job).is_some_and(is_replaced) {
+            self.busy.remove(job);
+        }
+    }
+
     /// Forgets an ended run, but for its part in the counts.
     pub(super) fn forget(&mut self, job: &str) {
         let Some(state) = self.states.remove(job) else { return };
         match state.stage {
             Stage::Ended { failure: None, .. } => self.gone.succeeded += 1,
             Stage::Ended { .. } | Stage::Deleted => self.gone.failed += 1,
-            Stage::Active | Stage::Replaced => {}
+            Stage::Active | Stage::Replaced { .. } => {}
         }
     }
 }
@@ -182,7 +190,7 @@ impl Supervisor {
         let is_due = self.output_is_due(job, ctx);
         if let Some(runs) = &mut self.runs {
             if !is_due {
-                runs.busy.remove(&job.name);
+                runs.is_free(&job.name);
             }
             if let Some(state) = runs.states.get_mut(&job.name) {
                 state.output_is_due = is_due;
@@ -200,7 +208,10 @@ impl Supervisor {
     /// this operator or by an earlier one that the fence let through. It is the run's, unless that had one.
     pub(super) fn job_appeared(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
-        if self.desk.waiting(&job.name).is_none() {
+        let root = run::root_of(&self.declared, job);
+        // One that another one waits for to go, or has the place of, is taken up, and goes.
+        let is_superseded = self.desk.newest(&root).is_some_and(|newest| newest != job.name);
+        if self.desk.waiting(&job.name).is_none() && !is_superseded {
             let is_triggered = self.declared.spec.triggers.is_some();
             let is_completed = run::number_of(job) <= self.declared.status.completed_run_number;
             let is_over = runs.states.contains_key(&job.name) || !is_triggered && is_completed;

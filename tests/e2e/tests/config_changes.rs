@@ -210,3 +210,21 @@ fn what_an_edit_adds_or_drops_has_not_changed_and_what_it_added_can_change_later
         Ok(())
     })
 }
+
+#[test]
+fn an_errand_that_no_longer_asks_for_it_runs_as_any_other() -> Result<()> {
+    scenario(|ns| {
+        ns.set("app", "1")?;
+        let errand = extended_job("app").with("/run", json!("now")).running(template::nothing());
+        ns.create(errand.following("app"))?;
+        ns.status_until("app", &json!({"completedRunNumber": 1}))?;
+        ns.edit("app", &json!({"updateOnConfigChange": false}))?;
+        ns.edit("app", &json!({"run": "now"}))?;
+        ns.status_until("app", &json!({"completedRunNumber": 2, "succeeded": 2}))?;
+        // What changes while nobody asks for it is taken as it is when somebody does.
+        ns.set("app", "2")?;
+        ns.edit("app", &json!({"updateOnConfigChange": true}))?;
+        ns.pass_a_sentinel()?;
+        ns.status_until("app", &json!({"configRevision": 0, "succeeded": 2}))
+    })
+}

@@ -43,6 +43,10 @@ impl Configured {
         &self.config
     }
 
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_of_interest() || self.stored.digests.is_some()
+    }
+
     pub(super) fn is_of_interest(&self) -> bool {
         self.config.digests.is_some()
     }
@@ -111,6 +115,12 @@ impl Desk {
         self.configured.config.revision
     }
 
+    /// The config revision that is on record.
+    #[must_use]
+    pub fn stored_revision(&self) -> u64 {
+        self.configured.stored.revision
+    }
+
     /// What the pods use, as it is to be on record.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -139,6 +149,12 @@ impl Desk {
         self.configured.has_counted(job, pod, transition);
     }
 
+    /// The UIDs of the pods for which runs wait.
+    #[must_use]
+    pub fn awaited_pods(&self) -> BTreeSet<&str> {
+        self.waiting.values().filter_map(|waiting| Some(waiting.run.reason.pod()?.uid.as_str())).collect()
+    }
+
     /// A pod is gone: nothing starts for it again.
     pub fn pod_gone(&mut self, pod: &str) {
         if self.configured.config.counted.remove(pod).is_some() {
@@ -152,10 +168,28 @@ impl Desk {
         self.configured.config.digests = Some(digests);
     }
 
-    /// What was on record is lost; this revision is known to have been reached.
-    pub fn has_reached(&mut self, revision: u64) {
-        let config = &mut self.configured.config;
-        config.revision = config.revision.max(revision);
+    /// This revision is known to have been reached, if what is on record is of an earlier one, or lost.
+    pub fn has_reached(&mut self, declared: &Declared, revision: u64) {
+        if revision > self.revision() {
+            self.go_on_to(declared, revision, &BTreeSet::new());
+        }
+    }
+
+    /// Runs start under this revision from now on, also those that wait.
+    fn go_on_to(&mut self, declared: &Declared, revision: u64, changed: &BTreeSet<Object>) {
+        self.configured.config.revision = revision;
+        self.places.clear();
+        for (place, Waiting { mut run, seen, receipts, stage }) in std::mem::take(&mut self.waiting) {
+            debug_assert!(stage == Stage::Idle, "a Job in the making bears the name of the old revision");
+            self.configured.forget(&run.job);
+            if !run.changed.is_empty() {
+                run.changed.extend(changed.iter().cloned());
+            }
+            let run = run.under(declared, revision);
+            self.places.insert(run.job.clone(), place);
+            self.configured.waits(&run);
+            self.waiting.insert(place, Waiting { run, seen, receipts, stage });
+        }
     }
 
     /// Changes are of no interest any more: when they are again, what there is then is taken as given.
@@ -175,23 +209,9 @@ impl Desk {
         changed: &BTreeSet<Object>,
         again: impl IntoIterator<Item = Reason>,
     ) {
-        let config = &mut self.configured.config;
-        config.revision += 1;
-        config.digests = Some(digests);
-        let revision = config.revision;
-        let waiting = std::mem::take(&mut self.waiting);
-        self.places.clear();
-        for (place, Waiting { mut run, seen, receipts, stage }) in waiting {
-            debug_assert!(stage == Stage::Idle, "a Job in the making bears the name of the old revision");
-            self.configured.forget(&run.job);
-            if !run.changed.is_empty() {
-                run.changed.extend(changed.iter().cloned());
-            }
-            let run = run.under(declared, revision);
-            self.places.insert(run.job.clone(), place);
-            self.configured.waits(&run);
-            self.waiting.insert(place, Waiting { run, seen, receipts, stage });
-        }
+        let revision = self.revision() + 1;
+        self.configured.config.digests = Some(digests);
+        self.go_on_to(declared, revision, changed);
         for reason in again {
             let first = Run::new(declared, reason);
             let newest = self.newest(&first.root);
@@ -399,5 +419,38 @@ mod tests {
         assert!(desk.may_start());
         let config = desk.due().unwrap().config;
         assert_eq!(config, Config { revision: 1, ..Config::default() }, "the revision is never used again");
+    }
+
+    #[test]
+    fn where_no_pods_are_of_concern_it_is_taken_off_the_record_too() {
+        let mut desk = Desk::default();
+        desk.take_as_given(digests("1"));
+        store(&mut desk);
+        desk.ignore_changes();
+        desk.fire(Run::for_request(&declared(), 1, By::Creation), 0, None, Brake::Closed);
+        assert_eq!(desk.start(9, |_| true).len(), 1, "nothing keeps it from starting");
+        store(&mut desk);
+        assert!(!desk.is_kept() && desk.due().is_none());
+    }
+
+    #[test]
+    fn a_revision_that_is_known_from_elsewhere_is_gone_on_from() {
+        let mut desk = desk();
+        desk.fire(run(0, 0), 20, None, Brake::Closed);
+        desk.has_reached(&declared(), 3);
+        desk.has_reached(&declared(), 2);
+        assert_eq!((desk.revision(), desk.stored_revision()), (3, 0));
+        store(&mut desk);
+        assert_eq!(desk.start(9, |_| true), [run(0, 3)]);
+    }
+
+    #[test]
+    fn a_brake_merges_nothing_into_what_starts_again() {
+        let mut desk = desk();
+        make(&mut desk, 0);
+        revise(&mut desk, [reason(0)]);
+        desk.fire(run(1, 1), 21, Some(1), Brake::Open);
+        desk.merge(|_| true);
+        assert_eq!(desk.len(), 2);
     }
 }

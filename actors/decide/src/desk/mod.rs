@@ -186,8 +186,9 @@ impl Desk {
 
     /// A waiting run of the same pod that has not been tried.
     fn idle_twin(&self, run: &Run) -> Option<u64> {
-        let idle =
-            |waiting: &Waiting| waiting.stage == Stage::Idle && waiting.run.reason.repeats(&run.reason);
+        // One that starts again stands for a Job that is to go.
+        let may_merge = |waiting: &Waiting| waiting.stage == Stage::Idle && waiting.run.changed.is_empty();
+        let idle = |waiting: &Waiting| may_merge(waiting) && waiting.run.reason.repeats(&run.reason);
         self.waiting.iter().find(|(_, waiting)| idle(waiting)).map(|(place, _)| *place)
     }
 
@@ -205,10 +206,10 @@ impl Desk {
         (self.terms.is_none() || self.terms == self.stored) && self.configured.is_stored()
     }
 
-    /// Whether anything is to be on record.
+    /// Whether anything is to be on record, or is there that is not to be any more.
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        self.terms.is_some() || self.configured.is_of_interest()
+        self.terms.is_some() || self.configured.is_kept()
     }
 
     /// The next runs to make the Jobs of, in order, at most `room` of them. `passes` is asked for
@@ -235,7 +236,8 @@ impl Desk {
     pub fn merge(&mut self, is_braked: impl Fn(&Run) -> bool) {
         let mut repeats: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for (place, waiting) in &self.waiting {
-            let pod = waiting.run.reason.pod().filter(|_| waiting.stage == Stage::Idle);
+            let may_merge = waiting.stage == Stage::Idle && waiting.run.changed.is_empty();
+            let pod = waiting.run.reason.pod().filter(|_| may_merge);
             if let Some(pod) = pod.filter(|_| is_braked(&waiting.run)) {
                 repeats.entry(pod.uid.clone()).or_default().push(*place);
             }
