@@ -245,6 +245,16 @@ mod tests {
     }
 
     #[test]
+    fn what_starts_again_is_not_complete() {
+        let known = runs(&[("a", succeeded(1))]);
+        let requests = Requests { number: 1, completed: 1, starts_again: true, ..Requests::default() };
+        let record = Record { pending: 1, requests, ..Record::default() };
+        let status = derive(view(&once(), &Template::Valid, &known, &record), at(100));
+        assert_eq!(condition(&status, conditions::COMPLETE).status, "False");
+        assert_eq!(words(&status)[0], "Ready=True/Running");
+    }
+
+    #[test]
     fn the_outcome_is_told_when_the_output_was_tried() {
         let due = RunState { output_is_due: true, ..succeeded(1) };
         let status = derived(&with_output(), &Template::Valid, &runs(&[("a", due)]));
@@ -308,7 +318,13 @@ mod tests {
             let complete = condition(&status, conditions::COMPLETE);
             format!("{} {}", complete.status, complete.reason)
         };
-        let requests = |number, completed, waits| Requests { number, completed, handled: None, waits };
+        let requests = |number, completed, waits| Requests {
+            number,
+            completed,
+            handled: None,
+            waits,
+            starts_again: false,
+        };
         assert_eq!(outcome(requests(1, 1, false)), "True Succeeded");
         assert_eq!(outcome(requests(1, 0, false)), "False Running", "`run` is not back yet");
         assert_eq!(outcome(requests(1, 1, true)), "False Requested", "another one is asked for");

@@ -314,13 +314,15 @@ pub struct Requests {
     pub handled: Option<String>,
     /// One waits to be accepted.
     pub waits: bool,
+    /// The run of one that was accepted waits, perhaps for the second time.
+    pub starts_again: bool,
 }
 
 impl Requests {
     /// Whether the outcome of the last run is not that of the last request.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.waits || self.completed < self.number
+        self.waits || self.starts_again || self.completed < self.number
     }
 }
 

@@ -40,9 +40,9 @@ impl Config {
         !(self.refer.references.is_empty() || is_there)
     }
 
-    /// What stands in the way of runs that wait.
-    pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.missing.as_ref().or_else(|| self.restarts.trouble())
+    /// What stands in the way. What is missing does not where all is done.
+    pub(super) fn trouble(&self, is_done: bool) -> Option<&Trouble> {
+        self.missing.as_ref().filter(|_| !is_done).or_else(|| self.restarts.trouble())
     }
 }
 

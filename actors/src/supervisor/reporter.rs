@@ -166,7 +166,7 @@ impl Supervisor {
         self.reporter.absorbed += i64::try_from(self.desk.take_absorbed()).unwrap_or_default();
         let stored = self.keeper.book_written && self.desk.may_start() && self.desk.is_kept();
         let name = || stored.then(|| ledgers::name(&self.declared));
-        let config = self.config.trouble().filter(|_| !self.is_done());
+        let config = self.config.trouble(self.is_done());
         let trouble = self.keeper.trouble.as_ref().or(config);
         let trouble = trouble.or_else(|| self.hindrances.first());
         let trouble = trouble.or(self.requests.trouble.as_ref());

@@ -247,6 +247,7 @@ impl Supervisor {
                 .and_then(|request| request.handles.clone())
                 .or_else(|| status.last_handled_run_at.clone()),
             waits: self.requests.waits || accepting.is_none() && requests::is_queued(&self.declared),
+            starts_again: self.declared.spec.triggers.is_none() && !self.desk.is_empty(),
         }
     }
 

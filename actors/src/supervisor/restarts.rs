@@ -43,7 +43,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Restarts {
     change: Change,
     bucket: Bucket,
-    /// Why runs don't start again for now.
+    /// Runs don't start again for now.
+    is_braked: bool,
+    /// Why, and who keeps it so.
     brake: Option<Trouble>,
     look_again: Option<SpawnHandle>,
     /// Some Job under way may have to go.
@@ -100,7 +102,7 @@ struct LookAgain;
 impl Restarts {
     /// Whether a change is about to be put on record: what starts before that would start twice.
     pub(super) fn is_changing(&self) -> bool {
-        !matches!(self.change, Change::None) && self.brake.is_none()
+        !matches!(self.change, Change::None) && !self.is_braked
     }
 
     /// Whether an old Job of the runs with this root is still there.
@@ -166,6 +168,11 @@ impl Supervisor {
         if let Change::Fresh { quiet, .. } = std::mem::take(&mut self.config.restarts.change) {
             ctx.cancel_future(quiet);
         }
+        self.release_brake();
+    }
+
+    fn release_brake(&mut self) {
+        self.config.restarts.is_braked = false;
         self.config.restarts.brake = None;
     }
 
@@ -274,7 +281,7 @@ impl Supervisor {
     fn is_braked(&mut self, changed: &BTreeSet<Object>, ctx: &mut Context<Self>) -> bool {
         let (limit, now) = (self.around.limits.restarts, Timestamp::now());
         if self.config.restarts.bucket.has_token(limit, now) {
-            self.config.restarts.brake = None;
+            self.release_brake();
             return false;
         }
         if let Some(handle) = self.config.restarts.look_again.take() {
@@ -282,7 +289,7 @@ impl Supervisor {
         }
         let delay = delay_until(self.config.restarts.bucket.next(limit), now);
         self.config.restarts.look_again = Some(ctx.notify_later(LookAgain, delay));
-        if self.config.restarts.brake.is_some() {
+        if std::mem::replace(&mut self.config.restarts.is_braked, true) {
             return true;
         }
         let message = format!(
@@ -292,23 +299,21 @@ impl Supervisor {
             limit.burst,
             limit.every
         );
-        self.config.restarts.brake = Some(Trouble { reason: reasons::TOO_MANY_RESTARTS, message });
         let asking = self.around.circles.send(FindCircle(self.declared.uid.clone()));
         ctx.spawn(asking.into_actor(self).map(|circle, supervisor, ctx| {
-            supervisor.tell_brake(circle.ok().flatten(), ctx);
+            let circle = circle.ok().flatten().map(|circle| format!(". {circle}"));
+            supervisor.tell_brake(message + &circle.unwrap_or_default(), ctx);
         }));
         true
     }
 
-    /// Tells of the brake, and who may keep it open.
-    fn tell_brake(&mut self, circle: Option<String>, ctx: &mut Context<Self>) {
-        let Some(brake) = &mut self.config.restarts.brake else { return };
-        if let Some(circle) = circle {
-            brake.message = format!("{}. {circle}", brake.message);
+    fn tell_brake(&mut self, message: String, ctx: &mut Context<Self>) {
+        if self.config.restarts.is_braked {
+            let reason = reasons::TOO_MANY_RESTARTS;
+            self.config.restarts.brake = Some(Trouble { reason, message: message.clone() });
+            self.warn(reason, None, message, ctx);
+            self.report(ctx);
         }
-        let Trouble { reason, message } = brake.clone();
-        self.warn(reason, None, message, ctx);
-        self.report(ctx);
     }
 
     /// Jobs under way in whose place other runs are to start, which are on record, go.
