@@ -1,5 +1,7 @@
 //! What a Supervisor does when children panic, and when answers come late.
 
+mod config;
+
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context, Handler, Message, StreamHandler, System};
@@ -282,6 +284,7 @@ fn job(asked: &Asked, uid: &str) -> Job {
         owner: Some("uid".into()),
         key: annotation("fissile.cloudfoundry.org/transition"),
         pod_uid: annotation("fissile.cloudfoundry.org/affected-pod-uid"),
+        pod_name: annotation("fissile.cloudfoundry.org/affected-pod-name"),
         term: Some(1),
         ..Job::default()
     }
