@@ -29,9 +29,17 @@ pub(crate) fn errand() -> Value {
 
 /// The spec of one that runs once, and again when this ConfigMap changes.
 pub(crate) fn following(config_map: &str) -> Value {
+    restarting(json!([{"configMapRef": {"name": config_map}}]))
+}
+
+/// The same of a Secret.
+pub(crate) fn following_secret(secret: &str) -> Value {
+    restarting(json!([{"secretRef": {"name": secret}}]))
+}
+
+fn restarting(used: Value) -> Value {
     let mut template = parked();
-    template["spec"]["template"]["spec"]["containers"][0]["envFrom"] =
-        json!([{"configMapRef": {"name": config_map}}]);
+    template["spec"]["template"]["spec"]["containers"][0]["envFrom"] = used;
     json!({"run": "once", "updateOnConfigChange": true, "template": template})
 }
 
@@ -81,11 +89,14 @@ impl Namespace {
         self.until(name, "no pending run", |seen| seen["status"]["pending"].as_u64().unwrap_or(0) == 0).await
     }
 
-    /// Waits until a run is under way that has this cause.
-    pub(crate) async fn until_running(&self, name: &str, cause: &str) -> Result<()> {
-        self.until(name, &format!("a run of cause {cause}"), |seen| {
-            let run = &seen["status"]["lastRun"];
-            run["result"] == "Running" && run["cause"]["type"] == cause
+    /// Waits until a run is under way after so many changes of configuration.
+    pub(crate) async fn until_revision(&self, name: &str, revision: u64) -> Result<()> {
+        self.until(name, &format!("a run of config revision {revision}"), |seen| {
+            let status = &seen["status"];
+            let runs = status["runs"].as_array().map_or(0, Vec::len);
+            status["configRevision"] == revision
+                && runs as u64 == revision + 1
+                && status["lastRun"]["result"] == "Running"
         })
         .await
     }

@@ -45,9 +45,9 @@ async fn crash_at(stage: &mut Stage<'_>, write: &str, moment: &str, number: u32)
     stage.operators.start_to_crash(&failpoint)?;
     let changing = async {
         namespace.create_extended_job(&name, following(&name)).await?;
-        namespace.until_running(&name, "Once").await?;
+        namespace.until_revision(&name, 0).await?;
         set(&namespace, &name, "2").await?;
-        namespace.until_running(&name, "ConfigChanged").await
+        namespace.until_revision(&name, 1).await
     };
     let crashing = async {
         stage.operators.crashed(&failpoint).await?;

@@ -10,6 +10,7 @@ mod logs;
 mod output_crashes;
 mod queue;
 mod request_crashes;
+mod secrets;
 mod stopped_leader;
 
 use std::fmt;
@@ -53,14 +54,17 @@ pub(crate) enum Scenario {
     ManyLogs,
     /// An operator starts where nothing has changed
     IdleRestart,
+    /// Beside the one Secret that is used there are 10,000 large ones, and their cost is measured
+    ManySecrets,
 }
 
 impl Scenario {
     /// All of them, or those that take seconds.
     pub(crate) fn all(short: bool) -> Vec<Self> {
         // A Lease has to run out in the first.
-        let takes_long =
-            |scenario: &Self| matches!(scenario, Self::StoppedLeader | Self::LongLog | Self::ManyLogs);
+        let takes_long = |scenario: &Self| {
+            matches!(scenario, Self::StoppedLeader | Self::LongLog | Self::ManyLogs | Self::ManySecrets)
+        };
         Self::value_variants().iter().copied().filter(|scenario| !(short && takes_long(scenario))).collect()
     }
 
@@ -81,6 +85,7 @@ impl Scenario {
             Self::Apiserver => burst::with_a_killed_api_server(stage).await,
             Self::LongLog => logs::one_long(stage).await,
             Self::ManyLogs => logs::many(stage).await,
+            Self::ManySecrets => secrets::many(stage).await,
             Self::IdleRestart => idle_restart::play(stage).await,
         }
     }
