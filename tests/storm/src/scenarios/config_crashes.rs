@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::crash_points::STAGES;
+use super::crash_points::crashes;
 use crate::extended_jobs::following;
 use crate::namespace::Namespace;
 use crate::patience::answered;
@@ -27,11 +27,8 @@ const WRITES: [(&str, u32); 8] = [
 
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
-    let is_short = stage.load.is_short();
-    for (write, number) in WRITES {
-        for moment in STAGES.into_iter().filter(|moment| !is_short || *moment == "unanswered") {
-            crash_at(stage, write, moment, number).await?;
-        }
+    for (write, moment, number) in crashes(WRITES, stage.load.is_short()) {
+        crash_at(stage, write, moment, number).await?;
     }
     Ok(())
 }

@@ -32,14 +32,23 @@ const WRITES: [(&str, u32); 12] = [
 const REALLY_RUN: &str = "output";
 pub(super) const STAGES: [&str; 3] = ["before", "unanswered", "after"];
 
+/// Each of these writes, with each moment at which to crash. A crash between a write and its answer holds what the others
+/// hold; the long form has them all.
+pub(super) fn crashes<const N: usize>(
+    writes: [(&'static str, u32); N],
+    is_short: bool,
+) -> impl Iterator<Item = (&'static str, &'static str, u32)> {
+    let moments = STAGES.into_iter().filter(move |moment| !is_short || *moment == "unanswered");
+    writes
+        .into_iter()
+        .flat_map(move |(write, number)| moments.clone().map(move |moment| (write, moment, number)))
+}
+
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
-    // A crash between a write and its answer holds what the others hold; the long form has them all.
-    let is_played = |stage: &str, number: u32, short: bool| !short || (stage == "unanswered" && number < 3);
-    for (write, number) in WRITES {
-        for moment in STAGES.into_iter().filter(|moment| is_played(moment, number, stage.load.is_short())) {
-            crash_at(stage, write, moment, number).await?;
-        }
+    let is_short = stage.load.is_short();
+    for (write, moment, number) in crashes(WRITES, is_short).filter(|(.., number)| !is_short || *number < 3) {
+        crash_at(stage, write, moment, number).await?;
     }
     stage.operators.start()?;
     stage.settle().await

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::crash_points::STAGES;
+use super::crash_points::crashes;
 use crate::extended_jobs::errand;
 use crate::finish::finish_as_they_come;
 use crate::stage::Stage;
@@ -13,11 +13,8 @@ const WRITES: [(&str, u32); 5] = [("status", 1), ("status", 2), ("job", 1), ("re
 
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
-    let is_short = stage.load.is_short();
-    for (write, number) in WRITES {
-        for moment in STAGES.into_iter().filter(|moment| !is_short || *moment == "unanswered") {
-            crash_at(stage, write, moment, number).await?;
-        }
+    for (write, moment, number) in crashes(WRITES, stage.load.is_short()) {
+        crash_at(stage, write, moment, number).await?;
     }
     Ok(())
 }
