@@ -17,6 +17,7 @@
     reason = "a state that should not be is a failed test"
 )]
 
+mod configs;
 mod explorer;
 mod invariants;
 mod memo;
@@ -25,10 +26,14 @@ mod requests;
 mod steps;
 mod world;
 
-use extendedjob_api::When;
+use extendedjob_api::{
+    Run::{Now, Once},
+    When,
+};
 use extendedjob_decide::pod::Status::{False, True};
 
 use self::{
+    configs::Configs,
     explorer::explore,
     operator::Mutant,
     requests::Requests,
@@ -288,6 +293,131 @@ fn each_broken_rule_of_requests_is_noticed() {
     ] {
         let model = Requests { run: "manually", nows: 2, manuallys: 1, crashes: 1, ..Requests::default() };
         let found = explore(&Requests { mutant: Some(mutant), ..model }, STATES_MAX);
+        let wrong = found.wrong.map_or("nothing".to_owned(), |wrong| wrong.rule);
+        println!("{mutant:?}: {} states: {wrong}", found.states);
+        assert!(wrong.starts_with(rule), "{mutant:?}: {wrong}");
+    }
+}
+
+fn configs_hold(name: &str, configs: &Configs) {
+    let found = explore(configs, STATES_MAX);
+    println!("configs of {name}: {} states", found.states);
+    if let Some(wrong) = found.wrong {
+        panic!("{name}: {}\n{}", wrong.rule, wrong.way.join("\n"));
+    }
+}
+
+fn with_losses(crashes: u32) -> Spent {
+    Spent { losses: 1, refusals: 1, ..self::crashes(crashes) }
+}
+
+/// Runs for pods that live so.
+fn configs_of(when: When, lives: Vec<Life>) -> Configs {
+    Configs::new(declared(when, false, 0), lives, 1)
+}
+
+/// It is ready, and then not.
+fn dims() -> Life {
+    life(&[(True, 1), (False, 2)])
+}
+
+/// It is ready twice.
+fn blinks() -> Life {
+    life(&[(True, 1), (False, 2), (True, 3)])
+}
+
+#[test]
+fn a_one_off_whose_configuration_changes_three_times_with_a_crash() {
+    configs_hold("one-off", &Configs { changes: 3, faults: crashes(1), ..Configs::requested(Once, 1) });
+    let two = Configs { changes: 2, faults: crashes(1), ..Configs::requested(Once, 2) };
+    configs_hold("one-off, two objects", &two);
+}
+
+#[test]
+fn requested_runs_whose_configuration_changes_with_crashes_and_lost_answers() {
+    for (run, count) in [(Once, 2), (Now, 1)] {
+        let configs = Configs { changes: 2, faults: with_losses(count), ..Configs::requested(run, 1) };
+        configs_hold(&format!("{run:?}"), &configs);
+    }
+}
+
+#[test]
+fn runs_for_a_pod_whose_configuration_changes_with_crashes_and_lost_answers() {
+    for (changes, faults) in [(2, Spent { losses: 1, ..crashes(1) }), (1, with_losses(2))] {
+        let configs = Configs { changes, faults, ..configs_of(When::Ready, vec![dims()]) };
+        configs_hold(&format!("a pod, {changes} changes"), &configs);
+    }
+}
+
+#[test]
+fn more_runs_whose_configuration_changes_with_a_crash() {
+    let two = || vec![life(&[(True, 1)]), life(&[(True, 1)])];
+    for (name, limit, prompt, lives) in [
+        ("a pod twice", usize::MAX, true, vec![blinks()]),
+        ("two pods", usize::MAX, true, two()),
+        ("two pods, one run at a time", 1, false, two()),
+    ] {
+        let configs = Configs { limit, prompt, ..configs_of(When::Ready, lives) };
+        configs_hold(name, &Configs { changes: 1, faults: crashes(1), ..configs });
+    }
+}
+
+#[test]
+fn runs_for_pods_that_are_gone_whose_configuration_changes_with_a_crash() {
+    let lives = || vec![life(&[(True, 1)]).ends()];
+    let one = Configs { changes: 2, ..configs_of(When::Deleted, lives()) };
+    configs_hold("a pod that is gone", &Configs { faults: crashes(1), ..one });
+    let two = Configs { changes: 1, limit: 1, ..configs_of(When::Deleted, [lives(), lives()].concat()) };
+    configs_hold("two pods that are gone", &Configs { prompt: true, faults: crashes(1), ..two });
+}
+
+#[test]
+#[ignore = "takes two minutes"]
+fn more_changes_of_configuration_of_a_one_off() {
+    let once = |objects| Configs { changes: 3, prompt: true, ..Configs::requested(Once, objects) };
+    configs_hold("one-off, three changes", &Configs { faults: with_losses(1), ..once(1) });
+    configs_hold("one-off, two objects", &Configs { faults: crashes(1), ..once(2) });
+}
+
+#[test]
+#[ignore = "takes three minutes"]
+fn more_changes_of_configuration_of_runs_for_pods() {
+    for (name, changes, limit, lives) in [
+        ("a pod", 3, usize::MAX, vec![dims()]),
+        ("a pod twice", 2, usize::MAX, vec![blinks()]),
+        ("two pods", 2, 1, vec![life(&[(True, 1)]), life(&[(True, 1)])]),
+        ("two pods that end", 1, 1, vec![dims().ends(), life(&[(True, 1)]).ends()]),
+    ] {
+        let configs = Configs { changes, limit, prompt: true, ..configs_of(When::Ready, lives) };
+        configs_hold(name, &Configs { faults: crashes(1), ..configs });
+    }
+}
+
+#[test]
+fn each_broken_rule_of_configs_is_noticed() {
+    use configs::Mutant;
+    let once = || Configs::requested(Once, 1);
+    let pod = || configs_of(When::Ready, vec![dims()]);
+    for (mutant, rule, model) in [
+        (Mutant::DeletesBeforeStored, "(3)", Configs { changes: 2, ..once() }),
+        (Mutant::DeletesBeforeStored, "(3)", Configs { changes: 2, ..pod() }),
+        (Mutant::StartsBeforeStored, "(1)", Configs { changes: 1, ..once() }),
+        (Mutant::StartsBesideOld, "(2)", Configs { changes: 1, ..once() }),
+        (Mutant::StartsBesideOld, "(2)", Configs { changes: 1, ..pod() }),
+        (Mutant::NamesWithoutRevision, "(3)", Configs { changes: 1, ..once() }),
+        (Mutant::NamesWithoutRevision, "(3)", Configs { changes: 1, ..pod() }),
+        (Mutant::RunsUnderWayIgnored, "(1)", Configs { changes: 1, ..Configs::requested(Now, 1) }),
+        (Mutant::RunsUnderWayIgnored, "(1)", Configs { changes: 1, ..pod() }),
+        (Mutant::CleanIgnoresCounted, "(1)", Configs { changes: 1, ..pod() }),
+        (Mutant::GivenAtStart, "(1)", Configs { changes: 1, ..once() }),
+        (Mutant::GivenAtStart, "(1)", Configs { changes: 1, ..pod() }),
+        (Mutant::UnansweredIsRenamed, "(2)", Configs { changes: 1, ..once() }),
+        (Mutant::UnansweredIsRenamed, "(2)", Configs { changes: 1, ..pod() }),
+        (Mutant::PodsOfCheckpoint, "(1)", Configs { changes: 1, ..pod() }),
+    ] {
+        let is_of_losses = mutant == Mutant::UnansweredIsRenamed;
+        let faults = if is_of_losses { with_losses(1) } else { crashes(1) };
+        let found = explore(&Configs { faults, mutant: Some(mutant), ..model }, STATES_MAX);
         let wrong = found.wrong.map_or("nothing".to_owned(), |wrong| wrong.rule);
         println!("{mutant:?}: {} states: {wrong}", found.states);
         assert!(wrong.starts_with(rule), "{mutant:?}: {wrong}");
