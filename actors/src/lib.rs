@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! Operator ── watches ExtendedJobs, owns one Supervisor for each
-//! ├── PodHub, JobHub          one watch per kind, shared; deliver to whom it concerns
+//! ├── PodHub, JobHub, ConfigHubs   one watch per kind, shared; deliver to whom it concerns
 //! └── Supervisor              owns the children below, writes status and Events
 //!       ├── TriggerWatcher    pod transitions → Fire
+//!       ├── ConfigWatcher     what the pods use → ConfigSeen
 //!       ├── JobRunner ×n      creates a Job, follows it, its pods and their logs → AttemptEnded, RunEnded
 //!       └── OutputWriter ×n   reads logs, writes one target → OutputSettled
 //! ```
@@ -33,6 +34,7 @@ pub use cluster::{AccountError, Candidacy, Cluster, KubeletOptions, Kubelets};
 pub use extendedjob_decide::{
     boundary::Boundary,
     brake::Limit,
+    declared::Used,
     follow::Follower,
     streams::{Setting as Streams, Ways},
     wrap::{Wrapper, is_drain},

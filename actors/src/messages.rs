@@ -213,8 +213,8 @@ pub(crate) struct Fire {
     pub(crate) gone: Option<String>,
 }
 
-/// Supervisor → PodHub: how are these pods, by their UIDs? Answered with those of them that are there, or with nothing if
-/// the hub does not know all pods.
+/// Supervisor → PodHub: how are these pods, by their UIDs? Answered with those of them that are there; or with nothing as
+/// long as the hub does not know all pods, or knows them as they were before it began.
 #[derive(Message)]
 #[rtype(result = "Option<Vec<Arc<Pod>>>")]
 pub(crate) struct Recall(pub(crate) BTreeSet<String>);

@@ -39,7 +39,8 @@ pub struct ExtendedJobStatus {
     pub watched_pods: i64,
     /// How many transitions were absorbed by a later one of the same pod, while that pod had too many runs.
     pub merged: i64,
-    /// How often runs were started again because a ConfigMap or Secret that the pods use has changed.
+    /// How many changes of ConfigMaps and Secrets that the pods use were counted, also where no run started again for one;
+    /// those that come together are one.
     pub config_revision: i64,
     /// The Secret in which the operator keeps what must outlive it: runs that wait, from when on pods count, and hashes
     /// of the ConfigMaps and Secrets that the pods use.

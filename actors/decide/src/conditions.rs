@@ -126,6 +126,7 @@ fn ready(
     if view.record.requests.is_open() {
         let message = match last_run.and_then(|run| run.result) {
             Some(RunResult::Running) => "the Job is under way",
+            Some(RunResult::Replaced) => REPLACED,
             _ => "the Job is about to be made",
         };
         return ready(true, reasons::RUNNING, message.to_owned());
@@ -164,7 +165,8 @@ fn wait(runs: i64) -> String {
     if runs == 1 { "1 run waits".to_owned() } else { format!("{runs} runs wait") }
 }
 
-const REPLACED: &str = "what the pods use has changed; another run is about to start in its place";
+const REPLACED: &str =
+    "what the pods use has changed: when the Job and its pods are gone, another one takes its place";
 
 const DELETED: &str = "the Job was deleted before it ended; the run is not made again";
 

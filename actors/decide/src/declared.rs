@@ -1,5 +1,7 @@
 //! What is known of an ExtendedJob: its identity, what the user asks for, what was last reported.
 
+use std::collections::BTreeSet;
+
 use extendedjob_api::{
     ExtendedJobSpec, ExtendedJobStatus, Mode, Output, Run, Streams, When, conditions::reasons, validate,
 };
@@ -77,13 +79,9 @@ impl Declared {
     /// for the first run, and another one for each next. (Of versioned output each run makes an object of its own.)
     #[must_use]
     pub fn references(&self) -> References {
-        let template = serde_json::from_str(self.spec.template.get()).unwrap_or_default();
-        let mut references = references::references(&template);
-        let written = self.spec.output.iter().flat_map(Output::streams).filter(|(_, it)| !it.versioned);
-        for (_, output) in written {
-            if let Some(target) = output.target(&self.namespace).filter(|it| it.namespace == self.namespace) {
-                references.remove(&Object { kind: target.kind, name: target.name });
-            }
+        let mut references = of_template(&self.spec);
+        for object in written(&self.spec, &self.namespace) {
+            references.remove(&object);
         }
         references
     }
@@ -101,6 +99,72 @@ impl Declared {
             (None, Some(Run::Once)) => Some(Mode::Once),
             (None, Some(Run::Manually | Run::Now)) => Some(Mode::Errand),
             _ => None,
+        }
+    }
+}
+
+fn of_template(spec: &ExtendedJobSpec) -> References {
+    references::references(&serde_json::from_str(spec.template.get()).unwrap_or_default())
+}
+
+/// The objects in its own namespace that an ExtendedJob writes.
+fn written(spec: &ExtendedJobSpec, namespace: &str) -> impl Iterator<Item = Object> {
+    let streams = spec.output.iter().flat_map(Output::streams).filter(|(_, stream)| !stream.versioned);
+    let targets = streams.filter_map(move |(_, stream)| stream.target(namespace));
+    let own = targets.filter(move |target| target.namespace == namespace);
+    own.map(|target| Object { kind: target.kind, name: target.name })
+}
+
+/// Which ConfigMaps and Secrets have runs start again, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Those whose changes count.
+    pub used: Vec<String>,
+    /// Those that the template names as well, and that its own output is written to.
+    pub written: Vec<String>,
+}
+
+impl Used {
+    /// Those of an ExtendedJob in this namespace.
+    #[must_use]
+    pub fn by(spec: &ExtendedJobSpec, namespace: &str) -> Self {
+        let own: BTreeSet<Object> = written(spec, namespace).collect();
+        let all = of_template(spec).into_keys();
+        let (written, used): (Vec<_>, Vec<_>) = all.partition(|object| own.contains(object));
+        let words = |objects: Vec<Object>| objects.iter().map(ToString::to_string).collect();
+        Self { used: words(used), written: words(written) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::declared;
+
+    /// One whose pods use the ConfigMaps `a` and `b`, and that writes `b`.
+    fn writing(versioned: bool) -> Declared {
+        let volumes = ["a", "b"].map(|name| json!({ "name": name, "configMap": { "name": name } }));
+        let spec = json!({
+            "run": "once", "output": { "stdout": { "configRef": "b", "versioned": versioned } },
+            "template": { "spec": { "template": { "spec": { "volumes": volumes } } } },
+        });
+        Declared { spec: serde_json::from_str(&spec.to_string()).unwrap(), ..declared() }
+    }
+
+    #[test]
+    fn what_it_writes_itself_is_no_reference_unless_each_run_writes_an_object_of_its_own() {
+        for (versioned, used, written) in [
+            (false, &["ConfigMap/a"][..], &["ConfigMap/b"][..]),
+            (true, &["ConfigMap/a", "ConfigMap/b"], &[]),
+        ] {
+            let declared = writing(versioned);
+            let references: Vec<String> = declared.references().keys().map(ToString::to_string).collect();
+            assert_eq!(references, used);
+            let told = Used::by(&declared.spec, "ns");
+            assert_eq!(told.used, used);
+            assert_eq!(told.written, written);
         }
     }
 }

@@ -111,10 +111,11 @@ impl Run {
     #[must_use]
     pub fn because(&self) -> String {
         let first = self.reason.because();
-        if self.changed.is_empty() {
-            return first;
+        match (self.changed.is_empty(), self.reason.pod()) {
+            (true, _) => first,
+            (false, None) => format!("{} changed", listed(&self.changed)),
+            (false, Some(_)) => format!("{} changed ({first})", listed(&self.changed)),
         }
-        format!("{} changed ({first})", listed(&self.changed))
     }
 
     /// The annotations by which Job and pods know what they run for. Containers reach them

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use extendedjob_api::names;
-use extendedjob_decide::{declared::Declared, fault::Class, text::shorten};
+use extendedjob_decide::{declared::Declared, fault::Class, references::Object, text::shorten};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client,
@@ -35,6 +35,15 @@ pub(crate) enum Severity {
     Warning,
 }
 
+/// What an Event is about besides the ExtendedJob.
+#[derive(Clone, Debug)]
+pub(crate) enum Related {
+    /// A Job of it, by its name.
+    Job(String),
+    /// What its pods use.
+    Config(Object),
+}
+
 impl Recorder {
     pub(crate) fn new(client: &Client) -> Self {
         let reporter = Reporter {
@@ -49,16 +58,20 @@ impl Recorder {
 }
 
 impl super::Cluster {
-    /// Publishes an Event on an ExtendedJob, about one of its Jobs or all in all. One that can't be
+    /// Publishes an Event on an ExtendedJob, about something related or all in all. One that can't be
     /// published is only logged: the status says what matters.
     pub(crate) async fn publish(
         &self,
         declared: &Declared,
         severity: Severity,
         reason: &str,
-        job: Option<String>,
+        related: Option<Related>,
         note: String,
     ) {
+        let related = related.map(|related| match related {
+            Related::Job(job) => ("batch/v1", "Job".to_owned(), job),
+            Related::Config(Object { kind, name }) => ("v1", kind.to_string(), name),
+        });
         let event = Event {
             type_: match severity {
                 Severity::Normal => EventType::Normal,
@@ -69,7 +82,8 @@ impl super::Cluster {
             action: "Run".to_owned(),
             // Events that are alike in all but the note are counted in one, with the first note:
             // the Job keeps those of two runs apart.
-            secondary: job.map(|job| reference("batch/v1", "Job", &declared.namespace, job)),
+            secondary: related
+                .map(|(version, kind, name)| reference(version, &kind, &declared.namespace, name)),
         };
         let about = ObjectReference {
             uid: Some(declared.uid.clone()),

@@ -282,6 +282,14 @@ impl Cluster {
         head.metadata.resource_version.parse().map_err(|_| PodError::NoNumber(head.metadata.resource_version))
     }
 
+    /// All pods of a namespace as they are now; what can't be understood is left out.
+    pub(crate) async fn pods_in(&self, namespace: &str) -> Result<Vec<Arc<Pod>>, PodError> {
+        let request = requests("api/v1", namespace, "pods").list(&ListParams::default());
+        let list: List = self.call(request).await.map_err(PodError::Version)?;
+        let pods = list.items.iter().filter_map(|item| decode(item.get()).ok());
+        Ok(pods.map(|watched| Arc::new(watched.pod)).collect())
+    }
+
     /// The pod of a Job of ours that has this name.
     pub(super) async fn job_pod(&self, namespace: &str, name: &str) -> Result<Option<Arc<JobPod>>, Fault> {
         // Not by `get`, for which a right of its own would be needed.

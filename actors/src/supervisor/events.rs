@@ -6,11 +6,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context, Handler, WrapFuture};
-use extendedjob_decide::brake::{Bucket, Limit};
+use extendedjob_decide::{
+    brake::{Bucket, Limit},
+    references::Object,
+};
 use jiff::Timestamp;
 
 use super::Supervisor;
-use crate::cluster::events::Severity;
+use crate::cluster::events::{Related, Severity};
 
 /// How many are published at once, and how soon one more is.
 const LIMIT: Limit = Limit { burst: 25, every: Duration::from_secs(10) };
@@ -26,9 +29,9 @@ pub(super) struct Events {
 struct Held {
     severity: Severity,
     count: u32,
-    /// Note and Job of the last one.
+    /// Of the last one.
     note: String,
-    job: Option<String>,
+    related: Option<Related>,
 }
 
 #[derive(actix::Message)]
@@ -44,7 +47,18 @@ impl Supervisor {
         note: String,
         ctx: &mut Context<Self>,
     ) {
-        self.tell(Severity::Normal, reason, job, note, ctx);
+        self.tell(Severity::Normal, reason, job.map(|job| Related::Job(job.to_owned())), note, ctx);
+    }
+
+    /// The same of something that the pods use.
+    pub(super) fn note_of(
+        &mut self,
+        object: Object,
+        reason: &'static str,
+        note: String,
+        ctx: &mut Context<Self>,
+    ) {
+        self.tell(Severity::Normal, reason, Some(Related::Config(object)), note, ctx);
     }
 
     /// Publishes an Event that something, with a Job or all in all, is not as the user asked.
@@ -55,38 +69,38 @@ impl Supervisor {
         note: String,
         ctx: &mut Context<Self>,
     ) {
-        self.tell(Severity::Warning, reason, job, note, ctx);
+        self.tell(Severity::Warning, reason, job.map(|job| Related::Job(job.to_owned())), note, ctx);
     }
 
     fn tell(
         &mut self,
         severity: Severity,
         reason: &'static str,
-        job: Option<&str>,
+        related: Option<Related>,
         note: String,
         ctx: &mut Context<Self>,
     ) {
         let Events { bucket, held } = &mut self.events;
         if held.is_empty() && bucket.take(LIMIT, Timestamp::now()) {
-            return self.publish(severity, reason, job.map(str::to_owned), note, ctx);
+            return self.publish(severity, reason, related, note, ctx);
         }
         if held.is_empty() {
             ctx.notify_later(TellHeld, LIMIT.every);
         }
         let count = held.get(reason).map_or(0, |held| held.count) + 1;
-        held.insert(reason, Held { severity, count, note, job: job.map(str::to_owned) });
+        held.insert(reason, Held { severity, count, note, related });
     }
 
     fn publish(
         &self,
         severity: Severity,
         reason: &'static str,
-        job: Option<String>,
+        related: Option<Related>,
         note: String,
         ctx: &mut Context<Self>,
     ) {
         let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
-        let publishing = async move { cluster.publish(&declared, severity, reason, job, note).await };
+        let publishing = async move { cluster.publish(&declared, severity, reason, related, note).await };
         ctx.spawn(publishing.into_actor(self));
     }
 }
@@ -95,14 +109,14 @@ impl Handler<TellHeld> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: TellHeld, ctx: &mut Self::Context) {
-        for (reason, Held { severity, count, note, job }) in std::mem::take(&mut self.events.held) {
+        for (reason, Held { severity, count, note, related }) in std::mem::take(&mut self.events.held) {
             self.events.bucket.take(LIMIT, Timestamp::now());
             let note = if count == 1 {
                 note
             } else {
                 format!("{count} times in a short time, the last one: {note}")
             };
-            self.publish(severity, reason, job, note, ctx);
+            self.publish(severity, reason, related, note, ctx);
         }
     }
 }

@@ -28,7 +28,7 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Supervisor;
 use crate::messages::{FindCircle, Recall};
@@ -54,8 +54,8 @@ pub(super) struct Restarts {
     going: HashMap<String, BTreeSet<String>>,
     /// Why runs wait whose old Jobs don't go.
     stuck: Option<Trouble>,
-    /// What is to be told when it is on record.
-    news: Option<String>,
+    /// What has made runs start again, to be told when it is on record.
+    news: BTreeSet<Object>,
     advances_soon: bool,
     is_pruning: bool,
 }
@@ -179,8 +179,14 @@ impl Supervisor {
     /// No run may be in the making when names change; and the hub is asked which pods are still in the state that their
     /// runs were for.
     fn prepare_revision(&mut self, changed: &BTreeSet<Object>, ctx: &mut Context<Self>) {
-        if self.may_not_start() || self.can_start_again() && self.is_braked(changed, ctx) {
+        // Before the one before it is on record, another one would only count.
+        let is_held = self.may_not_start() || !self.desk.may_start();
+        if is_held || self.can_start_again() && self.is_braked(changed, ctx) {
             return;
+        }
+        if self.may_yet_be_made() {
+            // Its runner is about to find out.
+            return self.change_is_fresh(Instant::now(), ctx);
         }
         self.put_hindered_back();
         if self.desk.making() > 0 {
@@ -191,28 +197,36 @@ impl Supervisor {
             return self.revise(&[], ctx);
         }
         self.config.restarts.change = Change::Asking;
-        let asking = self.around.pods.send(Recall(counted));
+        let asking = self.recall(counted);
         ctx.spawn(asking.into_actor(self).map(|answer, supervisor, ctx| {
             if !matches!(supervisor.config.restarts.change, Change::Asking) {
                 return;
             }
             supervisor.config.restarts.change = Change::Ripe;
             match answer {
-                Ok(Some(pods)) => supervisor.revise(&pods, ctx),
-                // The hub does not know all pods yet; or this operator is about to end.
-                Ok(None) | Err(_) => supervisor.change_is_fresh(Instant::now(), ctx),
+                Some(pods) => supervisor.revise(&pods, ctx),
+                None => supervisor.change_is_fresh(Instant::now(), ctx),
             }
         }));
+    }
+
+    /// Whether the Job of a run that waits may be made all the same, by a create whose answer never came: under another
+    /// name it would be made twice.
+    fn may_yet_be_made(&self) -> bool {
+        let creates = self.around.cluster.creates();
+        let namespace = &self.declared.namespace;
+        let mut waiting = self.desk.in_hand().chain(self.desk.idle());
+        waiting.any(|run| creates.may_come(&format!("{namespace}/{}", run.job)))
     }
 
     /// Takes up a change, with these pods of those that have counted.
     fn revise(&mut self, pods: &[Arc<Pod>], ctx: &mut Context<Self>) {
         let Some(changed) = self.changed(ctx) else { return };
         // Much may have been said since the hub was asked.
-        self.put_hindered_back();
-        if self.may_not_start() || self.desk.making() > 0 {
+        if self.may_not_start() || self.may_yet_be_made() || self.desk.making() > 0 {
             return;
         }
+        self.put_hindered_back();
         let Some(seen) = &self.config.seen else { return };
         let digests = seen.digests.clone();
         self.forget_all_but(pods);
@@ -224,13 +238,9 @@ impl Supervisor {
         self.desk.revise(&self.declared, digests, &changed, again);
         let (revision, runs) = (self.desk.revision(), self.desk.len() - waited);
         let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        let changed = listed(&changed);
-        info!(%namespace, %name, changed, revision, runs, "what the pods use has changed");
+        info!(%namespace, %name, changed = listed(&changed), revision, runs, "what the pods use has changed");
         if runs > 0 {
-            let again =
-                if runs == 1 { "1 run starts again".to_owned() } else { format!("{runs} runs start again") };
-            let note = format!("{changed} changed: {again} (config revision {revision})");
-            self.config.restarts.news = Some(note);
+            self.config.restarts.news.extend(changed);
         }
         self.config.restarts.replaces = true;
         self.no_change(ctx);
@@ -287,14 +297,16 @@ impl Supervisor {
         if let Some(handle) = self.config.restarts.look_again.take() {
             ctx.cancel_future(handle);
         }
-        let delay = delay_until(self.config.restarts.bucket.next(limit), now);
+        let next = self.config.restarts.bucket.next(limit);
+        let delay = delay_until(next, now);
         self.config.restarts.look_again = Some(ctx.notify_later(LookAgain, delay));
         if std::mem::replace(&mut self.config.restarts.is_braked, true) {
             return true;
         }
+        let next = Timestamp::from_second(next.as_second()).unwrap_or(next);
         let message = format!(
-            "{} changed again, after runs were started again for such changes {} times in a short time; they are once more \
-             each {:?}",
+            "{} changed, and runs are to start again, as they did {} times in a short time; from now on they do once each \
+             {:?}, next at {next}",
             listed(changed),
             limit.burst,
             limit.every
@@ -348,6 +360,10 @@ impl Supervisor {
         if self.config.restarts.going.is_empty() {
             ctx.notify_later(StillThere, PATIENCE_WITH_JOBS);
         }
+        let newer = self.desk.newest(&root).and_then(|newest| self.desk.waiting(newest));
+        let why = newer.map(|run| format!(": {} changed", listed(&run.changed))).unwrap_or_default();
+        let note = format!("Job {} is deleted, and another one takes its place{why}", job.name);
+        self.note(reasons::REPLACED, Some(&job.name), note, ctx);
         self.config.restarts.going.entry(root).or_default().insert(job.name.clone());
         // What its attempts so far have written is on its way; nothing more comes.
         self.output_is_due(job, ctx);
@@ -385,8 +401,14 @@ impl Supervisor {
 
     /// What has changed is on record.
     pub(super) fn tell_of_change(&mut self, ctx: &mut Context<Self>) {
-        if let Some(note) = self.config.restarts.news.take_if(|_| self.desk.may_start()) {
-            self.note(reasons::CONFIG_CHANGED, None, note, ctx);
+        if !self.desk.may_start() {
+            return;
+        }
+        let news = std::mem::take(&mut self.config.restarts.news);
+        if let Some(object) = news.first().cloned() {
+            // Without numbers: Events on one object are counted, and the first note stands for all.
+            let note = format!("{} changed: runs start again", listed(&news));
+            self.note_of(object, reasons::CONFIG_CHANGED, note, ctx);
         }
     }
 
@@ -406,13 +428,32 @@ impl Supervisor {
             return;
         }
         self.config.restarts.is_pruning = true;
-        let asking = self.around.pods.send(Recall(counted.keys().cloned().collect()));
+        let asking = self.recall(counted.keys().cloned().collect());
         ctx.spawn(asking.into_actor(self).map(|answer, supervisor, _| {
             supervisor.config.restarts.is_pruning = false;
-            if let Ok(Some(pods)) = answer {
+            if let Some(pods) = answer {
                 supervisor.forget_all_but(&pods);
             }
         }));
+    }
+
+    /// How these pods are now, by their UIDs. As long as the hub has not caught up with what was there when it began, the
+    /// API server is asked.
+    fn recall(&self, pods: BTreeSet<String>) -> impl Future<Output = Option<Vec<Arc<Pod>>>> + use<> {
+        let (cluster, namespace) = (self.around.cluster.clone(), self.declared.namespace.clone());
+        let hub = self.around.pods.clone();
+        async move {
+            if let Ok(Some(known)) = hub.send(Recall(pods.clone())).await {
+                return Some(known);
+            }
+            match cluster.pods_in(&namespace).await {
+                Ok(all) => Some(all.into_iter().filter(|pod| pods.contains(&pod.uid)).collect()),
+                Err(error) => {
+                    warn!(namespace, %error, "how pods are is not known yet");
+                    None
+                }
+            }
+        }
     }
 
     fn forget_all_but(&mut self, pods: &[Arc<Pod>]) {

@@ -45,7 +45,12 @@ fn listed(runs: &[RunStatus]) -> String {
 /// One row for each run, the oldest first: when it ran, and why.
 fn drawn(runs: &[RunStatus], now: Timestamp) -> String {
     let begin = |run: &RunStatus| run.start_time.as_ref().map(|time| time.0.as_second());
-    let end = |run: &RunStatus| run.completion_time.as_ref().map_or(now, |time| time.0).as_second();
+    // Of one whose Job was deleted nobody knows when it ended.
+    let last_known = |run: &RunStatus| if run.result == Some(RunResult::Deleted) { begin(run) } else { None };
+    let end = |run: &RunStatus| match &run.completion_time {
+        Some(time) => time.0.as_second(),
+        None => last_known(run).unwrap_or(now.as_second()),
+    };
     let first = runs.iter().filter_map(begin).min().unwrap_or_default();
     let last = runs.iter().map(end).max().unwrap_or_default().max(first + 1);
     let place = |second: i64| {
@@ -78,9 +83,11 @@ pub(crate) fn cause(run: &RunStatus) -> String {
         CauseType::Manual => "asked for",
         CauseType::ConfigChanged => "config",
     };
-    let of: Vec<&str> =
-        [&run.cause.object, &run.cause.pod].into_iter().flatten().map(String::as_str).collect();
-    if of.is_empty() { what.to_owned() } else { format!("{what}: {}", of.join(", ")) }
+    match (&run.cause.object, &run.cause.pod) {
+        (Some(object), Some(pod)) => format!("{what}: {object} (for {pod})"),
+        (Some(of), None) | (None, Some(of)) => format!("{what}: {of}"),
+        (None, None) => what.to_owned(),
+    }
 }
 
 pub(crate) fn result(run: &RunStatus) -> &'static str {

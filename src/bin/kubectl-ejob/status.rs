@@ -10,7 +10,8 @@ use crate::{
 };
 
 pub(crate) async fn show(cluster: &Cluster, name: &str) -> Result<()> {
-    let status = status_of(&cluster.extended_job(name).await?);
+    let extended_job = cluster.extended_job(name).await?;
+    let status = status_of(&extended_job);
     let line = |label: &str, value: String| vec![label.to_owned(), value];
     let mode = status.mode.map(|mode| format!("{mode:?}").to_lowercase()).unwrap_or_default();
     let counts = format!(
@@ -18,6 +19,9 @@ pub(crate) async fn show(cluster: &Cluster, name: &str) -> Result<()> {
         status.active, status.pending, status.succeeded, status.failed
     );
     let mut rows = vec![line("mode", mode), line("runs", counts)];
+    if extended_job.spec.update_on_config_change {
+        rows.push(line("config", format!("revision {}", status.config_revision)));
+    }
     rows.extend(status.last_run.as_ref().map(|run| line("last run", last(run))));
     for condition in &status.conditions {
         let message =

@@ -1,6 +1,7 @@
 //! `kubectl ejob why`: what it waits for, what would start it, and which pods match.
 
 use anyhow::Result;
+use extendedjob_actors::Used;
 use extendedjob_api::{ExtendedJob, Operator, Run, RunResult, Selector, When};
 use k8s_openapi::api::core::v1::Pod;
 
@@ -16,6 +17,7 @@ pub(crate) async fn show(cluster: &Cluster, name: &str) -> Result<()> {
     let extended_job = cluster.extended_job(name).await?;
     let status = status_of(&extended_job);
     let mut lines = vec![starter(&extended_job)];
+    lines.extend(restarter(&extended_job));
     lines.push(match status.conditions.iter().find(|condition| condition.type_ == "Ready") {
         Some(ready) => format!("Ready is {}, {}: {}", ready.status, ready.reason, ready.message),
         None => "The operator has not seen it yet: is it running?".to_owned(),
@@ -82,6 +84,21 @@ fn starter(extended_job: &ExtendedJob) -> String {
         (None, Some(Run::Now)) => "A run was asked for: run is set to now.".to_owned(),
         (None, _) => "A run starts when run is set to now (kubectl ejob run).".to_owned(),
     }
+}
+
+/// What would have runs start again.
+fn restarter(extended_job: &ExtendedJob) -> Option<String> {
+    let spec = Some(&extended_job.spec).filter(|spec| spec.update_on_config_change)?;
+    let Used { used, written } =
+        Used::by(spec, extended_job.metadata.namespace.as_deref().unwrap_or_default());
+    let left_out = match &written[..] {
+        [] => String::new(),
+        written => format!(", but not when {} does, which it writes itself", written.join(", ")),
+    };
+    Some(match &used[..] {
+        [] => format!("It uses no ConfigMap or Secret whose changes would have runs start again{left_out}."),
+        used => format!("Runs start again when {} changes{left_out}.", used.join(", ")),
+    })
 }
 
 /// The selector as the API server takes it.

@@ -470,7 +470,9 @@ impl Handler<Recall> for PodHub {
     type Result = MessageResult<Recall>;
 
     fn handle(&mut self, Recall(pods): Recall, _: &mut Self::Context) -> Self::Result {
-        let is_known = self.tracker.is_complete() && self.keeping.is_some();
+        // A list at the checkpoint shows pods as they were then.
+        let has_caught_up = |keeping: &Keeping| self.tracker.position() >= keeping.barrier;
+        let is_known = self.tracker.is_complete() && self.keeping.as_ref().is_some_and(has_caught_up);
         MessageResult(is_known.then(|| self.tracker.pods_of(&pods).cloned().collect()))
     }
 }
