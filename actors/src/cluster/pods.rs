@@ -32,7 +32,7 @@ const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 /// Why pods could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PodError {
-    /// Where pods are.
+    /// All pods, or those of a namespace.
     #[error("can't list pods: {0}")]
     Version(#[source] Fault),
     /// That is no number, as Kubernetes promises it is.
@@ -275,7 +275,7 @@ struct Head {
 }
 
 impl Cluster {
-    /// Where pods are now.
+    /// All pods, or those of a namespace.now.
     pub(crate) async fn pods_version(&self) -> Result<Version, PodError> {
         let request = Request::new("/api/v1/pods").list(&ListParams::default().limit(1));
         let head: Head = self.call(request).await.map_err(PodError::Version)?;

@@ -1,7 +1,7 @@
 //! The ledger of an ExtendedJob: read at the start, written when a run can't start at once or an
 //! edit changes what counts, and made anew where it is lost.
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_api::conditions::reasons;
@@ -9,7 +9,6 @@ use extendedjob_decide::{
     declared::Declared,
     desk::Desk,
     fault::Class,
-    job::Job,
     ledger::{Ledger, Unreadable},
     pod::Version,
     retry::Backoff,
@@ -141,21 +140,8 @@ impl Supervisor {
             reached = reached.max(job.revision);
         }
         self.desk.has_reached(&self.declared, reached);
-        self.config.restarts.replaces = true;
+        self.replacing.is_due = true;
         self.count_pods();
-    }
-
-    /// The pods of the Jobs that are there have counted, with what they did last.
-    pub(super) fn count_pods(&mut self) {
-        let Some(runs) = &self.runs else { return };
-        let mut jobs: Vec<&Job> = runs.jobs.values().map(|job| &**job).collect();
-        jobs.sort_by_key(|job| (Reverse(job.created), &job.name));
-        for job in jobs {
-            let transition = job.key.as_deref().and_then(|key| key.parse().ok());
-            if let (Some(pod), Some(transition)) = (&job.pod_uid, transition) {
-                self.desk.has_counted(&job.name, pod, &transition);
-            }
-        }
     }
 
     fn fetch_ledger(&mut self, ctx: &mut Context<Self>) {

@@ -4,10 +4,12 @@
 mod brakes;
 mod cleanup;
 mod config;
+mod counted;
 mod events;
 mod handlers;
 mod ledger;
 mod outputs;
+mod replacing;
 mod reporter;
 mod requests;
 mod restarts;
@@ -37,8 +39,9 @@ use tracing::error;
 
 pub use self::brakes::Limits;
 use self::{
-    brakes::Brakes, cleanup::Cleanup, config::Config, events::Events, ledger::Keeper, reporter::Reporter,
-    requests::Requests, runs::Runs, starting::Hindrances, template_check::TemplateCheck,
+    brakes::Brakes, cleanup::Cleanup, config::Config, counted::Counted, events::Events, ledger::Keeper,
+    replacing::Replacing, reporter::Reporter, requests::Requests, runs::Runs, starting::Hindrances,
+    template_check::TemplateCheck,
 };
 use crate::{
     children::Children,
@@ -98,6 +101,8 @@ pub(crate) struct Supervisor {
     writers: Children<Target, OutputWriter>,
     check: TemplateCheck,
     config: Config,
+    counted: Counted,
+    replacing: Replacing,
     cleanup: Cleanup,
     reporter: Reporter,
     events: Events,
@@ -134,6 +139,8 @@ impl Supervisor {
             writers: Children::default(),
             check: TemplateCheck::default(),
             config: Config::default(),
+            counted: Counted::default(),
+            replacing: Replacing::default(),
             cleanup: Cleanup::default(),
             reporter: Reporter::new(&declared),
             events: Events::default(),

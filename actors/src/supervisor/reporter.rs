@@ -167,7 +167,7 @@ impl Supervisor {
         let stored = self.keeper.book_written && self.desk.may_start() && self.desk.is_kept();
         let name = || stored.then(|| ledgers::name(&self.declared));
         let config = self.config.trouble(self.is_done());
-        let trouble = self.keeper.trouble.as_ref().or(config);
+        let trouble = self.keeper.trouble.as_ref().or(config).or(self.replacing.stuck.as_ref());
         let trouble = trouble.or_else(|| self.hindrances.first());
         let trouble = trouble.or(self.requests.trouble.as_ref());
         let requests = self.requests_told();

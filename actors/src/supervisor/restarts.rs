@@ -5,14 +5,10 @@
 //!        ──(the ledger is written)──► Jobs under way are told as replaced, and deleted ──► their runs start
 //! ```
 //!
-//! Duty: revision, digests and the runs that start again stand in the ledger, by one write, before any Job goes; and no
-//! run starts while an old Job of its own is there.
+//! Duty: revision, digests and the runs that start again stand in the ledger by one write, before anything follows from it;
+//! see [`replacing`](super::replacing).
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use extendedjob_api::{Mode, conditions::reasons};
@@ -28,10 +24,10 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::Supervisor;
-use crate::messages::{FindCircle, Recall};
+use crate::messages::FindCircle;
 
 /// Changes that come within this time of each other make one.
 const QUIET: Duration = Duration::from_secs(1);
@@ -48,16 +44,8 @@ pub(super) struct Restarts {
     /// Why, and who keeps it so.
     brake: Option<Trouble>,
     look_again: Option<SpawnHandle>,
-    /// Some Job under way may have to go.
-    pub(super) replaces: bool,
-    /// The Jobs that go, and have not gone yet, by the roots of their runs.
-    going: HashMap<String, BTreeSet<String>>,
-    /// Why runs wait whose old Jobs don't go.
-    stuck: Option<Trouble>,
     /// What has made runs start again, to be told when it is on record.
     news: BTreeSet<Object>,
-    advances_soon: bool,
-    is_pruning: bool,
 }
 
 /// A change that was seen, and is not on record yet.
@@ -78,22 +66,6 @@ enum Change {
 #[rtype(result = "()")]
 struct Quiet;
 
-/// So long Jobs may take to go before that is said.
-const PATIENCE_WITH_JOBS: Duration = Duration::from_secs(10);
-/// What comes in masses is taken up together.
-const SOON: Duration = Duration::from_millis(20);
-/// So many pods more than there are may be remembered to have counted.
-const SLACK: usize = 100;
-
-/// Jobs that were to go may be there still.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct StillThere;
-
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Soon;
-
 /// Time has passed: the brake may let runs start again.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
@@ -105,14 +77,9 @@ impl Restarts {
         !matches!(self.change, Change::None) && !self.is_braked
     }
 
-    /// Whether an old Job of the runs with this root is still there.
-    pub(super) fn is_in_the_way(&self, root: &str) -> bool {
-        self.going.contains_key(root)
-    }
-
     /// Why runs don't start again for now.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.brake.as_ref().or(self.stuck.as_ref())
+        self.brake.as_ref()
     }
 }
 
@@ -242,7 +209,7 @@ impl Supervisor {
         if runs > 0 {
             self.config.restarts.news.extend(changed);
         }
-        self.config.restarts.replaces = true;
+        self.replacing.is_due = true;
         self.no_change(ctx);
         self.advance(ctx);
     }
@@ -328,77 +295,6 @@ impl Supervisor {
         }
     }
 
-    /// Jobs under way in whose place other runs are to start, which are on record, go.
-    pub(super) fn replace_runs(&mut self, ctx: &mut Context<Self>) {
-        let Some(runs) =
-            self.runs.as_ref().filter(|_| self.config.restarts.replaces && self.desk.may_start())
-        else {
-            return;
-        };
-        self.config.restarts.replaces = false;
-        let is_replaced = |(job, root): &(&String, &String)| {
-            self.desk.newest(root).is_some_and(|newest| newest != job.as_str())
-        };
-        let has_ended = |job: &String| runs.jobs.get(job).is_none_or(|job| job.end.is_some());
-        let under_way = runs.states.iter().filter(|(_, run)| run.stage == Stage::Active);
-        let under_way = under_way.filter(|(job, _)| !has_ended(job));
-        let roots = under_way.map(|(job, run)| (job, run.root.as_ref().unwrap_or(job)));
-        let replaced: Vec<(Arc<Job>, String)> = roots
-            .filter(is_replaced)
-            .filter_map(|(job, root)| Some((Arc::clone(runs.jobs.get(job)?), root.clone())))
-            .collect();
-        for (job, root) in replaced {
-            self.run_replaced(&job, root, ctx);
-        }
-    }
-
-    /// Another run takes the place of this one. Its Job is deleted when that is told, so that nobody takes it for one that
-    /// someone else has deleted.
-    fn run_replaced(&mut self, job: &Arc<Job>, root: String, ctx: &mut Context<Self>) {
-        self.runners.let_go(&job.name);
-        self.hindrances.no_longer_stuck(&job.name);
-        if self.config.restarts.going.is_empty() {
-            ctx.notify_later(StillThere, PATIENCE_WITH_JOBS);
-        }
-        let newer = self.desk.newest(&root).and_then(|newest| self.desk.waiting(newest));
-        let why = newer.map(|run| format!(": {} changed", listed(&run.changed))).unwrap_or_default();
-        let note = format!("Job {} is deleted, and another one takes its place{why}", job.name);
-        self.note(reasons::REPLACED, Some(&job.name), note, ctx);
-        self.config.restarts.going.entry(root).or_default().insert(job.name.clone());
-        // What its attempts so far have written is on its way; nothing more comes.
-        self.output_is_due(job, ctx);
-        if let Some(state) = self.runs.as_mut().and_then(|runs| runs.states.get_mut(&job.name)) {
-            // Whole seconds, as the API server stores them.
-            let now = Timestamp::now();
-            state.stage = Stage::Replaced { time: Timestamp::from_second(now.as_second()).unwrap_or(now) };
-            state.attempts = job.attempts;
-            state.output_is_due = false;
-        }
-    }
-
-    /// A Job is gone. If it was to go, one takes its place.
-    pub(super) fn has_gone(&mut self, job: &str) {
-        let Some(runs) = &mut self.runs else { return };
-        let replaced = runs.states.get(job).filter(|run| matches!(run.stage, Stage::Replaced { .. }));
-        let Some(state) = replaced else { return };
-        runs.busy.remove(job);
-        let going = &mut self.config.restarts.going;
-        let root = state.root.as_deref().unwrap_or(job);
-        if let Some(jobs) = going.get_mut(root) {
-            jobs.remove(job);
-            if jobs.is_empty() {
-                going.remove(root);
-            }
-        }
-        self.config.restarts.stuck = None;
-    }
-
-    /// Whether another one takes the place of the run of this Job.
-    pub(super) fn is_replaced(&self, job: &str) -> bool {
-        let run = self.runs.as_ref().and_then(|runs| runs.states.get(job));
-        run.is_some_and(|run| matches!(run.stage, Stage::Replaced { .. }))
-    }
-
     /// What has changed is on record.
     pub(super) fn tell_of_change(&mut self, ctx: &mut Context<Self>) {
         if !self.desk.may_start() {
@@ -410,85 +306,6 @@ impl Supervisor {
             let note = format!("{} changed: runs start again", listed(&news));
             self.note_of(object, reasons::CONFIG_CHANGED, note, ctx);
         }
-    }
-
-    /// The same as [`advance`](Self::advance), a little later, and once for all that comes until then.
-    pub(super) fn advance_soon(&mut self, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.config.restarts.advances_soon, true) {
-            ctx.notify_later(Soon, SOON);
-        }
-    }
-
-    /// Forgets that pods have counted that are gone, or no longer of concern. Most are told of when they go; but one may
-    /// have gone before its run had a Job, or have lost its labels.
-    pub(super) fn prune_counted(&mut self, ctx: &mut Context<Self>) {
-        let counted = &self.desk.config().counted;
-        let watched = usize::try_from(self.watched).unwrap_or_default();
-        if counted.len() <= watched + SLACK || self.config.restarts.is_pruning {
-            return;
-        }
-        self.config.restarts.is_pruning = true;
-        let asking = self.recall(counted.keys().cloned().collect());
-        ctx.spawn(asking.into_actor(self).map(|answer, supervisor, _| {
-            supervisor.config.restarts.is_pruning = false;
-            if let Some(pods) = answer {
-                supervisor.forget_all_but(&pods);
-            }
-        }));
-    }
-
-    /// How these pods are now, by their UIDs. As long as the hub has not caught up with what was there when it began, the
-    /// API server is asked.
-    fn recall(&self, pods: BTreeSet<String>) -> impl Future<Output = Option<Vec<Arc<Pod>>>> + use<> {
-        let (cluster, namespace) = (self.around.cluster.clone(), self.declared.namespace.clone());
-        let hub = self.around.pods.clone();
-        async move {
-            if let Ok(Some(known)) = hub.send(Recall(pods.clone())).await {
-                return Some(known);
-            }
-            match cluster.pods_in(&namespace).await {
-                Ok(all) => Some(all.into_iter().filter(|pod| pods.contains(&pod.uid)).collect()),
-                Err(error) => {
-                    warn!(namespace, %error, "how pods are is not known yet");
-                    None
-                }
-            }
-        }
-    }
-
-    fn forget_all_but(&mut self, pods: &[Arc<Pod>]) {
-        let Some(trigger) = self.declared.spec.triggers.as_ref().map(Trigger::new) else { return };
-        let is_there = pods.iter().filter(|pod| trigger.concerns(pod));
-        let is_there: BTreeSet<&str> = is_there.map(|pod| pod.uid.as_str()).collect();
-        let counted: Vec<String> = self.desk.config().counted.keys().cloned().collect();
-        for pod in counted.iter().filter(|pod| !is_there.contains(pod.as_str())) {
-            self.desk.pod_gone(pod);
-        }
-    }
-}
-
-impl Handler<StillThere> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: StillThere, ctx: &mut Self::Context) {
-        let jobs = self.config.restarts.going.values().flatten().next().cloned();
-        self.config.restarts.stuck = jobs.map(|job| {
-            ctx.notify_later(StillThere, PATIENCE_WITH_JOBS);
-            let message = format!(
-                "Job {job} is being deleted, and its pods with it; a run in its place waits for that"
-            );
-            Trouble { reason: reasons::REPLACED, message }
-        });
-        self.report(ctx);
-    }
-}
-
-impl Handler<Soon> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: Soon, ctx: &mut Self::Context) {
-        self.config.restarts.advances_soon = false;
-        self.advance(ctx);
     }
 }
 

@@ -135,7 +135,7 @@ impl Supervisor {
             self.desk.stands_for(&job.name, &run::root_of(&self.declared, job), job.revision);
         }
         // One that comes late may have had to go meanwhile.
-        self.config.restarts.replaces |= !made_now && self.desk.revision() > 0;
+        self.replacing.is_due |= !made_now && self.desk.revision() > 0;
         self.hindrances.passed(&job.name);
         self.no_longer_hindered(&job.name);
         self.clean_up_later(ctx);

@@ -132,9 +132,9 @@ impl Supervisor {
         }
         let room = room.min(below(window, making)).min(if probed { 1 } else { usize::MAX });
         let (brakes, now, mut held) = (&mut self.brakes, Timestamp::now(), None);
-        let (in_vain, restarts) = (&self.hindrances.in_vain, &self.config.restarts);
+        let (in_vain, replacing) = (&self.hindrances.in_vain, &self.replacing);
         let started = self.desk.start(room, |run| {
-            if probed && in_vain.contains(&run.job) || restarts.is_in_the_way(&run.root) {
+            if probed && in_vain.contains(&run.job) || replacing.is_in_the_way(&run.root) {
                 return false;
             }
             let passes = brakes.pass(run, now);
