@@ -23,6 +23,9 @@ const SILENCE: Duration = Duration::from_secs(600);
 const SILENCE_AT_END: Duration = Duration::from_secs(5);
 /// A log ends when its container does; the pod tells so a little later. Else the log has only broken off.
 const NEWS: Duration = Duration::from_secs(2);
+/// Of a container that may be started again it is waited for longer: what is read on too early may be the log of its next
+/// run, of which the pod has not told yet, either.
+const NEWS_OF_RESTART: Duration = Duration::from_secs(15);
 /// How long it is tried to read on when the container has ended: of a pod that is gone there is nothing to read.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -110,7 +113,7 @@ impl Cluster {
                 return following.end(false).await;
             }
             let error = match read {
-                Ok(()) if is_over || is_over_soon(&mut over).await => {
+                Ok(()) if is_over || is_over_soon(&mut over, may_be_another).await => {
                     if is_checked || following.keeper.seen() < ROTATABLE {
                         return following.end(true).await;
                     }
@@ -163,8 +166,9 @@ impl Cluster {
     }
 }
 
-async fn is_over_soon(over: &mut watch::Receiver<bool>) -> bool {
-    matches!(timeout(NEWS, over.wait_for(|over| *over)).await, Ok(Ok(_)))
+async fn is_over_soon(over: &mut watch::Receiver<bool>, may_be_another: bool) -> bool {
+    let patience = if may_be_another { NEWS_OF_RESTART } else { NEWS };
+    matches!(timeout(patience, over.wait_for(|over| *over)).await, Ok(Ok(_)))
 }
 
 struct Following {
