@@ -374,6 +374,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_read_on_while_the_pod_may_not_have_told_of_the_end_yet() {
+        System::new().block_on(async {
+            pause();
+            let mut api = StandIn::answering(|_| Reply::Raw(FIRST.into()));
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let run = RunLog { may_be_another: true, ..log() };
+            let followed = cluster.follow_log(run, 1000, None, over_after(10)).await;
+            assert_eq!(followed.capture.tail(1000).await.unwrap().bytes, b"one\n");
+            assert!(followed.ended && api.count(|asked| asked.path.ends_with("/log")) == 1);
+        });
+    }
+
+    #[test]
     fn a_log_that_is_followed_late_and_begins_late_may_have_been_rotated() {
         System::new().block_on(async {
             // The first line is of second 1, and it is long ago.
