@@ -173,6 +173,8 @@ impl ConfigWatcher {
         let mut pause = PAUSE;
         if let Some(error) = failure {
             pause = self.used.backoff.after_failure(Timestamp::now());
+            // What is found out next is news, also if it is what was known before.
+            self.used.told = None;
             self.unread.do_send(ConfigUnread { of: self.used.refer.number, error });
         } else {
             self.used.backoff.reset();

@@ -79,6 +79,12 @@ pub struct RunState {
 }
 
 impl RunState {
+    /// Whether another run takes its place.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        matches!(self.stage, Stage::Replaced { .. })
+    }
+
     /// What is known from the first; of nothing else has been heard yet.
     #[must_use]
     pub fn new(cause: Cause, created: Option<Timestamp>, stage: Stage) -> Self {

@@ -8,7 +8,7 @@ use extendedjob_decide::{fault::Class, references::Object};
 use kube::core::params::GetParams;
 use serde::Deserialize;
 
-use super::{Cluster, Fault, requests, watch::Source};
+use super::{Cluster, Fault, requests, targets::resource, watch::Source};
 
 /// Why a ConfigMap or Secret could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -80,13 +80,9 @@ impl Cluster {
     ) -> Result<Option<Values>, ConfigError> {
         let Object { kind, name } = object;
         let error = |fault| ConfigError { kind: *kind, name: format!("{namespace}/{name}"), fault };
-        let resource = match kind {
-            TargetKind::ConfigMap => "configmaps",
-            TargetKind::Secret => "secrets",
-        };
         // Many may use one object, and each has read it by itself.
         let _turn = self.configs.acquire().await.ok();
-        let request = requests("api/v1", namespace, resource).get(name, &GetParams::default());
+        let request = requests("api/v1", namespace, resource(*kind)).get(name, &GetParams::default());
         let held: Held = match self.call(request).await {
             Ok(held) => held,
             Err(fault) if fault.class() == Class::NotFound => return Ok(None),

@@ -143,7 +143,7 @@ impl Cluster {
     }
 }
 
-fn resource(kind: TargetKind) -> &'static str {
+pub(super) fn resource(kind: TargetKind) -> &'static str {
     match kind {
         TargetKind::ConfigMap => "configmaps",
         TargetKind::Secret => "secrets",

@@ -17,7 +17,7 @@ use extendedjob_decide::{
     cleanup::{Action, Candidate, plan, ttl},
     fault::Class,
     job::Job,
-    view::{RunState, Stage},
+    view::Stage,
 };
 use tracing::{debug, warn};
 
@@ -137,8 +137,7 @@ impl Supervisor {
     /// Deletes the Jobs in whose place others are to start, once that is told.
     pub(super) fn delete_replaced(&mut self, ctx: &mut Context<Self>) {
         let Some(runs) = &self.runs else { return };
-        let is_replaced = |run: &RunState| matches!(run.stage, Stage::Replaced { .. });
-        let replaced = runs.states.iter().filter(|(_, run)| run.told && is_replaced(run));
+        let replaced = runs.states.iter().filter(|(_, run)| run.told && run.is_replaced());
         let replaced: Vec<Arc<Job>> = replaced.filter_map(|(job, _)| runs.jobs.get(job).cloned()).collect();
         for job in replaced.iter().filter(|job| !job.deleting) {
             if !self.cleanup.asked.contains(&job.name) {

@@ -21,7 +21,7 @@ pub(super) struct Counted {
 impl Supervisor {
     /// The pods of the Jobs that are there have counted, with what they did last.
     pub(super) fn count_pods(&mut self) {
-        let Some(runs) = &self.runs else { return };
+        let Some(runs) = self.runs.as_ref().filter(|_| self.desk.config().digests.is_some()) else { return };
         let mut jobs: Vec<&Job> = runs.jobs.values().map(|job| &**job).collect();
         jobs.sort_by_key(|job| (Reverse(job.created), &job.name));
         for job in jobs {

@@ -135,7 +135,7 @@ impl Supervisor {
             self.desk.adopt(job, seen);
         }
         let mut reached = u64::try_from(self.declared.status.config_revision).unwrap_or_default();
-        for job in runs.jobs.values() {
+        for job in runs.jobs.values().filter(|job| job.revision > 0) {
             self.desk.stands_for(&job.name, &root_of(&self.declared, job), job.revision);
             reached = reached.max(job.revision);
         }

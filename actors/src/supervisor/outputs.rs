@@ -11,7 +11,7 @@ use extendedjob_decide::{
     attempts::AttemptEnd,
     job::Job,
     output::Wish,
-    view::{Outcome, Replaced, Settled, Stage, Trouble},
+    view::{Outcome, Replaced, RunState, Settled, Stage, Trouble},
 };
 
 use super::{Supervisor, runs::Runs};
@@ -302,7 +302,7 @@ impl Supervisor {
             }
             // No output is wished any more: nothing of it is still to be written.
             if unsettled.is_over {
-                if !states.get(name).is_some_and(|run| matches!(run.stage, Stage::Replaced { .. })) {
+                if !states.get(name).is_some_and(RunState::is_replaced) {
                     busy.remove(name);
                 }
                 states.entry(name.clone()).and_modify(|run| run.output_is_due = false);

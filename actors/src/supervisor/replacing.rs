@@ -14,7 +14,7 @@ use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     config::listed,
     job::Job,
-    view::{Stage, Trouble},
+    view::{RunState, Stage, Trouble},
 };
 use jiff::Timestamp;
 
@@ -103,7 +103,7 @@ impl Supervisor {
     /// A Job is gone. If it was to go, one takes its place.
     pub(super) fn has_gone(&mut self, job: &str) {
         let Some(runs) = &mut self.runs else { return };
-        let replaced = runs.states.get(job).filter(|run| matches!(run.stage, Stage::Replaced { .. }));
+        let replaced = runs.states.get(job).filter(|run| run.is_replaced());
         let Some(state) = replaced else { return };
         runs.busy.remove(job);
         let going = &mut self.replacing.going;
@@ -120,7 +120,7 @@ impl Supervisor {
     /// Whether another one takes the place of the run of this Job.
     pub(super) fn is_replaced(&self, job: &str) -> bool {
         let run = self.runs.as_ref().and_then(|runs| runs.states.get(job));
-        run.is_some_and(|run| matches!(run.stage, Stage::Replaced { .. }))
+        run.is_some_and(RunState::is_replaced)
     }
 
     /// The same as [`advance`](Self::advance), a little later, and once for all that comes until then.

@@ -67,8 +67,7 @@ impl Runs {
 
     /// A run no longer counts for `maxConcurrentRuns`, unless its Job has still to go.
     pub(super) fn is_free(&mut self, job: &str) {
-        let is_replaced = |run: &RunState| matches!(run.stage, Stage::Replaced { .. });
-        if !self.states.get(job).is_some_and(is_replaced) {
+        if !self.states.get(job).is_some_and(RunState::is_replaced) {
             self.busy.remove(job);
         }
     }

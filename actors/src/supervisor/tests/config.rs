@@ -18,20 +18,17 @@ fn following() -> Declared {
     Declared { spec: serde_json::from_str(&spec.to_string()).unwrap(), ..declared() }
 }
 
-/// Grants all, and has a ConfigMap with this value, or one that may not be read.
-fn api(value: Option<Arc<AtomicU32>>) -> StandIn {
+/// Grants all, and has a ConfigMap with this value, or one that may not be read if that is 0.
+fn api(value: Arc<AtomicU32>) -> StandIn {
     let mut version = 10;
     StandIn::answering(move |asked| {
         version += 1;
         let mut object = asked.body.clone();
         object["metadata"]["resourceVersion"] = json!(version.to_string());
         match asked.method {
-            Method::GET if asked.path.ends_with("/configmaps/app") => match &value {
-                Some(value) => {
-                    let value = value.load(Ordering::Relaxed).to_string();
-                    Reply::Now(200, json!({ "metadata": {}, "data": { "a": value } }))
-                }
-                None => Reply::refused_with(403, "Forbidden", "no right to get it"),
+            Method::GET if asked.path.ends_with("/configmaps/app") => match value.load(Ordering::Relaxed) {
+                0 => Reply::refused_with(403, "Forbidden", "no right to get it"),
+                value => Reply::Now(200, json!({ "metadata": {}, "data": { "a": value.to_string() } })),
             },
             Method::GET if asked.query.contains("watch") => Reply::Never,
             Method::POST if asked.path.ends_with("/secrets") => Reply::Now(201, object),
@@ -69,7 +66,7 @@ fn tells(asked: &Asked, word: &str) -> bool {
 fn a_job_goes_when_the_change_is_on_record_and_told_and_the_next_one_comes_when_it_is_gone() {
     System::new().block_on(async {
         let value = Arc::new(AtomicU32::new(1));
-        let mut api = api(Some(Arc::clone(&value)));
+        let mut api = api(Arc::clone(&value));
         let ways = watch::Sender::default().subscribe();
         let mut stage = Stage::set_for(&mut api, following(), ways).await;
         waits(&mut stage, &mut api).await;
@@ -104,11 +101,29 @@ fn a_job_goes_when_the_change_is_on_record_and_told_and_the_next_one_comes_when_
 #[test]
 fn what_can_not_be_read_is_told() {
     System::new().block_on(async {
-        let mut api = api(None);
+        let mut api = api(Arc::new(AtomicU32::new(0)));
         let ways = watch::Sender::default().subscribe();
         let mut stage = Stage::set_for(&mut api, following(), ways).await;
         waits(&mut stage, &mut api).await;
         changes(&stage, "2");
         api.next(|asked| tells(asked, "ConfigUnknown") && tells(asked, "no right to get it")).await;
+    });
+}
+
+#[test]
+fn what_could_not_be_read_for_a_while_and_is_as_before_is_told_as_known() {
+    System::new().block_on(async {
+        let value = Arc::new(AtomicU32::new(1));
+        let mut api = api(Arc::clone(&value));
+        let ways = watch::Sender::default().subscribe();
+        let mut stage = Stage::set_for(&mut api, following(), ways).await;
+        waits(&mut stage, &mut api).await;
+        changes(&stage, "2");
+        next_create(&mut api).await;
+        value.store(0, Ordering::Relaxed);
+        changes(&stage, "3");
+        api.next(|asked| tells(asked, "ConfigUnknown")).await;
+        value.store(1, Ordering::Relaxed);
+        api.next(|asked| tells(asked, "Watching")).await;
     });
 }
