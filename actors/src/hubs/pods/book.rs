@@ -9,7 +9,7 @@ use std::{
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_decide::{
-    book::{PageId, Stored},
+    book::{Book, PageId, Stored},
     fault::Class,
     retry::Backoff,
     transition::Trigger,
@@ -80,6 +80,35 @@ impl Writing {
     pub(super) fn new(stored: &[Stored], aside: Vec<Stored>, unused: Vec<(PageId, String)>) -> Self {
         let prints = stored.iter().map(|page| (page.id.clone(), print(&page.bytes))).collect();
         Self { aside, unused, prints, ..Self::default() }
+    }
+
+    /// A page is stored, as the object of this resourceVersion.
+    fn stored(&mut self, book: &mut Book, page: &Stored, object: String) {
+        self.backoff.reset();
+        self.failures = 0;
+        self.unanswered = None;
+        self.prints.insert(page.id.clone(), print(&page.bytes));
+        if book.has_page(&page.id) {
+            book.written(&page.id, object);
+        } else {
+            self.is_held_by(&page.id, Some(object));
+        }
+    }
+
+    /// The object of a page was changed, but not its content; or it was deleted.
+    fn moved(&mut self, book: &mut Book, id: &PageId, object: Option<String>) {
+        if book.has_page(id) {
+            book.moved(id, object);
+        } else {
+            self.is_held_by(id, object);
+        }
+    }
+
+    /// A page that nobody needs any more was given up while its write was under way, or is touched by others: it
+    /// is to be deleted as what it is now.
+    fn is_held_by(&mut self, id: &PageId, object: Option<String>) {
+        self.unused.retain(|(unused, _)| unused != id);
+        self.unused.extend(object.map(|object| (id.clone(), object)));
     }
 }
 
@@ -183,11 +212,7 @@ impl PodHub {
         let delay = match (piece, done) {
             (Piece::Store(page), Ok(object)) => {
                 debug!(page = ?page.id, bytes = page.bytes.len(), "page of the book written");
-                writing.backoff.reset();
-                writing.failures = 0;
-                writing.unanswered = None;
-                writing.prints.insert(page.id.clone(), print(&page.bytes));
-                book.written(&page.id, object);
+                writing.stored(book, &page, object);
                 self.book_is_written(&page.id.0);
                 self.reach();
                 pause_after(page.bytes.len()).max(LEAST)
@@ -197,7 +222,8 @@ impl PodHub {
                 Duration::ZERO
             }
             (Piece::Delete(id, _), Ok(_)) => {
-                writing.unused.retain(|(unused, _)| *unused != id);
+                writing.is_held_by(&id, None);
+                writing.prints.remove(&id);
                 Duration::ZERO
             }
             (piece, Err(error)) => {
@@ -209,16 +235,16 @@ impl PodHub {
                 }
                 let Some(Keeping { book, writing, .. }) = &mut self.keeping else { return };
                 match (piece, error.fault().class()) {
-                    (Piece::Store(page), Class::Conflict) => {
+                    (Piece::Store(Stored { id, .. }) | Piece::Delete(id, _), Class::Conflict) => {
                         writing.unanswered = None;
-                        return ctx.notify(LookWhoWrote { term, id: page.id });
+                        return ctx.notify(LookWhoWrote { term, id });
                     }
-                    (_, Class::Conflict) => {
+                    (Piece::SetAside(_), Class::Conflict) => {
                         return self.operator.do_send(TermBroken { term, breach: Breach::WrittenByOther });
                     }
                     (Piece::Store(page), Class::NotFound) => {
                         writing.unanswered = None;
-                        book.moved(&page.id, None);
+                        writing.moved(book, &page.id, None);
                     }
                     (Piece::Store(page), Class::Transient) => writing.unanswered = Some(page),
                     (Piece::Store(page), _) => {
@@ -254,13 +280,13 @@ impl Handler<LookWhoWrote> for PodHub {
             let Keeping { book, writing, .. } = keeping;
             match read {
                 Ok(Some(kept)) if writing.prints.get(&id) == Some(&print(&kept.bytes)) => {
-                    book.moved(&id, Some(kept.object));
+                    writing.moved(book, &id, Some(kept.object));
                 }
                 Ok(Some(_)) => {
                     let breach = Breach::WrittenByOther;
                     return hub.operator.do_send(TermBroken { term, breach });
                 }
-                Ok(None) => book.moved(&id, None),
+                Ok(None) => writing.moved(book, &id, None),
                 Err(error) => {
                     warn!(%error, "who wrote a page is not known yet");
                     book.not_written(&id);
@@ -279,5 +305,58 @@ impl Handler<GoOn> for PodHub {
         if self.keeping.as_ref().is_some_and(|keeping| keeping.term == term) {
             self.work(ctx);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page() -> PageId {
+        ("ns".to_owned(), 0)
+    }
+
+    /// A page of which the first write was answered, and whose second one is under way.
+    fn under_way() -> (Writing, Book, Stored) {
+        let (mut writing, mut book) = (Writing::default(), Book::default());
+        book.open("ns", 1);
+        let first = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        writing.stored(&mut book, &first, "1".into());
+        let second = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        (writing, book, second)
+    }
+
+    #[test]
+    fn a_page_given_up_during_its_write_is_deleted_as_that_write_left_it() {
+        let (mut writing, mut book, second) = under_way();
+        writing.unused.extend(book.close("ns"));
+        assert_eq!(writing.unused, [(page(), "1".to_owned())]);
+        writing.stored(&mut book, &second, "2".into());
+        assert_eq!(writing.unused, [(page(), "2".to_owned())]);
+    }
+
+    #[test]
+    fn a_page_given_up_during_its_first_write_is_deleted_too() {
+        let (mut writing, mut book) = (Writing::default(), Book::default());
+        book.open("ns", 1);
+        let first = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        writing.unused.extend(book.close("ns"));
+        writing.stored(&mut book, &first, "1".into());
+        assert_eq!(writing.unused, [(page(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn a_page_that_is_needed_is_not_deleted() {
+        let (mut writing, mut book, second) = under_way();
+        writing.stored(&mut book, &second, "2".into());
+        assert_eq!(writing.unused, []);
+    }
+
+    #[test]
+    fn a_page_given_up_that_someone_else_deletes_needs_no_delete() {
+        let (mut writing, mut book, _) = under_way();
+        writing.unused.extend(book.close("ns"));
+        writing.moved(&mut book, &page(), None);
+        assert_eq!(writing.unused, []);
     }
 }
