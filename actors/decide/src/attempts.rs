@@ -153,6 +153,8 @@ pub struct AttemptEnd {
     pub in_place: bool,
     /// Whether it did its work.
     pub succeeded: bool,
+    /// When that run began, as far as that is known.
+    pub began: Option<Timestamp>,
     /// When it ended; where nobody says, when that was noticed.
     pub at: Option<Timestamp>,
     /// It ran long enough for the kubelet, which looks at logs each ten seconds, to rotate one.
@@ -168,8 +170,30 @@ impl AttemptEnd {
     #[must_use]
     pub fn unseen(index: Option<u32>, succeeded: bool, at: Option<Timestamp>) -> Self {
         let (id, pod, logs, containers) = (String::new(), String::new(), vec![], vec![]);
-        let (node, in_place, rotatable) = (None, false, true);
-        Self { id, pod, node, index, in_place, succeeded, at, rotatable, logs, containers }
+        let (node, in_place, began, rotatable) = (None, false, None, true);
+        Self { id, pod, node, index, in_place, succeeded, began, at, rotatable, logs, containers }
+    }
+
+    /// Whether its container may be started again, and the log of that run then stands in the place of this one's.
+    #[must_use]
+    pub fn may_be_started_again(&self) -> bool {
+        self.in_place && !self.succeeded
+    }
+
+    /// Whether the log that stands in the place of its own is already that of the next run, of which the pod has not
+    /// told yet: judged by the seconds in which the first lines of that log and of the one before it were written.
+    #[must_use]
+    pub fn next_has_begun(&self, present: Option<Timestamp>, before: Option<Timestamp>) -> bool {
+        let is_first = self.logs.iter().all(|log| log.restart == 0);
+        match (present, before, self.at) {
+            (Some(present), _, Some(end)) => present.as_second() > end.as_second(),
+            // A silent log is of the next run, if this one's stands before it.
+            (None, Some(before), Some(end)) => {
+                let is_before = self.began.is_some_and(|began| before.as_second() < began.as_second());
+                is_first || (!is_before && before.as_second() <= end.as_second())
+            }
+            _ => false,
+        }
     }
 
     /// Whether nobody saw it.
@@ -374,6 +398,7 @@ impl Known {
             index: self.pod.index,
             in_place: true,
             succeeded: end.is_some_and(|end| end.exit_code == 0),
+            began: end.and_then(|end| end.began),
             at: end.and_then(|end| end.at).or(Some(now)),
             rotatable: end.is_none_or(Ended::is_rotatable),
             containers: end.map(|end| container_end(&log.container, end)).into_iter().collect(),
@@ -413,6 +438,7 @@ impl Known {
             index: self.pod.index,
             in_place: false,
             succeeded,
+            began: None,
             at: last_end(&self.pod).or(Some(now)),
             rotatable: self.pod.containers.iter().any(|it| it.ended.as_ref().is_none_or(Ended::is_rotatable)),
             containers: self.container_ends(),
@@ -522,6 +548,31 @@ mod tests {
             assert_eq!(logs, [vec![("c", 0)], drains].concat());
             assert_eq!(attempts.logs_of_drain("uid", "drain").count(), 2);
             assert!(attempts.is_over("uid"));
+        }
+    }
+
+    #[test]
+    fn the_log_of_the_next_run_is_known_by_its_first_line_or_by_the_one_before_it() {
+        let run = |restart, began, end| {
+            let log = LogId { pod: "u".into(), container: "a".into(), restart };
+            AttemptEnd { began, logs: vec![log], ..AttemptEnd::unseen(None, false, end) }
+        };
+        let (first, second) = (run(0, Some(at(5)), Some(at(9))), run(1, Some(at(5)), Some(at(9))));
+        let nobody_knows = run(0, None, None);
+        for (run, present, before, expected) in [
+            (&first, Some(9), None, false),
+            (&first, Some(10), Some(6), true),
+            (&first, None, None, false),
+            (&first, None, Some(6), true),
+            (&second, None, Some(4), false),
+            (&second, None, Some(5), true),
+            (&second, None, Some(9), true),
+            (&second, None, Some(10), false),
+            (&second, None, None, false),
+            (&nobody_knows, Some(10), Some(6), false),
+        ] {
+            let told = run.next_has_begun(present.map(at), before.map(at));
+            assert_eq!(told, expected, "{run:?} {present:?} {before:?}");
         }
     }
 

@@ -92,7 +92,9 @@ impl Desk {
         let is_of_it = |followed: &&Followed| !is_told || followed.began_by(end.at);
         let followed = followed.get(&(log.clone(), part)).filter(|it| it.capture.is_kept()).filter(is_of_it);
         let Some(followed) = followed else { return self.read_log(order, end, (log, part), limit).await };
-        if followed.ended {
+        // Of a run that was silent, the log may have been opened when the next one had begun.
+        let is_certain = !end.may_be_started_again() || !followed.is_silent();
+        if followed.ended && is_certain {
             return kept(followed, limit).await.map(Some);
         }
         match self.read_log(order, end, (log, part), limit).await {
@@ -130,7 +132,7 @@ impl Desk {
             part,
         };
         // What may have been started again has another log then.
-        let may_be_another = end.in_place && !end.succeeded || wrap::is_drain(&log.container);
+        let may_be_another = end.may_be_started_again() || wrap::is_drain(&log.container);
         let streams = if part == Stream::Log { Streams::Merged } else { order.wish.streams };
         // Files have the number of their run.
         let may_be_another = may_be_another && streams != Streams::Kubelet;
@@ -155,9 +157,15 @@ impl Desk {
             // A container that failed is started again at any time, and its log then is another one.
             if may_be_another
                 && let Some(now) = self.cluster.restarts(&name).await.map_err(words::not_read)?
-                && now != restarts
+                && now > restarts
             {
                 restarts = now;
+                continue;
+            }
+            // The kubelet knows of it before the pod tells. What is read of a drain has marks of its own.
+            let is_marked = section.is_some() || streams == Streams::Kubelet;
+            if !previous && !is_marked && self.next_has_begun(end, &name).await? {
+                restarts += 1;
                 continue;
             }
             return match read {
@@ -180,6 +188,18 @@ impl Desk {
 }
 
 impl Desk {
+    /// Whether the log that stands in the place of a run's is already that of the next run.
+    async fn next_has_begun(&self, end: &AttemptEnd, log: &LogName) -> Result<bool, Obstacle> {
+        if !end.may_be_started_again() || end.containers.is_empty() {
+            return Ok(false);
+        }
+        let first_line =
+            async |previous| self.cluster.first_line(log, previous).await.map_err(words::not_read);
+        let present = first_line(false).await?;
+        let before = if present.is_some() { None } else { first_line(true).await? };
+        Ok(end.next_has_begun(present, before))
+    }
+
     async fn is_there(&self, log: &LogName) -> Result<bool, Obstacle> {
         self.cluster.restarts(log).await.map(|restarts| restarts.is_some()).map_err(words::not_read)
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler, System};
-use extendedjob_api::{Stream, Streams, Target, TargetKind};
+use extendedjob_api::{ContainerEnd, Stream, Streams, Target, TargetKind};
 use extendedjob_decide::{
     attempts::{AttemptEnd, LogId},
     job::Job,
@@ -22,7 +22,10 @@ use super::OutputWriter;
 use crate::{
     Spool,
     capture::Recorder,
-    cluster::{Cluster, logs::Followed},
+    cluster::{
+        Cluster,
+        logs::{Followed, Section},
+    },
     lifeline::{ChildEnded, Lifeline},
     messages::{Attempted, ChildId, OutputSettled, WriteOutput},
     stand_in::{Asked, Reply, StandIn},
@@ -95,6 +98,7 @@ fn of_containers(job: &str, second: i64, containers: &[&str]) -> WriteOutput {
         index: None,
         in_place: false,
         succeeded: true,
+        began: None,
         at: Timestamp::from_second(second).ok(),
         rotatable: false,
         logs: containers.iter().map(log).collect(),
@@ -363,6 +367,44 @@ fn what_was_followed_is_not_given_up_for_less() {
         writer.do_send(order);
         let written = api.next(|asked| asked.method == Method::POST).await;
         assert_eq!(written.body["data"], json!({ "main.stdout": "all that came before the rotation\n" }));
+    });
+}
+
+#[test]
+fn what_a_run_printed_is_not_mistaken_for_the_silence_of_the_next_one() {
+    System::new().block_on(async {
+        let owner = json!({ "apiVersion": "batch/v1", "kind": "Job", "uid": "job", "controller": true });
+        let labels = json!({ "fissile.cloudfoundry.org/extendedjob": "x" });
+        let metadata = json!({ "name": "pod-of-job", "resourceVersion": "1", "labels": labels, "ownerReferences": [owner] });
+        // The pod does not tell of the next run yet.
+        let status = json!({ "containerStatuses": [{ "name": "main", "restartCount": 0 }] });
+        let pod =
+            json!({ "metadata": metadata, "spec": { "containers": [{ "name": "main" }] }, "status": status });
+        let mut api = StandIn::answering(move |asked| match asked.path.ends_with("/log") {
+            true if asked.query.contains("previous=true") => {
+                Reply::Raw("2026-01-01T00:00:00Z printed\n".into())
+            }
+            true => Reply::Raw(vec![]),
+            false if asked.path.ends_with("/pods") => Reply::Now(200, json!({ "items": [pod] })),
+            false if asked.method == Method::GET => Reply::refused(404, "NotFound"),
+            false => created(asked),
+        });
+        let writer = writer(&api, &Parent::default().start());
+        let mut order = wish("job", 1);
+        let main = ContainerEnd { name: "main".into(), exit_code: 1, reason: "Error".into() };
+        let end = order.attempts[0].end.clone();
+        let end = AttemptEnd { in_place: true, succeeded: false, containers: vec![main], ..end };
+        let silent = Followed::whole_section(Section {
+            run: None,
+            capture: Recorder::new(Spool::without_room(), 1000).finish().await,
+            possibly_rotated: false,
+        });
+        let followed = HashMap::from([((end.logs[0].clone(), Stream::Log), silent)]);
+        order.attempts = [Arc::new(Attempted { end, followed })].into();
+        order.wish = Arc::new(output::Wish { write_on_failure: true, ..output::Wish::clone(&order.wish) });
+        writer.do_send(order);
+        let written = api.next(|asked| asked.method == Method::POST).await;
+        assert_eq!(written.body["data"], json!({ "main.stdout": "printed\n" }));
     });
 }
 

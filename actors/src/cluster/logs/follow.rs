@@ -77,6 +77,11 @@ impl Followed {
     pub(crate) fn began_by(&self, end: Option<Timestamp>) -> bool {
         self.first.zip(end).is_none_or(|(first, end)| first <= end)
     }
+
+    /// Nothing was written.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.capture.seen() == 0
+    }
 }
 
 impl Cluster {

@@ -7,6 +7,8 @@ use std::pin::pin;
 
 use extendedjob_api::{Stream, Streams};
 use extendedjob_decide::{
+    fault::Class,
+    follow::Follower,
     retry::Backoff,
     streams::Answers,
     tail::{Kept, Tail},
@@ -129,6 +131,24 @@ impl Cluster {
         let read = timeout(SILENCE, stream.read_to_end(&mut head)).await;
         read.map_err(|elapsed| log.broke_off(elapsed.into()))?.map_err(|error| log.broke_off(error))?;
         Ok(head)
+    }
+
+    /// The second in which the first line of a log was written, if there is one; `previous`: of the run before its
+    /// present one, if there was one.
+    pub(crate) async fn first_line(
+        &self,
+        log: &LogName,
+        previous: bool,
+    ) -> Result<Option<Timestamp>, LogError> {
+        match self.head(log, previous).await {
+            Ok(head) => {
+                let mut follower = Follower::default();
+                follower.push(&head, &mut vec![]);
+                Ok(follower.first())
+            }
+            Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The newest `limit` bytes of one stream of an ended container, and whether something before them is known to be
