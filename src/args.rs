@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use extendedjob_actors::{KubeletOptions, Limit, Limits, Streams, Ways, Wrapper};
+use extendedjob_api::is_dns_label;
 
 /// Runs native Jobs when something interesting happens to a pod, and stores what they wrote.
 ///
@@ -18,6 +19,12 @@ pub(crate) struct Args {
     /// The kubeconfig's context to use; without it, its current one
     #[arg(long, env = "EXTENDEDJOB_CONTEXT", value_name = "NAME")]
     pub(crate) context: Option<String>,
+
+    /// The namespaces whose ExtendedJobs and pods to care for; without it, all. It then needs no right in others, and
+    /// output can't go to them
+    #[arg(long, env = "EXTENDEDJOB_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',',
+        value_parser = namespace)]
+    pub(crate) namespaces: Vec<String>,
 
     /// Where to answer /livez and /readyz
     #[arg(long, env = "EXTENDEDJOB_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
@@ -172,6 +179,14 @@ impl Args {
             StreamsSetting::Off => Streams::Off,
         };
         Ways { setting, wrapper, kubelet: false }
+    }
+}
+
+/// The name of a namespace: a DNS label of at most 63 characters.
+fn namespace(name: &str) -> Result<String, String> {
+    match is_dns_label(name) && name.len() <= 63 {
+        true => Ok(name.to_owned()),
+        false => Err("no namespace can have this name".to_owned()),
     }
 }
 

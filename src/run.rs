@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix::Actor as _;
 use anyhow::{Context as _, bail};
-use extendedjob_actors::{Candidacy, Cluster, Kubelets, Operator, Readiness, Spool, Stop, Ways};
+use extendedjob_actors::{Candidacy, Cluster, Kubelets, Operator, Readiness, Scope, Spool, Stop, Ways};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -33,7 +33,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let kubelets = Kubelets::new(&config, args.kubelets(&candidacy.namespace));
     let kubelets = kubelets.context("can't set up a client for kubelets")?;
     let client = Client::try_from(config).context("can't set up a client for the cluster")?;
-    let cluster = Cluster::new(client, spool).with_kubelets(kubelets);
+    let scope = Scope::of(&args.namespaces);
+    info!(?scope, "what is watched");
+    let cluster = Cluster::new(client, spool).within(scope).with_kubelets(kubelets);
 
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();

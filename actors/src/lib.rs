@@ -36,6 +36,7 @@ pub use extendedjob_decide::{
     brake::Limit,
     declared::Used,
     follow::Follower,
+    scope::Scope,
     streams::{Setting as Streams, Ways},
     wrap::{Wrapper, is_drain},
 };

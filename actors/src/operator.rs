@@ -16,8 +16,7 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture};
 use extendedjob_api::TargetKind;
 use extendedjob_decide::{
-    checkpoint::Checkpoint, circle::circle, declared::Declared, streams::Ways, track::Observation,
-    transition::Trigger,
+    checkpoint::Checkpoint, circle::circle, declared::Declared, streams::Ways, transition::Trigger,
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -25,7 +24,7 @@ use tracing::{debug, error, info};
 
 use crate::{
     children::Children,
-    cluster::{Candidacy, Cluster, extendedjobs},
+    cluster::{Candidacy, Cluster, extendedjobs, watch::Told},
     config_watcher::ConfigHubs,
     elector::{Elector, Leads},
     hubs::{Change, ConfigHub, JobHub, PodHub, Watched},
@@ -270,9 +269,9 @@ impl Handler<FindCircle> for Operator {
     }
 }
 
-impl StreamHandler<Observation<Declared>> for Operator {
-    fn handle(&mut self, observation: Observation<Declared>, ctx: &mut Self::Context) {
-        for change in self.declared.store.take(observation) {
+impl StreamHandler<Told<Declared>> for Operator {
+    fn handle(&mut self, told: Told<Declared>, ctx: &mut Self::Context) {
+        for change in self.declared.store.take(told) {
             match change {
                 // Taken up when the list is complete.
                 Change::Set { .. } if self.term.is_none() || !self.declared.store.is_complete() => {}

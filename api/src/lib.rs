@@ -27,4 +27,4 @@ pub use status::{
     RunStatus, Stream, Streams,
 };
 pub use target::{Target, TargetKind};
-pub use validate::{Problem, validate};
+pub use validate::{Problem, is_dns_label, validate};

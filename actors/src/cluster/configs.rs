@@ -32,11 +32,11 @@ pub(crate) struct ConfigObject {
 
 /// The watch on all objects of this kind.
 pub(crate) fn source(kind: TargetKind) -> Source<ConfigObject> {
-    let path = match kind {
-        TargetKind::ConfigMap => "/api/v1/configmaps",
-        TargetKind::Secret => "/api/v1/secrets",
+    let resource = match kind {
+        TargetKind::ConfigMap => "configmaps",
+        TargetKind::Secret => "secrets",
     };
-    Source { path, label: None, metadata_only: true, decode }
+    Source { group: "api/v1", resource, label: None, metadata_only: true, decode }
 }
 
 #[derive(Deserialize)]

@@ -10,6 +10,9 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{Cluster, Failpoint, Fault, meta::Meta, patching, requests, watch::Source};
 
+const GROUP: &str = "apis/fissile.cloudfoundry.org/v1alpha1";
+const RESOURCE: &str = "extendedjobs";
+
 /// Why something could not be done with an ExtendedJob.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtendedJobError {
@@ -42,12 +45,8 @@ impl ExtendedJobError {
 }
 
 /// The watch on all ExtendedJobs.
-pub(crate) const SOURCE: Source<Declared> = Source {
-    path: "/apis/fissile.cloudfoundry.org/v1alpha1/extendedjobs",
-    label: None,
-    metadata_only: false,
-    decode,
-};
+pub(crate) const SOURCE: Source<Declared> =
+    Source { group: GROUP, resource: RESOURCE, label: None, metadata_only: false, decode };
 
 #[derive(Deserialize)]
 struct Wire {
@@ -165,7 +164,7 @@ impl Cluster {
 }
 
 fn declared_requests(declared: &Declared) -> Request {
-    requests("apis/fissile.cloudfoundry.org/v1alpha1", &declared.namespace, "extendedjobs")
+    requests(GROUP, &declared.namespace, RESOURCE)
 }
 
 fn full_name(declared: &Declared) -> String {

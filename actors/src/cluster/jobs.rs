@@ -61,7 +61,8 @@ impl JobError {
 
 /// The watch on the Jobs that bear our label.
 pub(crate) const SOURCE: Source<Job> = Source {
-    path: "/apis/batch/v1/jobs",
+    group: GROUP,
+    resource: RESOURCE,
     label: Some(names::EXTENDEDJOB_LABEL),
     metadata_only: false,
     decode,

@@ -23,6 +23,7 @@ pub(crate) mod watch;
 use std::{sync::Arc, time::Duration};
 
 use extendedjob_api::names;
+use extendedjob_decide::scope::Scope;
 use kube::{
     Client,
     api::{PatchParams, PostParams},
@@ -74,6 +75,7 @@ const DELETES_IN_FLIGHT: usize = 16;
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    scope: Arc<Scope>,
     term: Term,
     progress: Progress,
     creates: Creates,
@@ -104,6 +106,7 @@ impl Cluster {
         let logs = Arc::new(Semaphore::new(LOGS_IN_FLIGHT));
         Self {
             client,
+            scope: Arc::default(),
             term: Term::default(),
             progress: Progress::default(),
             creates: Creates::default(),
@@ -118,6 +121,17 @@ impl Cluster {
             writes: Arc::default(),
             events,
         }
+    }
+
+    /// Watches these namespaces alone.
+    #[must_use]
+    pub fn within(self, scope: Scope) -> Self {
+        Self { scope: Arc::new(scope), ..self }
+    }
+
+    /// The namespaces that are watched.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Reads log files on nodes by way of these.

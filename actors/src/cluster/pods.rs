@@ -50,7 +50,7 @@ pub enum PodError {
 
 /// The watch on all pods.
 pub(crate) const SOURCE: Source<WatchedPod> =
-    Source { path: "/api/v1/pods", label: None, metadata_only: false, decode };
+    Source { group: "api/v1", resource: "pods", label: None, metadata_only: false, decode };
 
 /// A pod, and if a Job of ours made it, what it tells of that Job's attempts.
 pub(crate) struct WatchedPod {
@@ -275,9 +275,10 @@ struct Head {
 }
 
 impl Cluster {
-    /// All pods, or those of a namespace.now.
     pub(crate) async fn pods_version(&self) -> Result<Version, PodError> {
-        let request = Request::new("/api/v1/pods").list(&ListParams::default().limit(1));
+        // Whichever namespace is asked for: versions are those of the whole cluster.
+        let part = self.scope.parts().next().unwrap_or_default();
+        let request = Request::new(SOURCE.path(&part)).list(&ListParams::default().limit(1));
         let head: Head = self.call(request).await.map_err(PodError::Version)?;
         head.metadata.resource_version.parse().map_err(|_| PodError::NoNumber(head.metadata.resource_version))
     }

@@ -10,6 +10,7 @@ use extendedjob_decide::{
     fault::Class,
     pod::Version,
     retry::Backoff,
+    scope::Part,
     track::{Observation, Undecodable},
 };
 use futures::{
@@ -40,10 +41,12 @@ const SILENCE: Duration = Duration::from_secs(150);
 /// A watch that lives shorter than this, and brings nothing, is opened again only after a delay.
 const SOUND_AFTER: Duration = Duration::from_secs(1);
 
-/// A kind of object to watch, in all namespaces.
+/// A kind of object to watch.
 pub struct Source<T> {
-    /// Such as `/api/v1/pods`.
-    pub path: &'static str,
+    /// Such as `api/v1`.
+    pub group: &'static str,
+    /// Such as `pods`.
+    pub resource: &'static str,
     /// Only objects that bear this label.
     pub label: Option<&'static str>,
     /// Only their metadata are sent: what else they hold is long, or none of the operator's business.
@@ -60,33 +63,57 @@ impl<T> Clone for Source<T> {
 
 impl<T> Copy for Source<T> {}
 
+impl<T> Source<T> {
+    /// Of its objects in this part.
+    pub(super) fn path(&self, part: &Part) -> String {
+        match part {
+            Some(namespace) => format!("/{}/namespaces/{namespace}/{}", self.group, self.resource),
+            None => format!("/{}/{}", self.group, self.resource),
+        }
+    }
+}
+
+/// What the watch on a part says.
+pub struct Told<T> {
+    /// Which part.
+    pub part: Part,
+    /// What it says.
+    pub observation: Observation<T>,
+}
+
 impl Cluster {
-    /// Everything that happens to objects of `source`, from a first list on. Never ends.
+    /// Everything that happens to objects of `source`, part by part, from a first list of each on. Never ends.
     ///
-    /// The list shows things as they were `at` that version, if one is given and the API server
+    /// The lists show things as they were `at` that version, if one is given and the API server
     /// still knows; else as they are now, which is then said first.
     pub fn watch<T: 'static>(
         &self,
         source: Source<T>,
         at: Option<Version>,
-    ) -> impl Stream<Item = Observation<T>> + use<T> {
-        let watch = Watch {
-            client: self.client.clone(),
-            source,
-            state: State::Listing { page: None, at },
-            ready: VecDeque::new(),
-            backoff: Backoff::default(),
+    ) -> impl Stream<Item = Told<T>> + use<T> {
+        let watch = |part: Part| {
+            let watch = Watch {
+                client: self.client.clone(),
+                path: source.path(&part),
+                source,
+                state: State::Listing { page: None, at },
+                ready: VecDeque::new(),
+                backoff: Backoff::default(),
+            };
+            let told = stream::unfold((watch, part), |(mut watch, part)| async {
+                let observation = watch.next().await;
+                Some((Told { part: part.clone(), observation }, (watch, part)))
+            });
+            Box::pin(told)
         };
-        stream::unfold(watch, |mut watch| async {
-            let observation = watch.next().await;
-            Some((observation, watch))
-        })
+        stream::select_all(self.scope.parts().map(watch))
     }
 }
 
 struct Watch<T> {
     client: Client,
     source: Source<T>,
+    path: String,
     state: State,
     ready: VecDeque<Observation<T>>,
     backoff: Backoff,
@@ -171,7 +198,7 @@ impl<T> Watch<T> {
                     // The API server ends a watch after its time, and cuts off slow readers: the next
                     // one goes on from the same place.
                     Ok(None) | Err(_) => {
-                        debug!(path = self.source.path, %version, "watch ended, resuming");
+                        debug!(path = self.path, %version, "watch ended, resuming");
                         self.state = State::Opening { version: version.clone(), at: *at };
                         Ok(())
                     }
@@ -191,7 +218,7 @@ impl<T> Watch<T> {
         }
         params.label_selector = self.source.label.map(str::to_owned);
         params.continue_token = page;
-        let requests = Request::new(self.source.path);
+        let requests = Request::new(&self.path);
         let request = match self.source.metadata_only {
             true => requests.list_metadata(&params),
             false => requests.list(&params),
@@ -220,7 +247,7 @@ impl<T> Watch<T> {
     async fn open(&mut self, version: String, at: Option<Version>) -> Result<(), Fault> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.label_selector = self.source.label.map(str::to_owned);
-        let requests = Request::new(self.source.path);
+        let requests = Request::new(&self.path);
         let request = match self.source.metadata_only {
             true => requests.watch_metadata(&params, &version),
             false => requests.watch(&params, &version),
@@ -295,7 +322,7 @@ impl<T> Watch<T> {
         };
 
         let delay = self.backoff.after_failure(Timestamp::now());
-        warn!(path = self.source.path, error = %fault, ?delay, relist = lost, "watch failed, trying again");
+        warn!(path = self.path, error = %fault, ?delay, relist = lost, "watch failed, trying again");
         sleep(delay).await;
     }
 }

@@ -6,13 +6,18 @@ use std::collections::{BTreeSet, HashMap};
 
 use actix::{Actor, AsyncContext, Context, Handler, StreamHandler};
 use extendedjob_api::TargetKind;
-use extendedjob_decide::track::Observation;
+use extendedjob_decide::{
+    scope::{Part, holds},
+    track::Observation,
+};
 use tracing::warn;
 
+use super::lists::Lists;
 use crate::{
     cluster::{
         Cluster,
         configs::{ConfigObject, source},
+        watch::Told,
     },
     lifeline::{Lifeline, stops_when_told},
     messages::{ConfigNews, SubscribeConfigs},
@@ -26,10 +31,9 @@ pub(crate) struct ConfigHub {
     kind: TargetKind,
     cluster: Cluster,
     is_watching: bool,
-    is_complete: bool,
-    /// Their versions, and the list in which each was last seen, or after which.
+    /// Their versions, and the list of its part in which each was last seen, or after which.
     objects: HashMap<Place, (String, u64)>,
-    list: u64,
+    lists: Lists,
     subscriptions: HashMap<String, SubscribeConfigs>,
     users: HashMap<Place, BTreeSet<String>>,
     _lifeline: Lifeline<&'static str>,
@@ -39,11 +43,10 @@ impl ConfigHub {
     pub(crate) fn new(kind: TargetKind, cluster: Cluster, lifeline: Lifeline<&'static str>) -> Self {
         Self {
             kind,
+            lists: Lists::new(cluster.scope()),
             cluster,
             is_watching: false,
-            is_complete: false,
             objects: HashMap::new(),
-            list: 0,
             subscriptions: HashMap::new(),
             users: HashMap::new(),
             _lifeline: lifeline,
@@ -85,32 +88,30 @@ impl ConfigHub {
         }
     }
 
-    fn set(&mut self, ConfigObject { namespace, name, version }: ConfigObject) {
+    fn set(&mut self, ConfigObject { namespace, name, version }: ConfigObject, list: u64) {
         let place = (namespace, name);
-        let list = self.list;
         let before = self.objects.insert(place.clone(), (version.clone(), list));
-        if self.is_complete && before.is_none_or(|(before, _)| before != version) {
+        if self.lists.are_complete() && before.is_none_or(|(before, _)| before != version) {
             self.tell_users(&place);
         }
     }
 
     fn remove(&mut self, place: &Place) {
-        if self.objects.remove(place).is_some() && self.is_complete {
+        if self.objects.remove(place).is_some() && self.lists.are_complete() {
             self.tell_users(place);
         }
     }
 
-    /// What was not in the list is gone.
-    fn list_ended(&mut self) {
-        let list = self.list;
+    /// What was not in the list of a part is gone.
+    fn list_ended(&mut self, part: &Part, list: u64) {
         let gone: Vec<Place> = self
             .objects
             .iter()
-            .filter(|(_, (_, seen))| *seen != list)
+            .filter(|((namespace, _), (_, seen))| *seen != list && holds(part, namespace))
             .map(|(place, _)| place.clone())
             .collect();
         gone.iter().for_each(|place| self.remove(place));
-        if !std::mem::replace(&mut self.is_complete, true) {
+        if self.lists.end(part) {
             self.subscriptions
                 .values()
                 .for_each(|subscription| self.tell(subscription, subscription.names.iter()));
@@ -132,7 +133,7 @@ impl Handler<SubscribeConfigs> for ConfigHub {
         let gone: Vec<String> = gone.map(|(owner, _)| owner.clone()).collect();
         gone.iter().for_each(|owner| self.unsubscribe(owner));
         self.unsubscribe(&subscription.owner);
-        if self.is_complete {
+        if self.lists.are_complete() {
             self.tell(&subscription, subscription.names.iter());
         }
         for name in &subscription.names {
@@ -147,13 +148,14 @@ impl Handler<SubscribeConfigs> for ConfigHub {
     }
 }
 
-impl StreamHandler<Observation<ConfigObject>> for ConfigHub {
-    fn handle(&mut self, observation: Observation<ConfigObject>, _: &mut Self::Context) {
+impl StreamHandler<Told<ConfigObject>> for ConfigHub {
+    fn handle(&mut self, Told { part, observation }: Told<ConfigObject>, _: &mut Self::Context) {
+        let list = self.lists.number(&part);
         match observation {
             Observation::Lost | Observation::Bookmark(_) => {}
-            Observation::RelistBegun => self.list += 1,
-            Observation::RelistEnded(_) => self.list_ended(),
-            Observation::Seen(object) => self.set(object),
+            Observation::RelistBegun => self.lists.begin(&part),
+            Observation::RelistEnded(_) => self.list_ended(&part, list),
+            Observation::Seen(object) => self.set(object, list),
             Observation::Gone(ConfigObject { namespace, name, .. }) => self.remove(&(namespace, name)),
             Observation::Undecodable(undecodable) => {
                 warn!(object = undecodable.name, error = undecodable.error, "can't understand an object");

@@ -2,24 +2,41 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use extendedjob_decide::{declared::Declared, job::Job, track::Observation};
+use extendedjob_decide::{
+    declared::Declared,
+    job::Job,
+    scope::{Scope, holds},
+    track::Observation,
+};
 use tracing::warn;
+
+use super::lists::Lists;
+use crate::cluster::watch::Told;
 
 /// An object that is told from others by its UID, so that one that was deleted and made anew
 /// under its name is another.
 pub(crate) trait Identified {
     fn uid(&self) -> &str;
+    fn namespace(&self) -> &str;
 }
 
 impl Identified for Job {
     fn uid(&self) -> &str {
         &self.uid
     }
+
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
 }
 
 impl Identified for Declared {
     fn uid(&self) -> &str {
         &self.uid
+    }
+
+    fn namespace(&self) -> &str {
+        &self.namespace
     }
 }
 
@@ -36,32 +53,30 @@ pub(crate) enum Change<T> {
 
 struct Entry<T> {
     object: Arc<T>,
-    /// The list in which it was last seen, or after which.
+    /// The list of its part in which it was last seen, or after which.
     list: u64,
 }
 
-/// The objects of one watch by UID.
+/// The objects of one kind by UID.
 pub(crate) struct Store<T> {
     entries: HashMap<String, Entry<T>>,
-    list: u64,
-    complete: bool,
-}
-
-impl<T> Default for Store<T> {
-    fn default() -> Self {
-        Self { entries: HashMap::new(), list: 0, complete: false }
-    }
+    lists: Lists,
 }
 
 impl<T: Identified> Store<T> {
-    /// Whether all that there is, is known.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.complete
+    /// Knows nothing yet of what is in these namespaces.
+    pub(crate) fn new(scope: &Scope) -> Self {
+        Self { entries: HashMap::new(), lists: Lists::new(scope) }
     }
 
-    /// What is kept may be out of date until another list has been taken in.
+    /// Whether all that there is, is known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.lists.are_complete()
+    }
+
+    /// What is kept may be out of date until other lists have been taken in.
     pub(crate) fn refresh(&mut self) {
-        self.complete = false;
+        self.lists.refresh();
     }
 
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<T>> {
@@ -72,19 +87,20 @@ impl<T: Identified> Store<T> {
         self.entries.get(uid).map(|entry| &entry.object)
     }
 
-    /// Takes in an observation.
-    pub(crate) fn take(&mut self, observation: Observation<T>) -> Vec<Change<T>> {
+    /// Takes in what the watch on a part tells.
+    pub(crate) fn take(&mut self, Told { part, observation }: Told<T>) -> Vec<Change<T>> {
+        let list = self.lists.number(&part);
         match observation {
             Observation::Lost | Observation::Bookmark(_) => vec![],
             Observation::RelistBegun => {
-                self.list += 1;
+                self.lists.begin(&part);
                 vec![]
             }
             Observation::Seen(object) => {
                 let uid = object.uid().to_owned();
                 let before = self.entries.remove(&uid).map(|entry| entry.object);
                 let after = Arc::new(object);
-                self.entries.insert(uid, Entry { object: Arc::clone(&after), list: self.list });
+                self.entries.insert(uid, Entry { object: Arc::clone(&after), list });
                 vec![Change::Set { before, after }]
             }
             Observation::Gone(object) => {
@@ -92,11 +108,11 @@ impl<T: Identified> Store<T> {
                 known.map(|known| Change::Removed(known.object)).into_iter().collect()
             }
             Observation::RelistEnded(_) => {
-                let list = self.list;
-                let gone = self.entries.extract_if(|_, entry| entry.list != list);
+                let is_missing =
+                    |entry: &Entry<T>| entry.list != list && holds(&part, entry.object.namespace());
+                let gone = self.entries.extract_if(|_, entry| is_missing(entry));
                 let mut changes: Vec<_> = gone.map(|(_, entry)| Change::Removed(entry.object)).collect();
-                if !self.complete {
-                    self.complete = true;
+                if self.lists.end(&part) {
                     changes.push(Change::Complete);
                 }
                 changes
@@ -104,7 +120,7 @@ impl<T: Identified> Store<T> {
             Observation::Undecodable(undecodable) => {
                 // As last seen: what can't be read is not gone.
                 if let Some(entry) = self.entries.get_mut(&undecodable.uid) {
-                    entry.list = self.list;
+                    entry.list = list;
                 }
                 warn!(object = undecodable.name, error = undecodable.error, "can't understand an object");
                 vec![]
@@ -122,7 +138,7 @@ mod tests {
     }
 
     fn take(store: &mut Store<Job>, observation: Observation<Job>) -> Vec<String> {
-        let changes = store.take(observation);
+        let changes = store.take(Told { part: None, observation });
         changes
             .iter()
             .map(|change| match change {
@@ -137,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_a_later_list_does_not_name_is_gone() {
-        let mut store = Store::default();
+        let mut store = Store::new(&Scope::Cluster);
         for observation in
             [Observation::RelistBegun, Observation::Seen(job("a", 1)), Observation::Seen(job("b", 1))]
         {
@@ -150,8 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_one_namespace_says_nothing_of_another() {
+        let mut store = Store::new(&Scope::of(&["a".into(), "b".into()]));
+        let mut tell = |namespace: &str, observation| {
+            store.take(Told { part: Some(namespace.into()), observation }).len()
+        };
+        let job = |namespace: &str| Job { namespace: namespace.into(), ..job(namespace, 1) };
+        for namespace in ["a", "b"] {
+            tell(namespace, Observation::RelistBegun);
+            tell(namespace, Observation::Seen(job(namespace)));
+        }
+        assert_eq!(tell("a", Observation::RelistEnded(1)), 0, "not all is known");
+        assert_eq!(tell("b", Observation::RelistEnded(1)), 1);
+        tell("a", Observation::RelistBegun);
+        assert_eq!(tell("a", Observation::RelistEnded(1)), 1);
+        assert_eq!(store.objects().map(|job| job.namespace.as_str()).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
     fn an_object_seen_between_lists_outlives_a_list_that_names_it() {
-        let mut store = Store::default();
+        let mut store = Store::new(&Scope::Cluster);
         take(&mut store, Observation::RelistBegun);
         take(&mut store, Observation::RelistEnded(1));
         assert_eq!(take(&mut store, Observation::Seen(job("a", 1))), ["+a"]);

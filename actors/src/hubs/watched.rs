@@ -1,10 +1,11 @@
 //! A kind of object under watch, as an actor keeps it: what is known, and the watch that tells.
 
-use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
-use extendedjob_decide::track::Observation;
-
 use super::store::{Identified, Store};
-use crate::cluster::{Cluster, watch::Source};
+use crate::cluster::{
+    Cluster,
+    watch::{Source, Told},
+};
+use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 
 /// What is known of the objects of one kind; what the watch says comes to the actor's
 /// `StreamHandler`.
@@ -17,14 +18,15 @@ pub(crate) struct Watched<T> {
 
 impl<T: Identified + 'static> Watched<T> {
     pub(crate) fn new(cluster: Cluster, source: Source<T>) -> Self {
-        Self { cluster, source, watching: None, store: Store::default() }
+        let store = Store::new(cluster.scope());
+        Self { cluster, source, watching: None, store }
     }
 
     /// Begins with a list, for the first time or anew. What is known stays, but does not count as
     /// complete until that list is.
     pub(crate) fn list<A>(&mut self, ctx: &mut Context<A>)
     where
-        A: Actor<Context = Context<A>> + StreamHandler<Observation<T>>,
+        A: Actor<Context = Context<A>> + StreamHandler<Told<T>>,
     {
         if let Some(watching) = self.watching.take() {
             ctx.cancel_future(watching);

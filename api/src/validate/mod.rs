@@ -89,8 +89,10 @@ impl Problems {
     }
 }
 
-/// Of any length: Kubernetes bounds the parts of a name only as a whole.
-fn is_dns_label(text: &str) -> bool {
+/// Whether it has the form of a DNS label (RFC 1123), be it of any length: Kubernetes bounds the parts of most names only
+/// as a whole.
+#[must_use]
+pub fn is_dns_label(text: &str) -> bool {
     let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     begins_ends_and_holds(text, inside, |byte| inside(byte) || byte == b'-')
 }
