@@ -20,7 +20,7 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     children::Children,
@@ -72,6 +72,8 @@ pub struct Operator {
     term: Option<(i64, Option<Checkpoint>)>,
     limits: Limits,
     ways: watch::Sender<Arc<Ways>>,
+    /// Fields that this version knows, and the API server does not; `None`: that is not known.
+    dropped: Option<Vec<String>>,
     supervisors: Children<String, Supervisor>,
     /// Dropped when this actor ends, however it ends.
     _alive: oneshot::Sender<()>,
@@ -94,7 +96,7 @@ struct Foundation {
 struct Revive(String);
 
 impl Operator {
-    /// An operator for the whole cluster. `alive` is closed when it has ended.
+    /// An operator for what `cluster` watches. `alive` is closed when it has ended.
     #[must_use]
     pub fn new(
         cluster: Cluster,
@@ -113,6 +115,7 @@ impl Operator {
             term: None,
             limits,
             ways: watch::Sender::new(Arc::new(ways)),
+            dropped: None,
             supervisors: Children::default(),
             _alive: alive,
         }
@@ -139,6 +142,31 @@ impl Operator {
 }
 
 impl Operator {
+    /// The CustomResourceDefinition may be changed at any time; one that was found to be good stays so.
+    fn ask_for_schema(&self, ctx: &mut Context<Self>) {
+        if self.dropped.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        let cluster = self.cluster.clone();
+        let asking = async move { cluster.dropped_fields().await };
+        ctx.spawn(asking.into_actor(self).map(|answer, operator, _| match answer {
+            Ok(dropped) if dropped == operator.dropped => {}
+            Ok(dropped) => {
+                match dropped.as_deref() {
+                    Some([]) => info!("the CustomResourceDefinition holds all that this version knows"),
+                    Some(fields) => warn!(
+                        ?fields,
+                        "the CustomResourceDefinition is older than the operator, and the API server drops what it does not \
+                         hold: apply the one of this version"
+                    ),
+                    None => {}
+                }
+                operator.dropped = dropped;
+            }
+            Err(error) => debug!(%error, "whether the CustomResourceDefinition is of this version is not known"),
+        }));
+    }
+
     /// The right to read log files on nodes may be given and taken at any time.
     fn ask_for_node_logs(&self, ctx: &mut Context<Self>) {
         if self.term.is_none() || !self.ways.borrow().depend_on_node_logs() {
@@ -213,7 +241,11 @@ impl Actor for Operator {
         self.foundation =
             Some(Foundation { around, _pods: pods, _jobs: jobs, _configs: [maps, secrets], elector });
         self.declared.list(ctx);
-        ctx.run_interval(ASK_AGAIN, |operator, ctx| operator.ask_for_node_logs(ctx));
+        self.ask_for_schema(ctx);
+        ctx.run_interval(ASK_AGAIN, |operator, ctx| {
+            operator.ask_for_node_logs(ctx);
+            operator.ask_for_schema(ctx);
+        });
     }
 }
 

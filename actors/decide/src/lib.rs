@@ -37,6 +37,7 @@ pub mod retry;
 pub mod run;
 pub mod scope;
 pub mod selector;
+pub mod served;
 pub mod status;
 pub mod streams;
 pub mod tail;

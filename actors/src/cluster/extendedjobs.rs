@@ -2,7 +2,7 @@
 //! written.
 
 use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Run, names};
-use extendedjob_decide::declared::Declared;
+use extendedjob_decide::{declared::Declared, fault::Class, served::missing};
 use jiff::Timestamp;
 use kube::{api::Patch, core::Request};
 use serde::{Deserialize, de::Error as _};
@@ -32,6 +32,9 @@ pub enum ExtendedJobError {
         /// Why.
         source: Fault,
     },
+    /// Reading their schema.
+    #[error("can't read the schema of ExtendedJobs that the API server serves: {0}")]
+    Schema(#[source] Fault),
 }
 
 impl ExtendedJobError {
@@ -39,7 +42,7 @@ impl ExtendedJobError {
     #[must_use]
     pub fn fault(&self) -> &Fault {
         match self {
-            Self::Status { source, .. } | Self::Reset { source, .. } => source,
+            Self::Status { source, .. } | Self::Reset { source, .. } | Self::Schema(source) => source,
         }
     }
 }
@@ -117,6 +120,22 @@ fn decode(json: &str) -> Result<Declared, serde_json::Error> {
 }
 
 impl Cluster {
+    /// Which fields of ExtendedJobs this operator knows, and the API server drops; `None` if it knows no ExtendedJobs
+    /// (yet). Each account may read that.
+    pub(crate) async fn dropped_fields(&self) -> Result<Option<Vec<String>>, ExtendedJobError> {
+        let request = http::Request::get(format!("/openapi/v3/{GROUP}")).body(vec![]);
+        let document: Value = match self.call(request.map_err(kube::core::request::Error::BuildRequest)).await
+        {
+            Err(fault) if fault.class() == Class::NotFound => return Ok(None),
+            document => document.map_err(ExtendedJobError::Schema)?,
+        };
+        let crd = extendedjob_api::crd();
+        let schema = crd.spec.versions.into_iter().find_map(|version| version.schema?.open_api_v3_schema);
+        let own = serde_json::to_value(schema)
+            .map_err(|error| ExtendedJobError::Schema(Fault::Undecodable(error)))?;
+        Ok(missing(&own, &document))
+    }
+
     /// Sets `run` back to `manually` after the run for the request `number`, provided that nobody has changed the
     /// object since; says what it is like then.
     pub(crate) async fn reset_run(
