@@ -1,4 +1,4 @@
-//! `cargo xtask gen`: the files that are made from the code.
+//! `cargo xtask gen`: the files that are made from others.
 
 use std::fs;
 use std::process::Stdio;
@@ -6,17 +6,25 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{cargo, process};
+use crate::{cargo, process, reference};
 
-/// The one generated file so far, within the project.
+/// From the code.
 const CRD: &str = "deploy/crd.yaml";
+/// From the CRD.
+const API_REFERENCE: &str = "docs/src/reference/api.md";
 
-/// Write the files that are made from the code: deploy/crd.yaml
+/// Write the files that are made from others: deploy/crd.yaml, and what is made from that
 #[derive(Args)]
 pub(crate) struct Gen {
-    /// Change nothing; fail if a file is not what the code makes of it
+    /// Change nothing; fail if a file is not what it should be
     #[arg(long)]
     check: bool,
+}
+
+/// A file within the project, and what it should hold.
+struct Generated {
+    path: &'static str,
+    text: String,
 }
 
 impl Gen {
@@ -25,23 +33,36 @@ impl Gen {
     }
 }
 
-/// Fails unless the files are what the code makes of them.
+/// Fails unless the files are what is made of their sources.
 pub(crate) fn check() -> Result<()> {
-    let path = process::project().join(CRD);
-    let present = fs::read_to_string(&path).with_context(|| format!("read {CRD}"))?;
-    if present != crd()? {
+    let mut stale = Vec::new();
+    for Generated { path, text } in all()? {
+        let present = fs::read_to_string(process::project().join(path));
+        if present.with_context(|| format!("read {path}"))? != text {
+            stale.push(path);
+        }
+    }
+    if !stale.is_empty() {
         bail!(
-            "{CRD} is not what the code makes of it: run `cargo xtask gen`, look at the difference, commit it"
+            "{} is not what the code makes of it: run `cargo xtask gen`, look at the difference, commit it",
+            stale.join(", ")
         );
     }
     Ok(())
 }
 
 fn write() -> Result<()> {
-    let path = process::project().join(CRD);
-    fs::write(&path, crd()?).with_context(|| format!("write {CRD}"))?;
-    println!("wrote {CRD}");
+    for Generated { path, text } in all()? {
+        fs::write(process::project().join(path), text).with_context(|| format!("write {path}"))?;
+        println!("wrote {path}");
+    }
     Ok(())
+}
+
+fn all() -> Result<Vec<Generated>> {
+    let crd = crd()?;
+    let reference = reference::of_crd(&crd).context("make the API reference from the CRD")?;
+    Ok(vec![Generated { path: API_REFERENCE, text: reference }, Generated { path: CRD, text: crd }])
 }
 
 /// The CustomResourceDefinition as YAML.

@@ -1,5 +1,6 @@
 //! The commands of the project; the steps of CI are these.
 
+mod book;
 mod cargo;
 mod cluster;
 mod demo;
@@ -11,11 +12,13 @@ mod image;
 mod install;
 mod libtest;
 mod process;
+mod reference;
 mod report;
 mod steps;
 mod storm;
 mod target;
 mod test;
+mod tools;
 mod ways;
 
 use std::process::ExitCode;
