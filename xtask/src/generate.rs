@@ -6,14 +6,14 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{cargo, process, reference};
+use crate::{argocd, cargo, process, reference};
 
 /// From the code.
 const CRD: &str = "deploy/crd.yaml";
 /// From the CRD.
 const API_REFERENCE: &str = "docs/src/reference/api.md";
 
-/// Write the files that are made from others: deploy/crd.yaml, and what is made from that
+/// Write the files that are made from others: deploy/crd.yaml, docs/src/reference/api.md, deploy/argocd/argocd-cm.yaml
 #[derive(Args)]
 pub(crate) struct Gen {
     /// Change nothing; fail if a file is not what it should be
@@ -61,8 +61,18 @@ fn write() -> Result<()> {
 
 fn all() -> Result<Vec<Generated>> {
     let crd = crd()?;
-    let reference = reference::of_crd(&crd).context("make the API reference from the CRD")?;
-    Ok(vec![Generated { path: API_REFERENCE, text: reference }, Generated { path: CRD, text: crd }])
+    let mut all = of_files(&crd)?;
+    all.push(Generated { path: CRD, text: crd });
+    Ok(all)
+}
+
+/// What is made of the CRD, and of other files of the project.
+fn of_files(crd: &str) -> Result<Vec<Generated>> {
+    let reference = reference::of_crd(crd).context("make the API reference from the CRD")?;
+    Ok(vec![
+        Generated { path: API_REFERENCE, text: reference },
+        Generated { path: argocd::CONFIG_MAP, text: argocd::config_map()? },
+    ])
 }
 
 /// The CustomResourceDefinition as YAML.
@@ -70,4 +80,18 @@ fn crd() -> Result<String> {
     let mut crdgen = cargo::compiling("run")?;
     crdgen.args(["--bin", "crdgen"]).stderr(Stdio::inherit());
     process::output(&mut crdgen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Whether the CRD itself is what the code makes of it only a build of the operator tells.
+    #[test]
+    fn what_is_made_of_other_files_is_up_to_date() {
+        let read = |path| fs::read_to_string(process::project().join(path)).expect("it is readable");
+        for Generated { path, text } in of_files(&read(CRD)).expect("it can be made") {
+            assert!(read(path) == text, "{path}: run `cargo xtask gen`");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands of the project; the steps of CI are these.
 
+mod argocd;
 mod book;
 mod cargo;
 mod cluster;
@@ -40,6 +41,7 @@ enum Task {
     Install(install::Install),
     Image(image::Image),
     Gen(generate::Gen),
+    ArgocdHealth(argocd::Health),
     /// A real Kubernetes on this machine
     #[command(subcommand)]
     Cluster(cluster::Task),
@@ -64,6 +66,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
         Task::Gen(r#gen) => r#gen.run()?,
+        Task::ArgocdHealth(health) => health.run()?,
         Task::Cluster(task) => cluster::run(task)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
-use crate::{book, deny, dump, generate, install, process, storm};
+use crate::{argocd, book, deny, dump, generate, install, process, storm};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
@@ -109,6 +109,7 @@ fn without_cluster(report: &mut Report) {
     });
     report.tests("unit and property tests", || compiling("test"));
     report.step("generated files", generate::check);
+    report.step("scripts for Argo CD", argocd::check);
 }
 
 /// The tests that make and remove clusters of their own.

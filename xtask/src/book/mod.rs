@@ -3,7 +3,7 @@
 mod page;
 mod pages;
 #[cfg(test)]
-mod reasons;
+pub(crate) mod reasons;
 
 use std::process::Command;
 

@@ -11,8 +11,13 @@ const DECLARED: &str = include_str!("../../../api/src/conditions.rs");
 
 const PAGE: &str = include_str!("../../../docs/src/operations/troubleshooting.md");
 
+/// All reasons.
+pub(crate) fn declared() -> BTreeSet<&'static str> {
+    of_source(DECLARED)
+}
+
 /// The values of the constants of `mod reasons`.
-fn declared(source: &str) -> BTreeSet<&str> {
+fn of_source(source: &str) -> BTreeSet<&str> {
     let (_, reasons) = source.split_once("pub mod reasons {").expect("there is a module of reasons");
     let (reasons, _) = reasons.split_once("\n}").expect("the module ends");
     let value = |line| str::split_once(line, ": &str = \"")?.1.strip_suffix("\";");
@@ -30,7 +35,7 @@ fn told(page: &str) -> BTreeSet<String> {
 
 #[test]
 fn each_reason_has_an_entry_in_the_page_on_troubleshooting_and_nothing_else_has() {
-    let declared: BTreeSet<String> = declared(DECLARED).into_iter().map(str::to_owned).collect();
+    let declared: BTreeSet<String> = declared().into_iter().map(str::to_owned).collect();
     assert!(declared.len() > 40, "only these were found: {declared:?}");
     let told = told(PAGE);
     let missing: Vec<_> = declared.difference(&told).collect();
@@ -43,5 +48,5 @@ fn each_reason_has_an_entry_in_the_page_on_troubleshooting_and_nothing_else_has(
 fn only_constants_within_the_module_are_reasons() {
     let source = "pub const READY: &str = \"Ready\";\npub mod reasons {\n    /// A.\n    pub const A: &str = \"A\";\n}\n\
                   pub const B: &str = \"B\";\n";
-    assert_eq!(declared(source), BTreeSet::from(["A"]));
+    assert_eq!(of_source(source), BTreeSet::from(["A"]));
 }
