@@ -11,7 +11,9 @@ mod events;
 mod generate;
 mod image;
 mod install;
+mod krew;
 mod libtest;
+mod plugin_archive;
 mod process;
 mod reference;
 mod report;
@@ -42,6 +44,8 @@ enum Task {
     Image(image::Image),
     Gen(generate::Gen),
     ArgocdHealth(argocd::Health),
+    PluginArchive(plugin_archive::PluginArchive),
+    Krew(krew::Krew),
     /// A real Kubernetes on this machine
     #[command(subcommand)]
     Cluster(cluster::Task),
@@ -67,6 +71,8 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Image(image) => image.run()?,
         Task::Gen(r#gen) => r#gen.run()?,
         Task::ArgocdHealth(health) => health.run()?,
+        Task::PluginArchive(archive) => archive.run()?,
+        Task::Krew(krew) => krew.run()?,
         Task::Cluster(task) => cluster::run(task)?,
     }
     Ok(ExitCode::SUCCESS)
