@@ -92,7 +92,7 @@ pub(crate) const OPERATOR: &str = "extendedjob-operator";
 pub(crate) const STREAMS: &str = "extendedjob-streams";
 
 /// The name of the plugin's binary, by which kubectl finds it.
-const PLUGIN: &str = "kubectl-ejob";
+pub(crate) const PLUGIN: &str = "kubectl-ejob";
 
 /// All programs but the plugin are named as their packages.
 fn package_of(program: &str) -> &str {
@@ -106,7 +106,7 @@ fn executable(message: &str) -> Option<PathBuf> {
 }
 
 /// The compiler's name for this machine, such as `x86_64-unknown-linux-gnu`.
-fn host() -> Result<String> {
+pub(crate) fn host() -> Result<String> {
     let version = process::output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` names no host")?.to_owned())

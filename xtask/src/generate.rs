@@ -1,4 +1,4 @@
-//! `cargo xtask gen`: the files that are made from the code.
+//! `cargo xtask gen`: the files that are made from others.
 
 use std::fs;
 use std::process::Stdio;
@@ -6,17 +6,25 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{cargo, process};
+use crate::{argocd, cargo, process, reference};
 
-/// The one generated file so far, within the project.
+/// From the code.
 const CRD: &str = "deploy/crd.yaml";
+/// From the CRD.
+const API_REFERENCE: &str = "docs/src/reference/api.md";
 
-/// Write the files that are made from the code: deploy/crd.yaml
+/// Write the files that are made from others: deploy/crd.yaml, docs/src/reference/api.md, deploy/argocd/argocd-cm.yaml
 #[derive(Args)]
 pub(crate) struct Gen {
-    /// Change nothing; fail if a file is not what the code makes of it
+    /// Change nothing; fail if a file is not what it should be
     #[arg(long)]
     check: bool,
+}
+
+/// A file within the project, and what it should hold.
+struct Generated {
+    path: &'static str,
+    text: String,
 }
 
 impl Gen {
@@ -25,23 +33,46 @@ impl Gen {
     }
 }
 
-/// Fails unless the files are what the code makes of them.
+/// Fails unless the files are what is made of their sources.
 pub(crate) fn check() -> Result<()> {
-    let path = process::project().join(CRD);
-    let present = fs::read_to_string(&path).with_context(|| format!("read {CRD}"))?;
-    if present != crd()? {
+    let mut stale = Vec::new();
+    for Generated { path, text } in all()? {
+        let present = fs::read_to_string(process::project().join(path));
+        if present.with_context(|| format!("read {path}"))? != text {
+            stale.push(path);
+        }
+    }
+    if !stale.is_empty() {
         bail!(
-            "{CRD} is not what the code makes of it: run `cargo xtask gen`, look at the difference, commit it"
+            "{} is not what the code makes of it: run `cargo xtask gen`, look at the difference, commit it",
+            stale.join(", ")
         );
     }
     Ok(())
 }
 
 fn write() -> Result<()> {
-    let path = process::project().join(CRD);
-    fs::write(&path, crd()?).with_context(|| format!("write {CRD}"))?;
-    println!("wrote {CRD}");
+    for Generated { path, text } in all()? {
+        fs::write(process::project().join(path), text).with_context(|| format!("write {path}"))?;
+        println!("wrote {path}");
+    }
     Ok(())
+}
+
+fn all() -> Result<Vec<Generated>> {
+    let crd = crd()?;
+    let mut all = of_files(&crd)?;
+    all.push(Generated { path: CRD, text: crd });
+    Ok(all)
+}
+
+/// What is made of the CRD, and of other files of the project.
+fn of_files(crd: &str) -> Result<Vec<Generated>> {
+    let reference = reference::of_crd(crd).context("make the API reference from the CRD")?;
+    Ok(vec![
+        Generated { path: API_REFERENCE, text: reference },
+        Generated { path: argocd::CONFIG_MAP, text: argocd::config_map()? },
+    ])
 }
 
 /// The CustomResourceDefinition as YAML.
@@ -49,4 +80,18 @@ fn crd() -> Result<String> {
     let mut crdgen = cargo::compiling("run")?;
     crdgen.args(["--bin", "crdgen"]).stderr(Stdio::inherit());
     process::output(&mut crdgen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Whether the CRD itself is what the code makes of it only a build of the operator tells.
+    #[test]
+    fn what_is_made_of_other_files_is_up_to_date() {
+        let read = |path| fs::read_to_string(process::project().join(path)).expect("it is readable");
+        for Generated { path, text } in of_files(&read(CRD)).expect("it can be made") {
+            assert!(read(path) == text, "{path}: run `cargo xtask gen`");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The commands of the project; the steps of CI are these.
 
+mod argocd;
+mod book;
 mod cargo;
 mod cluster;
 mod demo;
@@ -9,13 +11,17 @@ mod events;
 mod generate;
 mod image;
 mod install;
+mod krew;
 mod libtest;
+mod plugin_archive;
 mod process;
+mod reference;
 mod report;
 mod steps;
 mod storm;
 mod target;
 mod test;
+mod tools;
 mod ways;
 
 use std::process::ExitCode;
@@ -37,6 +43,9 @@ enum Task {
     Install(install::Install),
     Image(image::Image),
     Gen(generate::Gen),
+    ArgocdHealth(argocd::Health),
+    PluginArchive(plugin_archive::PluginArchive),
+    Krew(krew::Krew),
     /// A real Kubernetes on this machine
     #[command(subcommand)]
     Cluster(cluster::Task),
@@ -61,6 +70,9 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
         Task::Gen(r#gen) => r#gen.run()?,
+        Task::ArgocdHealth(health) => health.run()?,
+        Task::PluginArchive(archive) => archive.run()?,
+        Task::Krew(krew) => krew.run()?,
         Task::Cluster(task) => cluster::run(task)?,
     }
     Ok(ExitCode::SUCCESS)

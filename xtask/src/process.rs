@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -19,11 +19,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs a program and gives back what it printed to stdout. What it printed to stderr is part of the error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| cannot_start(command))?;
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed: {}: {}", shown(command), output.status, stderr.trim());
-    }
-    String::from_utf8(output.stdout).with_context(|| format!("read the output of `{}`", shown(command)))
+    text_of(command, output)
 }
 
 /// Runs a program with `input` as its stdin.
@@ -37,6 +33,27 @@ pub(crate) fn feed(command: &mut Command, input: &str) -> Result<()> {
     }
     written.transpose().with_context(|| format!("write to `{}`", shown(command)))?;
     Ok(())
+}
+
+/// Runs a program with `input` as its stdin, and gives back what it printed to stdout. It is one that reads all before
+/// it prints much.
+pub(crate) fn filter(command: &mut Command, input: &str) -> Result<String> {
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().with_context(|| cannot_start(command))?;
+    let written = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().with_context(|| format!("wait for `{}`", shown(command)))?;
+    let text = text_of(command, output)?;
+    written.transpose().with_context(|| format!("write to `{}`", shown(command)))?;
+    Ok(text)
+}
+
+/// What a program printed to stdout, if it was successful.
+fn text_of(command: &Command, output: Output) -> Result<String> {
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("`{}` failed: {}: {}", shown(command), output.status, stderr.trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("read the output of `{}`", shown(command)))
 }
 
 /// The command line, for messages.
