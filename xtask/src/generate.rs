@@ -1,4 +1,4 @@
-//! `cargo xtask gen`: the files that are made from the code.
+//! `cargo xtask gen`: the files that are made from the code and from the chart.
 
 use std::fs;
 use std::process::Stdio;
@@ -6,15 +6,37 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{cargo, process};
+use crate::{cargo, chart, process};
 
-/// The one generated file so far, within the project.
-const CRD: &str = "deploy/crd.yaml";
+/// The header of manifests that helm has rendered.
+const RENDERED: &str = "# Generated from deploy/chart by `cargo xtask gen`: edit there, not here.\n";
 
-/// Write the files that are made from the code: deploy/crd.yaml
+/// A file, and what makes it.
+struct Generated {
+    path: &'static str,
+    make: fn() -> Result<String>,
+}
+
+/// All of them; the chart's own files are first, for what is rendered holds them.
+const FILES: [Generated; 7] = [
+    Generated { path: "deploy/crd.yaml", make: crd },
+    // A chart can hold nothing from outside its folder.
+    Generated { path: "deploy/chart/files/crd.yaml", make: || read("deploy/crd.yaml") },
+    Generated { path: "deploy/chart/files/rules.yaml", make: || read("deploy/monitoring/rules.yaml") },
+    Generated {
+        path: "deploy/chart/files/dashboard.json",
+        make: || read("deploy/monitoring/dashboard.json"),
+    },
+    Generated { path: "deploy/install.yaml", make: install },
+    // Nor can a kustomization.
+    Generated { path: "deploy/kustomize/base/operator.yaml", make: || read("deploy/install.yaml") },
+    Generated { path: "deploy/kustomize/kubelet-logs/kubelet-logs.yaml", make: kubelet_logs },
+];
+
+/// Write the files that are made from the code and the chart: the CRD, and manifests for kubectl and kustomize
 #[derive(Args)]
 pub(crate) struct Gen {
-    /// Change nothing; fail if a file is not what the code makes of it
+    /// Change nothing; fail if a file is not what it is made of
     #[arg(long)]
     check: bool,
 }
@@ -25,22 +47,23 @@ impl Gen {
     }
 }
 
-/// Fails unless the files are what the code makes of them.
+/// Fails unless the files are what they are made of.
 pub(crate) fn check() -> Result<()> {
-    let path = process::project().join(CRD);
-    let present = fs::read_to_string(&path).with_context(|| format!("read {CRD}"))?;
-    if present != crd()? {
-        bail!(
-            "{CRD} is not what the code makes of it: run `cargo xtask gen`, look at the difference, commit it"
-        );
+    for Generated { path, make } in FILES {
+        if read(path)? != make()? {
+            bail!(
+                "{path} is not what it is made of: run `cargo xtask gen`, look at the difference, commit it"
+            );
+        }
     }
     Ok(())
 }
 
 fn write() -> Result<()> {
-    let path = process::project().join(CRD);
-    fs::write(&path, crd()?).with_context(|| format!("write {CRD}"))?;
-    println!("wrote {CRD}");
+    for Generated { path, make } in FILES {
+        fs::write(process::project().join(path), make()?).with_context(|| format!("write {path}"))?;
+        println!("wrote {path}");
+    }
     Ok(())
 }
 
@@ -49,4 +72,17 @@ fn crd() -> Result<String> {
     let mut crdgen = cargo::compiling("run")?;
     crdgen.args(["--bin", "crdgen"]).stderr(Stdio::inherit());
     process::output(&mut crdgen)
+}
+
+/// All of an installation in one file.
+fn install() -> Result<String> {
+    Ok(RENDERED.to_owned() + &chart::render(chart::DEFAULT, &[chart::WITH_NAMESPACE])?)
+}
+
+fn kubelet_logs() -> Result<String> {
+    Ok(RENDERED.to_owned() + &chart::render(chart::DEFAULT, &chart::KUBELET_LOGS_ALONE)?)
+}
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(process::project().join(path)).with_context(|| format!("read {path}"))
 }

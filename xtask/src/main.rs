@@ -1,17 +1,20 @@
 //! The commands of the project; the steps of CI are these.
 
 mod cargo;
+mod chart;
 mod cluster;
 mod demo;
 mod deny;
 mod dump;
 mod events;
 mod generate;
+mod go;
 mod image;
 mod install;
 mod libtest;
 mod process;
 mod report;
+mod schemas;
 mod steps;
 mod storm;
 mod target;
@@ -37,6 +40,8 @@ enum Task {
     Install(install::Install),
     Image(image::Image),
     Gen(generate::Gen),
+    /// Check the chart under several values, without a cluster
+    Chart,
     /// A real Kubernetes on this machine
     #[command(subcommand)]
     Cluster(cluster::Task),
@@ -61,6 +66,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
         Task::Gen(r#gen) => r#gen.run()?,
+        Task::Chart => chart::check::check()?,
         Task::Cluster(task) => cluster::run(task)?,
     }
     Ok(ExitCode::SUCCESS)
