@@ -6,25 +6,44 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{argocd, cargo, process, reference};
+use crate::{argocd, cargo, chart, process, reference};
+
+/// The header of manifests that helm has rendered.
+const RENDERED: &str = "# Generated from deploy/chart by `cargo xtask gen`: edit there, not here.\n";
+
+/// A file, and what makes it.
+struct Generated {
+    path: &'static str,
+    make: fn() -> Result<String>,
+}
 
 /// From the code.
 const CRD: &str = "deploy/crd.yaml";
-/// From the CRD.
-const API_REFERENCE: &str = "docs/src/reference/api.md";
 
-/// Write the files that are made from others: deploy/crd.yaml, docs/src/reference/api.md, deploy/argocd/argocd-cm.yaml
+/// All of them, each behind what it is made of.
+const FILES: [Generated; 9] = [
+    Generated { path: CRD, make: crd },
+    Generated { path: "docs/src/reference/api.md", make: || reference::of_crd(&read(CRD)?) },
+    Generated { path: argocd::CONFIG_MAP, make: argocd::config_map },
+    // A chart can hold nothing from outside its folder.
+    Generated { path: "deploy/chart/files/crd.yaml", make: || read(CRD) },
+    Generated { path: "deploy/chart/files/rules.yaml", make: || read("deploy/monitoring/rules.yaml") },
+    Generated {
+        path: "deploy/chart/files/dashboard.json",
+        make: || read("deploy/monitoring/dashboard.json"),
+    },
+    Generated { path: "deploy/install.yaml", make: install },
+    // Nor can a kustomization.
+    Generated { path: "deploy/kustomize/base/operator.yaml", make: || read("deploy/install.yaml") },
+    Generated { path: "deploy/kustomize/kubelet-logs/kubelet-logs.yaml", make: kubelet_logs },
+];
+
+/// Write the files that are made from others: the CRD from the code, manifests from the chart, and more
 #[derive(Args)]
 pub(crate) struct Gen {
-    /// Change nothing; fail if a file is not what it should be
+    /// Change nothing; fail if a file is not what it is made of
     #[arg(long)]
     check: bool,
-}
-
-/// A file within the project, and what it should hold.
-struct Generated {
-    path: &'static str,
-    text: String,
 }
 
 impl Gen {
@@ -33,46 +52,27 @@ impl Gen {
     }
 }
 
-/// Fails unless the files are what is made of their sources.
+/// Fails unless the files are what they are made of.
 pub(crate) fn check() -> Result<()> {
     let mut stale = Vec::new();
-    for Generated { path, text } in all()? {
-        let present = fs::read_to_string(process::project().join(path));
-        if present.with_context(|| format!("read {path}"))? != text {
+    for Generated { path, make } in FILES {
+        if read(path)? != make()? {
             stale.push(path);
         }
     }
     if !stale.is_empty() {
-        bail!(
-            "{} is not what the code makes of it: run `cargo xtask gen`, look at the difference, commit it",
-            stale.join(", ")
-        );
+        let stale = stale.join(", ");
+        bail!("{stale}: not what it is made of; run `cargo xtask gen`, look at the difference, commit it");
     }
     Ok(())
 }
 
 fn write() -> Result<()> {
-    for Generated { path, text } in all()? {
-        fs::write(process::project().join(path), text).with_context(|| format!("write {path}"))?;
+    for Generated { path, make } in FILES {
+        fs::write(process::project().join(path), make()?).with_context(|| format!("write {path}"))?;
         println!("wrote {path}");
     }
     Ok(())
-}
-
-fn all() -> Result<Vec<Generated>> {
-    let crd = crd()?;
-    let mut all = of_files(&crd)?;
-    all.push(Generated { path: CRD, text: crd });
-    Ok(all)
-}
-
-/// What is made of the CRD, and of other files of the project.
-fn of_files(crd: &str) -> Result<Vec<Generated>> {
-    let reference = reference::of_crd(crd).context("make the API reference from the CRD")?;
-    Ok(vec![
-        Generated { path: API_REFERENCE, text: reference },
-        Generated { path: argocd::CONFIG_MAP, text: argocd::config_map()? },
-    ])
 }
 
 /// The CustomResourceDefinition as YAML.
@@ -82,16 +82,15 @@ fn crd() -> Result<String> {
     process::output(&mut crdgen)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// All of an installation in one file.
+fn install() -> Result<String> {
+    Ok(RENDERED.to_owned() + &chart::render(chart::DEFAULT, &[chart::WITH_NAMESPACE])?)
+}
 
-    // Whether the CRD itself is what the code makes of it only a build of the operator tells.
-    #[test]
-    fn what_is_made_of_other_files_is_up_to_date() {
-        let read = |path| fs::read_to_string(process::project().join(path)).expect("it is readable");
-        for Generated { path, text } in of_files(&read(CRD)).expect("it can be made") {
-            assert!(read(path) == text, "{path}: run `cargo xtask gen`");
-        }
-    }
+fn kubelet_logs() -> Result<String> {
+    Ok(RENDERED.to_owned() + &chart::render(chart::DEFAULT, &chart::KUBELET_LOGS_ALONE)?)
+}
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(process::project().join(path)).with_context(|| format!("read {path}"))
 }

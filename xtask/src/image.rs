@@ -31,6 +31,9 @@ impl Image {
     }
 }
 
+/// The image's description for binaries that are there already.
+const DOCKERFILE: &str = "xtask/image/Dockerfile";
+
 /// A folder with all that goes into the image.
 pub(crate) struct BuildContext {
     /// Where it is.
@@ -45,7 +48,7 @@ pub(crate) fn stage(profile: Profile) -> Result<BuildContext> {
     let [operator, streams] = cargo::build(profile, [OPERATOR, STREAMS])?;
     let folder = process::project().join("target/image").join(profile.name());
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-    let dockerfile = process::project().join("deploy/Dockerfile");
+    let dockerfile = process::project().join(DOCKERFILE);
     let mut hash = Sha256::new();
     for (from, name) in [(dockerfile, "Dockerfile"), (operator, OPERATOR), (streams, STREAMS)] {
         let to = folder.join(name);
@@ -55,4 +58,27 @@ pub(crate) fn stage(profile: Profile) -> Result<BuildContext> {
     // 48 bits tell apart what one cluster will ever see.
     let tag = HEXLOWER.encode(&hash.finalize()).chars().take(12).collect();
     Ok(BuildContext { folder, tag })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an image is made of after its last FROM, wherever its binaries come from.
+    fn image(dockerfile: &str) -> Vec<String> {
+        let text =
+            fs::read_to_string(process::project().join(dockerfile)).expect("the Dockerfile is readable");
+        let (_, image) = text.rsplit_once("\nFROM ").expect("it is made from something");
+        let instructions = image
+            .lines()
+            .filter(|line| ["COPY", "USER", "EXPO", "ENTR"].iter().any(|it| line.starts_with(it)));
+        instructions.map(|line| line.replace("--from=build /image/", "")).collect()
+    }
+
+    #[test]
+    fn users_build_the_image_that_is_tested() {
+        let tested = image(DOCKERFILE);
+        assert_eq!(tested.len(), 5);
+        assert_eq!(image("deploy/Dockerfile"), tested);
+    }
 }

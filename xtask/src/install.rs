@@ -1,27 +1,25 @@
-//! `cargo xtask install`: the operator, in a cluster, from the files in deploy/.
+//! `cargo xtask install`: the operator, in a cluster, from the chart in deploy/.
+//!
+//! Helm renders, and kubectl applies. A release that helm keeps itself is locked when the command that works on it is
+//! killed, until someone rolls it back, and it does not take over what has been installed by kubectl. Here each install
+//! is the whole of it, may be killed and done again, and takes back what tests have set. It is also what
+//! deploy/install.yaml offers to users.
 
-use std::fs;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::cargo::{OPERATOR, Profile};
 use crate::target::{Target, Which};
-use crate::{dump, image, process};
+use crate::{chart, dump, image, process};
 
-/// The namespace of the operator, and the name of its Deployment, as in deploy/operator.yaml.
-pub(crate) const NAMESPACE: &str = "extendedjob-operator";
-
-/// The files to apply, in this order: the operator's watches need the resource, and nothing may be created
-/// before the policy that says who may.
-const MANIFESTS: [&str; 3] = ["deploy/crd.yaml", "deploy/policy.yaml", "deploy/operator.yaml"];
+/// The namespace of the operator, and the name of its Deployment.
+pub(crate) const NAMESPACE: &str = chart::DEFAULT.namespace;
 
 /// How it is taken away again. The operator goes first, so that it sees nothing of the rest.
-pub(crate) const UNINSTALL: &str =
-    "kubectl delete -f deploy/operator.yaml -f deploy/policy.yaml -f deploy/crd.yaml";
-
-/// The lines of deploy/operator.yaml that stand for the image: of the operator, and of what it puts into pods.
-const IMAGE_LINES: [&str; 2] = ["image: extendedjob-operator\n", "value: extendedjob-operator\n"];
+pub(crate) const UNINSTALL: &str = "kubectl delete namespace extendedjob-operator && kubectl delete \
+                                    --ignore-not-found -f deploy/install.yaml";
 
 /// Install the operator, or bring an installed one up to date
 ///
@@ -43,7 +41,7 @@ impl Install {
         target.up()?;
         let image = provide_image(&target, self.profile)?;
         apply(&target, &image).inspect_err(|_| dump::dump(&target))?;
-        println!("\n{image} runs in {target}, namespace {NAMESPACE}, from {}.", MANIFESTS.join(", "));
+        println!("\n{image} runs in {target}, namespace {NAMESPACE}, from {}.", chart::CHART);
         println!("To use it:          {}", target.shell_setup());
         println!(
             "Its log:            kubectl logs -n {NAMESPACE} -l app.kubernetes.io/name={OPERATOR} --prefix -f"
@@ -68,32 +66,23 @@ pub(crate) fn provide_image(target: &Target, profile: Profile) -> Result<String>
     }
 }
 
-/// Applies the manifests with this image and waits until the operator is ready.
+/// Applies what the chart makes of this image, and waits until the operator is ready.
 pub(crate) fn apply(target: &Target, image: &str) -> Result<()> {
-    for path in MANIFESTS {
-        let manifest = manifest(path, image)?;
-        process::feed(target.kubectl().args(["apply", "-f", "-"]), &manifest)
-            .with_context(|| format!("apply {path} to {target}"))?;
-    }
+    let mut flags = chart::image_arguments(image);
+    flags.push(chart::WITH_NAMESPACE.to_owned());
+    let manifests = chart::render(chart::DEFAULT, &flags)?;
+    process::feed(&mut server_side_apply(target), &manifests)
+        .with_context(|| format!("apply what {} makes to {target}", chart::CHART))?;
     let crd = "customresourcedefinition/extendedjobs.fissile.cloudfoundry.org";
     process::run(target.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", crd]))?;
     rollout(target)
 }
 
-/// The text of a manifest, with this image in it.
-fn manifest(path: &str, image: &str) -> Result<String> {
-    let text = fs::read_to_string(process::project().join(path)).with_context(|| format!("read {path}"))?;
-    if path != "deploy/operator.yaml" {
-        return Ok(text);
-    }
-    let mut replaced = text;
-    for line in IMAGE_LINES {
-        if replaced.matches(line).count() != 1 {
-            bail!("{path} must hold the line `{}` exactly once, to stand for the image", line.trim());
-        }
-        replaced = replaced.replace(line, &line.replace(OPERATOR, image));
-    }
-    Ok(replaced)
+/// Takes manifests from stdin. What someone has set on an object, such as a number of replicas, is taken back.
+pub(crate) fn server_side_apply(target: &Target) -> Command {
+    let mut kubectl = target.kubectl();
+    kubectl.args(["apply", "--server-side", "--force-conflicts", "--filename=-"]);
+    kubectl
 }
 
 /// Prints the pods that are about to go.
@@ -112,16 +101,4 @@ pub(crate) fn rollout(target: &Target) -> Result<()> {
     }
     let gone = ["wait", "--for=delete", "--namespace", NAMESPACE, "--timeout=60s"];
     process::run(target.kubectl().args(gone).args(leaving)).context("the operator before did not end")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_image_is_put_into_the_manifest_of_the_operator() {
-        let text = manifest("deploy/operator.yaml", "registry/operator:1").expect("the manifest is readable");
-        assert!(text.contains("          image: registry/operator:1\n"));
-        assert!(text.contains("              value: registry/operator:1\n"));
-    }
 }

@@ -3,12 +3,14 @@
 mod argocd;
 mod book;
 mod cargo;
+mod chart;
 mod cluster;
 mod demo;
 mod deny;
 mod dump;
 mod events;
 mod generate;
+mod go;
 mod image;
 mod install;
 mod krew;
@@ -17,6 +19,7 @@ mod plugin_archive;
 mod process;
 mod reference;
 mod report;
+mod schemas;
 mod steps;
 mod storm;
 mod target;
@@ -43,6 +46,8 @@ enum Task {
     Install(install::Install),
     Image(image::Image),
     Gen(generate::Gen),
+    /// Check the chart under several values, without a cluster
+    Chart,
     ArgocdHealth(argocd::Health),
     PluginArchive(plugin_archive::PluginArchive),
     Krew(krew::Krew),
@@ -70,6 +75,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
         Task::Gen(r#gen) => r#gen.run()?,
+        Task::Chart => chart::check::check()?,
         Task::ArgocdHealth(health) => health.run()?,
         Task::PluginArchive(archive) => archive.run()?,
         Task::Krew(krew) => krew.run()?,

@@ -9,11 +9,11 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
-use crate::{argocd, book, deny, dump, generate, install, process, storm};
+use crate::{argocd, book, chart, deny, dump, generate, install, process, storm};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
-/// Checks formatting, lints, unit and property tests and generated files, then installs the operator in a
+/// Checks formatting, lints, unit and property tests, generated files and the chart, then installs the operator in a
 /// local Kubernetes and runs the end-to-end tests against it. A step that fails does not keep the others from
 /// running, unless they need it. A table of all steps and the number of tests stand at the end.
 #[derive(Args)]
@@ -109,6 +109,7 @@ fn without_cluster(report: &mut Report) {
     });
     report.tests("unit and property tests", || compiling("test"));
     report.step("generated files", generate::check);
+    report.step("chart", chart::check::check);
     report.step("scripts for Argo CD", argocd::check);
 }
 

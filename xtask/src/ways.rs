@@ -10,7 +10,7 @@ use crate::cargo::{Profile, build_plugin, compiling};
 use crate::libtest::{self, Count};
 use crate::report::Report;
 use crate::target::Target;
-use crate::{dump, install, process};
+use crate::{chart, dump, install, process};
 
 /// A way that the operator can be set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,9 +22,6 @@ pub(crate) enum Way {
     /// From the API server, in a cluster that was made with the feature gate PodLogsQuerySplitStreams=true
     Api,
 }
-
-/// What gives the operator the right that [`Way::Kubelet`] needs.
-const KUBELET_LOGS: &str = "deploy/kubelet-logs.yaml";
 
 /// By it the API server takes a question for one stream, and a kubelet answers it.
 const GATE: &str = "PodLogsQuerySplitStreams=true";
@@ -67,20 +64,27 @@ impl Way {
 /// Sets the operator to this way, or leaves the choice to it, as it is when it has just been installed: then it has no
 /// right to ask kubelets either. Waits until it is ready.
 pub(crate) fn choose(target: &Target, way: Option<Way>) -> Result<()> {
-    let right: &[&str] = match way {
-        Some(Way::Kubelet) => &["apply"],
-        _ => &["delete", "--ignore-not-found"],
+    let right = chart::render(chart::DEFAULT, &chart::KUBELET_LOGS_ALONE)?;
+    let mut give_or_take = match way {
+        Some(Way::Kubelet) => install::server_side_apply(target),
+        _ => deletion(target),
     };
+    process::feed(&mut give_or_take, &right)?;
     let setting = match way {
         Some(way) => format!("EXTENDEDJOB_STREAMS={}", way.setting()),
         None => "EXTENDEDJOB_STREAMS-".to_owned(),
     };
-    let manifest = process::project().join(KUBELET_LOGS);
-    process::run(target.kubectl().args(right).arg("--filename").arg(manifest))?;
     let deployment = format!("deployment/{}", install::NAMESPACE);
     let set = ["set", "env", "--namespace", install::NAMESPACE, &deployment, &setting];
     process::run(target.kubectl().args(set))?;
     install::rollout(target)
+}
+
+/// Takes manifests from stdin, of objects that may be gone already.
+fn deletion(target: &Target) -> Command {
+    let mut kubectl = target.kubectl();
+    kubectl.args(["delete", "--ignore-not-found", "--filename=-"]);
+    kubectl
 }
 
 /// The tests that see the operator from outside, with kubectl: those whose names hold one of these, or all, as far as

@@ -14,8 +14,8 @@ use crate::layout::cache;
 use crate::lock;
 use crate::progress::Progress;
 
-/// The Go module that pins the versions.
-const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes");
+/// The folder of the Go module that pins the versions of Kubernetes and etcd.
+pub const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes");
 const GO_MOD: &str = include_str!("../kubernetes/go.mod");
 const GO_SUM: &str = include_str!("../kubernetes/go.sum");
 const PAUSE: &str = include_str!("../kubernetes/pause/main.go");

@@ -110,7 +110,7 @@ impl Layout {
 }
 
 /// Where built programs and images are kept between clusters.
-pub(crate) fn cache() -> Result<PathBuf> {
+pub fn cache() -> Result<PathBuf> {
     if let Some(cache) = std::env::var_os("EXTENDEDJOB_CACHE") {
         return std::path::absolute(cache).context("cannot make EXTENDEDJOB_CACHE an absolute path");
     }

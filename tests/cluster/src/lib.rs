@@ -36,4 +36,6 @@ mod sweep;
 mod up;
 
 pub use cluster::{Cluster, Options};
+pub use kubernetes::MODULE as KUBERNETES_MODULE;
+pub use layout::cache;
 pub use status::{ComponentStatus, Status};
