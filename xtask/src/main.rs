@@ -20,11 +20,13 @@ mod process;
 mod reference;
 mod report;
 mod schemas;
+mod scope;
 mod steps;
 mod storm;
 mod target;
 mod test;
 mod tools;
+mod upgrade;
 mod ways;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
-use crate::{argocd, book, chart, deny, dump, generate, install, process, storm};
+use crate::{argocd, book, chart, deny, dump, generate, install, process, scope, storm, upgrade};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
@@ -21,8 +21,9 @@ pub(crate) struct Test {
     #[command(flatten)]
     which: Which,
 
-    /// Do also what takes too long for every run: licences and sources of dependencies, the book, the tests of the local
-    /// cluster itself, the larger model checks, all storms, and tests on clusters with feature gates
+    /// Do also what takes too long for every run: licences and sources of dependencies, the book, the tests of the
+    /// local cluster itself, the larger model checks, all storms, an operator for some namespaces, an upgrade, and tests
+    /// on clusters with feature gates
     #[arg(long)]
     all: bool,
 
@@ -67,11 +68,11 @@ impl Test {
         let tested = report
             .step(&format!("{target} is up"), || target.up())
             .and_then(|()| report.step("operator image", || install::provide_image(target, Profile::Dev)))
-            .and_then(|image| report.step("operator installed", || self.install(target, &image)))
-            .and_then(|()| {
-                report.tests("end-to-end tests", || ways::end_to_end(target, self.streams, &filter))
-            })
-            .and_then(|()| self.on_own_cluster(target, report));
+            .and_then(|image| {
+                report.step("operator installed", || self.install(target, &image))?;
+                report.tests("end-to-end tests", || ways::end_to_end(target, self.streams, &filter))?;
+                self.on_own_cluster(target, &image, report)
+            });
         if tested.is_none() {
             dump::dump(target);
         }
@@ -91,13 +92,18 @@ impl Test {
     }
 
     /// What is done only where operators may be killed and rights given.
-    fn on_own_cluster(&self, target: &Target, report: &mut Report) -> Option<()> {
+    fn on_own_cluster(&self, target: &Target, image: &str, report: &mut Report) -> Option<()> {
         let Target::Local(_, name) = target else { return Some(()) };
         if !self.filter.is_empty() {
             return Some(());
         }
         ways::by_kubelet(target, report)?;
-        report.step("storms", || storm::Load::of_test(self.all).storm_on(name))
+        report.step("storms", || storm::Load::of_test(self.all).storm_on(name))?;
+        if !self.all {
+            return Some(());
+        }
+        scope::test(target, image, report)?;
+        upgrade::test(target, name, report)
     }
 }
 

@@ -41,5 +41,5 @@ pub use operator::{Operator, Stopped, Undisturbed};
 pub use pods::{Pod, pod};
 pub use scenario::{scenario, scenario_alone};
 pub use shut_kubelet::ShutKubelet;
-pub use target::streams;
+pub use target::{operator_account, streams, upgrade, watched};
 pub use wait::poll;

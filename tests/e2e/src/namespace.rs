@@ -30,6 +30,11 @@ impl Namespace {
         Self::create_namespace(&name, &name)
     }
 
+    /// One that is there already, and stays.
+    pub(crate) fn existing(name: &str) -> Self {
+        Self { kubectl: Kubectl::in_namespace(name), name: name.to_owned(), family: name.to_owned() }
+    }
+
     /// One more namespace, which goes when this one goes.
     pub fn sibling(&self, suffix: &str) -> Result<Self> {
         Self::create_namespace(&format!("{}-{suffix}", self.name), &self.family)

@@ -4,7 +4,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+
+use crate::Namespace;
 
 /// A kubectl command that can reach no cluster but the one under test.
 pub(crate) fn kubectl() -> Result<Command> {
@@ -45,6 +47,26 @@ pub(crate) fn local_cluster() -> Result<Option<local_cluster::Cluster>> {
 /// The way on which the operator under test tells streams apart, as its status has it.
 pub fn streams() -> String {
     env::var("EXTENDEDJOB_TEST_STREAMS").unwrap_or_else(|_| "Wrapped".to_owned())
+}
+
+/// The namespaces that the operator under test watches, where these are not all.
+pub fn watched() -> Result<Vec<Namespace>> {
+    Ok(required("EXTENDEDJOB_TEST_WATCHED")?.split(',').map(Namespace::existing).collect())
+}
+
+/// The user that it is to the API server there.
+pub fn operator_account() -> Result<String> {
+    required("EXTENDEDJOB_TEST_ACCOUNT")
+}
+
+/// Brings the operator that is installed up to date, with the command that the environment names.
+pub fn upgrade() -> Result<()> {
+    let command = required("EXTENDEDJOB_UPGRADE")?;
+    let mut words = command.split_whitespace();
+    let program = words.next().context("EXTENDEDJOB_UPGRADE is empty")?;
+    let status = Command::new(program).args(words).status().with_context(|| format!("run {command}"))?;
+    ensure!(status.success(), "{command} failed");
+    Ok(())
 }
 
 fn required(variable: &str) -> Result<String> {
