@@ -11,14 +11,17 @@ mod generate;
 mod go;
 mod image;
 mod install;
+mod kustomize;
 mod libtest;
 mod process;
 mod report;
+mod sbom;
 mod schemas;
 mod steps;
 mod storm;
 mod target;
 mod test;
+mod tools;
 mod ways;
 
 use std::process::ExitCode;
@@ -39,6 +42,7 @@ enum Task {
     Storm(storm::Storm),
     Install(install::Install),
     Image(image::Image),
+    Sbom(sbom::Sbom),
     Gen(generate::Gen),
     /// Check the chart under several values, without a cluster
     Chart,
@@ -65,6 +69,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Storm(storm) => storm.run()?,
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
+        Task::Sbom(sbom) => sbom.run()?,
         Task::Gen(r#gen) => r#gen.run()?,
         Task::Chart => chart::check::check()?,
         Task::Cluster(task) => cluster::run(task)?,

@@ -9,7 +9,7 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
-use crate::{chart, deny, dump, generate, install, process, storm};
+use crate::{chart, deny, dump, generate, install, kustomize, process, storm};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
@@ -70,6 +70,7 @@ impl Test {
             .and_then(|()| {
                 report.tests("end-to-end tests", || ways::end_to_end(target, self.streams, &filter))
             })
+            .and_then(|()| report.step("kustomizations", || kustomize::check(target)))
             .and_then(|()| self.on_own_cluster(target, report));
         if tested.is_none() {
             dump::dump(target);
