@@ -110,6 +110,7 @@ fn without_cluster(report: &mut Report) {
     report.tests("unit and property tests", || compiling("test"));
     report.step("generated files", generate::check);
     report.step("chart", chart::check::check);
+    report.step("flags in the chart", chart::flags::check);
 }
 
 /// The tests that make and remove clusters of their own.
