@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod facts;
+pub(crate) mod flags;
 mod image;
 
 use anyhow::Result;
@@ -38,4 +39,21 @@ pub(crate) fn render<S: AsRef<str>>(release: Release, flags: &[S]) -> Result<Str
     helm.args(["template", release.name, CHART, "--namespace", release.namespace]);
     helm.args(flags.iter().map(AsRef::as_ref));
     process::output(&mut helm)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn chart_and_program_have_one_version() {
+        let path = process::project().join(CHART).join("Chart.yaml");
+        let chart = fs::read_to_string(path).expect("the chart is readable");
+        for key in ["version", "appVersion"] {
+            let line = format!("\n{key}: {}\n", env!("CARGO_PKG_VERSION"));
+            assert!(chart.contains(&line), "{line}");
+        }
+    }
 }

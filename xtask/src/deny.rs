@@ -1,7 +1,5 @@
 //! What the project depends on: licences, sources, duplicates, by the rules in deny.toml.
 
-use std::process::Command;
-
 use anyhow::Result;
 
 use crate::process;
@@ -12,8 +10,5 @@ const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", options: 
 /// Checks the dependencies with cargo-deny. Its fourth check, advisories, wants a database from the network;
 /// `cargo deny check advisories` runs it where there is one.
 pub(crate) fn check() -> Result<()> {
-    let tool = CARGO_DENY.path()?;
-    process::run(
-        Command::new(tool).current_dir(process::project()).args(["check", "bans", "licenses", "sources"]),
-    )
+    process::run(CARGO_DENY.command()?.args(["check", "bans", "licenses", "sources"]))
 }

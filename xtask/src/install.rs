@@ -1,9 +1,8 @@
 //! `cargo xtask install`: the operator, in a cluster, from the chart in deploy/.
 //!
 //! Helm renders, and kubectl applies. A release that helm keeps itself is locked when the command that works on it is
-//! killed, until someone rolls it back, and it does not take over what has been installed by kubectl. Here each install
-//! is the whole of it, may be killed and done again, and takes back what tests have set. It is also what
-//! deploy/install.yaml offers to users.
+//! killed, until someone rolls it back. Here each install is the whole of it, may be killed and done again, takes over what
+//! was installed in whatever way, and takes back what tests have set. It is also what deploy/install.yaml offers to users.
 
 use std::process::Command;
 

@@ -14,11 +14,13 @@ mod go;
 mod image;
 mod install;
 mod krew;
+mod kustomize;
 mod libtest;
 mod plugin_archive;
 mod process;
 mod reference;
 mod report;
+mod sbom;
 mod schemas;
 mod scope;
 mod steps;
@@ -47,6 +49,7 @@ enum Task {
     Storm(storm::Storm),
     Install(install::Install),
     Image(image::Image),
+    Sbom(sbom::Sbom),
     Gen(generate::Gen),
     /// Check the chart under several values, without a cluster
     Chart,
@@ -76,6 +79,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Storm(storm) => storm.run()?,
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
+        Task::Sbom(sbom) => sbom.run()?,
         Task::Gen(r#gen) => r#gen.run()?,
         Task::Chart => chart::check::check()?,
         Task::ArgocdHealth(health) => health.run()?,

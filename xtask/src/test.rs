@@ -9,7 +9,7 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
-use crate::{argocd, book, chart, deny, dump, generate, install, process, scope, storm, upgrade};
+use crate::{argocd, book, chart, deny, dump, generate, install, kustomize, process, scope, storm, upgrade};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
@@ -71,6 +71,7 @@ impl Test {
             .and_then(|image| {
                 report.step("operator installed", || self.install(target, &image))?;
                 report.tests("end-to-end tests", || ways::end_to_end(target, self.streams, &filter))?;
+                report.step("kustomizations", || kustomize::check(target))?;
                 self.on_own_cluster(target, &image, report)
             });
         if tested.is_none() {
@@ -116,6 +117,7 @@ fn without_cluster(report: &mut Report) {
     report.tests("unit and property tests", || compiling("test"));
     report.step("generated files", generate::check);
     report.step("chart", chart::check::check);
+    report.step("flags in the chart", chart::flags::check);
     report.step("scripts for Argo CD", argocd::check);
 }
 

@@ -1,4 +1,4 @@
-//! Programs of other projects that checks need: those of this machine, or built once under target/.
+//! Programs of others that cargo can install, each at one version.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,20 +19,26 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// The program of this machine, or one that is built under target/, which takes minutes once.
-    pub(crate) fn path(&self) -> Result<PathBuf> {
+    /// The one of this machine, or one that is built under target/, which takes minutes once. It works in the project's
+    /// folder.
+    pub(crate) fn command(&self) -> Result<Command> {
         let Self { name, version, options } = *self;
         let own = process::project().join("target/tools");
         let path = own.join("bin").join(name);
-        if path.exists() {
-            return Ok(path);
+        if !path.exists() {
+            if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
+                return Ok(in_project(PathBuf::from(name)));
+            }
+            let mut install = cargo("install");
+            install.args([name, "--version", version, "--locked"]).args(options).arg("--root").arg(own);
+            process::run(&mut install)?;
         }
-        if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
-            return Ok(PathBuf::from(name));
-        }
-        let mut install = cargo("install");
-        install.args([name, "--version", version, "--locked"]).args(options).arg("--root").arg(own);
-        process::run(&mut install)?;
-        Ok(path)
+        Ok(in_project(path))
     }
+}
+
+fn in_project(program: PathBuf) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(process::project());
+    command
 }

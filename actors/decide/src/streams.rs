@@ -43,7 +43,7 @@ pub struct Way {
     pub obstacle: Option<String>,
 }
 
-const NODE_LOGS: &str = "let them be read from kubelets (kubeletLogs.enabled in the chart)";
+const NODE_LOGS: &str = "let them be read from kubelets (the chart's value kubeletLogs.enabled)";
 
 impl Ways {
     /// Whether they change when the operator is given the right to read log files on nodes, or is deprived of it.

@@ -35,8 +35,8 @@
 
 {{/* Its environment: what is put into the pods of Jobs, and what users add. */}}
 {{- define "extendedjob.env" -}}
-# The same image unless told otherwise, for the small program that tells standard error apart in the pods of Jobs. Whoever
-# changes the one must change the other.
+# The same image unless told otherwise, for the small program that tells standard error apart in the pods of Jobs.
+# Whoever changes the one must change the other.
 - name: EXTENDEDJOB_WRAPPER_IMAGE
   value: {{ .Values.streams.wrapperImage | default (include "extendedjob.image" .) }}
 {{- with .Values.streams.wrapperPullSecrets }}

@@ -40,7 +40,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "extendedjob.fullname"
 {{/* The namespaces whose ExtendedJobs are the operator's, as JSON; none stands for all. */}}
 {{- define "extendedjob.namespaces" -}}
 {{- if eq .Values.watch.mode "namespaces" -}}
-{{- .Values.watch.namespaces | uniq | toJson -}}
+{{- .Values.watch.namespaces | toJson -}}
 {{- else if eq .Values.watch.mode "namespace" -}}
 {{- .Values.watch.namespace | default .Release.Namespace | list | toJson -}}
 {{- else -}}

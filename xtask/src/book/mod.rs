@@ -5,8 +5,6 @@ mod pages;
 #[cfg(test)]
 pub(crate) mod reasons;
 
-use std::process::Command;
-
 use anyhow::{Context, Result, bail};
 
 use crate::process;
@@ -23,8 +21,8 @@ pub(crate) fn check() -> Result<()> {
     if !broken.is_empty() {
         bail!("the book refers to what is not there:\n{}", broken.join("\n"));
     }
-    let mut mdbook = Command::new(MDBOOK.path()?);
-    mdbook.arg("build").arg(process::project().join("docs")).env_remove("RUST_LOG");
+    let mut mdbook = MDBOOK.command()?;
+    mdbook.args(["build", "docs"]).env_remove("RUST_LOG");
     let output = mdbook.output().with_context(|| process::cannot_start(&mdbook))?;
     let log = String::from_utf8_lossy(&output.stderr);
     let complaints: Vec<&str> = complaints(&log).collect();

@@ -32,6 +32,11 @@ pub(super) fn collisions(one: &[Value], other: &[Value]) -> Vec<String> {
     names(one).intersection(&names(other)).map(|name| format!("both have {name}")).collect()
 }
 
+/// What the operator is started with.
+pub(super) fn operator_args(objects: &[Value]) -> Vec<String> {
+    deployment(objects).into_iter().flat_map(|it| list(args(it))).map(str::to_owned).collect()
+}
+
 /// The operator, as its Deployment says what it is.
 struct Operator {
     user: String,
@@ -42,10 +47,10 @@ struct Operator {
 
 impl Operator {
     fn of(objects: &[Value]) -> Option<Self> {
-        let deployment = objects.iter().find(|object| kind(object) == "Deployment")?;
+        let deployment = deployment(objects)?;
         let namespace = text(&deployment["metadata"]["namespace"]);
         let pod = &deployment["spec"]["template"]["spec"];
-        let args = list(&pod["containers"][0]["args"]);
+        let args = list(args(deployment));
         let flag = |name: &str| args.iter().find_map(|arg| arg.strip_prefix(name)).unwrap_or_default();
         Some(Self {
             user: format!("system:serviceaccount:{namespace}:{}", text(&pod["serviceAccountName"])),
@@ -131,6 +136,14 @@ fn beyond_namespaces(object: &Value) -> Option<String> {
     let local = object["metadata"]["namespace"].is_string();
     (!local && !OF_THE_CLUSTER.contains(&kind(object)))
         .then(|| format!("{} is of the whole cluster", identity(object)))
+}
+
+fn deployment(objects: &[Value]) -> Option<&Value> {
+    objects.iter().find(|object| kind(object) == "Deployment")
+}
+
+fn args(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]["spec"]["containers"][0]["args"]
 }
 
 fn identity(object: &Value) -> String {
