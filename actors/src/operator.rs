@@ -33,6 +33,7 @@ use crate::{
     messages::{
         Befell, BeginPods, Edited, Expect, FindCircle, Refresh, StandBy, TermBroken, Unexpect, WaysChanged,
     },
+    metrics::{Kind, Share},
     supervisor::{Limits, Supervisor, Surroundings},
 };
 
@@ -74,6 +75,7 @@ pub struct Operator {
     limits: Limits,
     ways: watch::Sender<Arc<Ways>>,
     supervisors: Children<String, Supervisor>,
+    known: Share,
     /// Dropped when this actor ends, however it ends.
     _alive: oneshot::Sender<()>,
 }
@@ -107,6 +109,7 @@ impl Operator {
     ) -> Self {
         Self {
             declared: Watched::new(cluster.clone(), extendedjobs::SOURCE),
+            known: cluster.metrics().extended_jobs(),
             cluster,
             readiness,
             candidacy,
@@ -294,6 +297,9 @@ impl StreamHandler<Observation<Declared>> for Operator {
                 }
             }
         }
+        if self.declared.store.is_complete() {
+            self.known.set(self.declared.store.objects().len());
+        }
     }
 }
 
@@ -303,6 +309,7 @@ impl Handler<ChildEnded<String>> for Operator {
     fn handle(&mut self, ended: ChildEnded<String>, ctx: &mut Self::Context) {
         let ChildEnded { id: uid, generation, panicked } = ended;
         let Some(fall) = self.supervisors.ended(&uid, generation, Timestamp::now()) else { return };
+        self.cluster.metrics().actor_restarts(Kind::Supervisor, panicked);
         error!(uid, panicked, falls = fall.falls, delay = ?fall.delay, "supervisor fell");
         ctx.notify_later(Revive(uid), fall.delay);
     }

@@ -64,7 +64,7 @@ impl<T: Identified> Store<T> {
         self.complete = false;
     }
 
-    pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<T>> {
+    pub(crate) fn objects(&self) -> impl ExactSizeIterator<Item = &Arc<T>> {
         self.entries.values().map(|entry| &entry.object)
     }
 

@@ -33,6 +33,7 @@ use crate::{
     cluster::Cluster,
     lifeline::{Lifeline, stops_when_told},
     messages::{ChildId, OutputSettled, WriteOutput},
+    metrics::Share,
 };
 
 /// The writer of one target.
@@ -45,6 +46,7 @@ pub(crate) struct OutputWriter {
     next_round: NextRound,
     block: Option<Block>,
     backoff: Backoff,
+    pending: Share,
     _lifeline: Lifeline<ChildId>,
 }
 
@@ -106,6 +108,7 @@ impl OutputWriter {
         lifeline: Lifeline<ChildId>,
     ) -> Self {
         Self {
+            pending: cluster.metrics().outputs_pending(),
             desk: Desk { cluster, target, extended_job, patience, least: 1 },
             supervisor,
             queue: Queue::new(),
@@ -170,7 +173,9 @@ impl OutputWriter {
         self.desk.least = least;
         if done {
             self.queue.remove(place);
+            self.pending.set(self.queue.len());
         }
+        self.desk.cluster.metrics().output(&settled, done);
         let (_, job, id) = place.clone();
         let Desk { target, extended_job, .. } = &self.desk;
         match &settled.trouble {
@@ -238,6 +243,7 @@ impl Handler<WriteOutput> for OutputWriter {
         let ended = self.desk.ended(&order);
         let place = (ended, order.job.name.clone(), order.id.clone());
         self.queue.insert(place.clone(), order);
+        self.pending.set(self.queue.len());
         match self.state {
             State::Idle => self.work(Round::default(), ctx),
             State::Pausing if self.block.is_some() => self.tell_of_block(&place),

@@ -76,6 +76,11 @@ impl Keeper {
         self.read
     }
 
+    /// How many bytes it has, packed.
+    pub(super) fn size(&self) -> usize {
+        self.stored.len()
+    }
+
     /// Whether what was on record is lost.
     pub(super) fn is_rebuilt(&self) -> bool {
         self.rebuilt.is_some()
@@ -223,6 +228,9 @@ impl Supervisor {
         for run in runs {
             let brake = self.brakes.of(&run, Timestamp::now());
             let run = run.under(&self.declared, self.desk.revision());
+            if self.desk.newest(&run.root).is_none() {
+                self.counts.fired(&run);
+            }
             self.desk.fire(run, baseline.version, None, brake);
         }
         if again {

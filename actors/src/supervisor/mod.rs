@@ -5,6 +5,7 @@ mod brakes;
 mod cleanup;
 mod config;
 mod counted;
+mod counts;
 mod events;
 mod handlers;
 mod ledger;
@@ -39,9 +40,9 @@ use tracing::error;
 
 pub use self::brakes::Limits;
 use self::{
-    brakes::Brakes, cleanup::Cleanup, config::Config, counted::Counted, events::Events, ledger::Keeper,
-    replacing::Replacing, reporter::Reporter, requests::Requests, runs::Runs, starting::Hindrances,
-    template_check::TemplateCheck,
+    brakes::Brakes, cleanup::Cleanup, config::Config, counted::Counted, counts::Counts, events::Events,
+    ledger::Keeper, replacing::Replacing, reporter::Reporter, requests::Requests, runs::Runs,
+    starting::Hindrances, template_check::TemplateCheck,
 };
 use crate::{
     children::Children,
@@ -104,6 +105,7 @@ pub(crate) struct Supervisor {
     counted: Counted,
     replacing: Replacing,
     cleanup: Cleanup,
+    counts: Counts,
     reporter: Reporter,
     events: Events,
     _lifeline: Lifeline<String>,
@@ -142,6 +144,7 @@ impl Supervisor {
             counted: Counted::default(),
             replacing: Replacing::default(),
             cleanup: Cleanup::default(),
+            counts: Counts::new(around.cluster.metrics()),
             reporter: Reporter::new(&declared),
             events: Events::default(),
             around,
@@ -220,6 +223,7 @@ impl Supervisor {
         let waiting: Vec<String> = self.desk.in_hand().map(|run| run.job.clone()).collect();
         waiting.iter().for_each(|job| self.runners.let_go(job));
         self.desk = Desk::default();
+        self.count();
         self.around.pods.do_send(Unexpect(self.declared.uid.clone()));
     }
 
@@ -250,6 +254,7 @@ impl Supervisor {
             ChildId::OutputWriter(target) => self.writers.ended(target, generation, now),
         };
         let Some(fall) = fall else { return };
+        self.around.cluster.metrics().actor_restarts(id.kind(), panicked);
         let (namespace, name) = (&self.declared.namespace, &self.declared.name);
         error!(%namespace, %name, child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell");
         ctx.notify_later(Revive(id), fall.delay);

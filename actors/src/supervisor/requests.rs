@@ -32,7 +32,7 @@ pub(super) struct Requests {
     /// What the next write of the status accepts.
     pub(super) accepting: Option<Request>,
     /// One waits to be accepted.
-    waits: bool,
+    pub(super) waits: bool,
     /// A reset is under way.
     resetting: bool,
     /// The namespace is about to go, and the Job of the last one can't be made.
