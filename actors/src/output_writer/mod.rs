@@ -26,7 +26,7 @@ use extendedjob_decide::{
     view::{Settled, Trouble},
 };
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{Instrument as _, Span, info, warn};
 
 use self::desk::{Desk, Tried};
 use crate::{
@@ -47,6 +47,8 @@ pub(crate) struct OutputWriter {
     block: Option<Block>,
     backoff: Backoff,
     pending: Share,
+    /// For the log.
+    span: Span,
     _lifeline: Lifeline<ChildId>,
 }
 
@@ -105,6 +107,7 @@ impl OutputWriter {
         extended_job: String,
         patience: Duration,
         supervisor: Recipient<OutputSettled>,
+        span: Span,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
         Self {
@@ -116,6 +119,7 @@ impl OutputWriter {
             next_round: NextRound::None,
             block: None,
             backoff: Backoff::default(),
+            span,
             _lifeline: lifeline,
         }
     }
@@ -130,18 +134,20 @@ impl OutputWriter {
         self.state = State::Busy;
         let (desk, place, order) = (self.desk.clone(), place.clone(), order.clone());
         let trying = async move { desk.try_order(&order, present).await };
-        ctx.spawn(trying.into_actor(self).map(move |mut tried, writer, ctx| {
-            let failed = failed || !tried.done;
-            let blocks = tried.blocks.take();
-            let present = writer.tried(&place, tried);
-            match blocks {
-                Some(trouble) => writer.hold_up(&place, trouble, ctx),
-                None => {
-                    writer.block = None;
-                    writer.work(Round { behind: Some(place), present, failed }, ctx);
+        ctx.spawn(trying.instrument(self.span.clone()).into_actor(self).map(
+            move |mut tried, writer, ctx| {
+                let failed = failed || !tried.done;
+                let blocks = tried.blocks.take();
+                let present = writer.tried(&place, tried);
+                match blocks {
+                    Some(trouble) => writer.hold_up(&place, trouble, ctx),
+                    None => {
+                        writer.block = None;
+                        writer.work(Round { behind: Some(place), present, failed }, ctx);
+                    }
                 }
-            }
-        }));
+            },
+        ));
     }
 
     /// What one order has met with, all others would: they are told so once, and not tried in this round.
@@ -177,11 +183,10 @@ impl OutputWriter {
         }
         self.desk.cluster.metrics().output(&settled, done);
         let (_, job, id) = place.clone();
-        let Desk { target, extended_job, .. } = &self.desk;
         match &settled.trouble {
-            None => info!(extended_job, output = %target, job, id, "output settled"),
+            None => info!(parent: &self.span, job, id, "output settled"),
             Some(Trouble { reason, message: error }) => {
-                warn!(extended_job, output = %target, job, id, reason, error, "output not written");
+                warn!(parent: &self.span, job, id, reason, error, "output not written");
             }
         }
         self.supervisor.do_send(OutputSettled { job, id, settled, done });

@@ -36,7 +36,7 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
-use tracing::error;
+use tracing::{Span, error, error_span};
 
 pub use self::brakes::Limits;
 use self::{
@@ -81,6 +81,8 @@ const SHARE_OF_CREATES: usize = 16;
 pub(crate) struct Supervisor {
     around: Surroundings,
     declared: Arc<Declared>,
+    /// For the log. (A field `name` would stand beside the name of the span itself.)
+    span: Span,
     /// What is wrong with the spec.
     problem: Option<Trouble>,
     creates: Arc<Semaphore>,
@@ -124,7 +126,11 @@ impl Supervisor {
         // well: a start with nothing changed asks for nothing.
         let template = Template::told(&declared);
         let problem = declared.problem(&around.ways.borrow());
+        let (namespace, extendedjob) = (&declared.namespace, &declared.name);
+        // Of the highest level, so that it is there whatever is logged.
+        let span = error_span!(parent: None, "extendedjob", namespace, extendedjob);
         Self {
+            span,
             problem,
             creates: Arc::new(Semaphore::new(SHARE_OF_CREATES)),
             template,
@@ -255,8 +261,7 @@ impl Supervisor {
         };
         let Some(fall) = fall else { return };
         self.around.cluster.metrics().actor_restarts(id.kind(), panicked);
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        error!(%namespace, %name, child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell");
+        error!(parent: &self.span, child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell");
         ctx.notify_later(Revive(id), fall.delay);
     }
 }

@@ -209,8 +209,8 @@ impl Supervisor {
         let waited = self.desk.len();
         self.desk.revise(&self.declared, digests, &changed, again);
         let (revision, runs) = (self.desk.revision(), self.desk.len() - waited);
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        info!(%namespace, %name, changed = listed(&changed), revision, runs, "what the pods use has changed");
+        let changes = listed(&changed);
+        info!(parent: &self.span, changed = changes, revision, runs, "what the pods use has changed");
         if runs > 0 {
             self.around.cluster.metrics().config_restart();
             self.config.restarts.news.extend(changed);

@@ -15,6 +15,8 @@ use extendedjob_decide::{
     view::{Gone, RunState, Stage, Template},
 };
 
+use tracing::error_span;
+
 use super::{Supervisor, outputs::Unsettled};
 use crate::{
     job_runner::{JobRunner, Means},
@@ -111,6 +113,7 @@ impl Supervisor {
             pods: self.around.pods.clone(),
             creates: Arc::clone(&self.creates),
             ways: Arc::clone(&self.around.ways.borrow()),
+            span: error_span!(parent: &self.span, "run", job),
         };
         let (me, id) = (ctx.address(), ChildId::JobRunner(job.to_owned()));
         let runner = self.runners.start(job.to_owned(), |generation| {
