@@ -4,9 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix::Actor as _;
 use anyhow::{Context as _, bail};
-use extendedjob_actors::{Candidacy, Cluster, Kubelets, Operator, Readiness, Scope, Spool, Stop, Ways};
+use extendedjob_actors::{
+    Candidacy, Cluster, Kubelets, Metrics, Operator, Readiness, Scope, Spool, Stop, Ways, client,
+};
 use kube::{
-    Client, Config,
+    Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -32,10 +34,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let spool = spool.with_context(|| format!("can't use the folder {}", args.spool_folder.display()))?;
     let kubelets = Kubelets::new(&config, args.kubelets(&candidacy.namespace));
     let kubelets = kubelets.context("can't set up a client for kubelets")?;
-    let client = Client::try_from(config).context("can't set up a client for the cluster")?;
+    let metrics = Metrics::default();
+    let client = client(config, &metrics).context("can't set up a client for the cluster")?;
     let scope = Scope::of(&args.namespaces);
     info!(?scope, "what is watched");
-    let cluster = Cluster::new(client, spool).within(scope).with_kubelets(kubelets);
+    let cluster = Cluster::new(client, spool).within(scope).with_kubelets(kubelets).with_metrics(metrics);
 
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();
@@ -49,7 +52,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         _ = ended => bail!("an actor that everything rests on has fallen"),
-        served = http::serve(args.listen, readiness) => served?,
+        served = http::serve(args.listen, readiness, cluster.clone()) => served?,
     }
     info!("asked to stop, waiting for the writes under way");
     let quiet = cluster.quiet().await;

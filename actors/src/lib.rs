@@ -22,6 +22,7 @@ mod hubs;
 mod job_runner;
 mod lifeline;
 mod messages;
+mod metrics;
 mod operator;
 mod output_writer;
 #[cfg(test)]
@@ -30,7 +31,7 @@ mod supervisor;
 mod trigger_watcher;
 
 pub use capture::Spool;
-pub use cluster::{AccountError, Candidacy, Cluster, KubeletOptions, Kubelets};
+pub use cluster::{AccountError, Candidacy, Cluster, KubeletOptions, Kubelets, client};
 pub use extendedjob_decide::{
     boundary::Boundary,
     brake::Limit,
@@ -41,5 +42,6 @@ pub use extendedjob_decide::{
     wrap::{Wrapper, is_drain},
 };
 pub use messages::Stop;
+pub use metrics::Metrics;
 pub use operator::{Operator, Readiness};
 pub use supervisor::Limits;

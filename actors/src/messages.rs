@@ -24,7 +24,9 @@ use extendedjob_decide::{
     view::{self, Trouble},
 };
 
-use crate::cluster::logs::Followed;
+use tokio::time::Instant;
+
+use crate::{cluster::logs::Followed, metrics::Kind};
 
 /// Operator → JobHub: a term has begun. List anew, before anyone is told anything: what an API server
 /// said to a standby may be older than what the last leader did.
@@ -164,6 +166,8 @@ pub(crate) struct PodsAtFirst {
 pub(crate) struct PodMoved {
     pub(crate) receipt: Receipt,
     pub(crate) moved: Move,
+    /// When the watch told of it.
+    pub(crate) observed: Instant,
 }
 
 /// PodHub → TriggerWatcher → Supervisor: what was there when it subscribed is in the book, or can't be written
@@ -207,6 +211,8 @@ pub(crate) struct Sighted {
 pub(crate) struct Fire {
     pub(crate) receipt: Receipt,
     pub(crate) seen: Version,
+    /// When the watch told of it.
+    pub(crate) observed: Instant,
     /// `None` if it counts for nothing.
     pub(crate) run: Option<Run>,
     /// The UID of a pod that is gone.
@@ -435,6 +441,18 @@ pub(crate) enum ChildId {
     JobRunner(String),
     /// The one that writes this object.
     OutputWriter(Target),
+}
+
+impl ChildId {
+    /// What kind of actor that is.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::TriggerWatcher => Kind::TriggerWatcher,
+            Self::ConfigWatcher => Kind::ConfigWatcher,
+            Self::JobRunner(_) => Kind::JobRunner,
+            Self::OutputWriter(_) => Kind::OutputWriter,
+        }
+    }
 }
 
 /// Parent → child: end, and leave everything as it is.

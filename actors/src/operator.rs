@@ -32,6 +32,7 @@ use crate::{
     messages::{
         Befell, BeginPods, Edited, Expect, FindCircle, Refresh, StandBy, TermBroken, Unexpect, WaysChanged,
     },
+    metrics::{Kind, Share},
     supervisor::{Limits, Supervisor, Surroundings},
 };
 
@@ -75,6 +76,7 @@ pub struct Operator {
     /// Fields that this version knows, and the API server does not; `None`: that is not known.
     dropped: Option<Vec<String>>,
     supervisors: Children<String, Supervisor>,
+    known: Share,
     /// Dropped when this actor ends, however it ends.
     _alive: oneshot::Sender<()>,
 }
@@ -108,6 +110,7 @@ impl Operator {
     ) -> Self {
         Self {
             declared: Watched::new(cluster.clone(), extendedjobs::SOURCE),
+            known: cluster.metrics().extended_jobs(),
             cluster,
             readiness,
             candidacy,
@@ -325,6 +328,9 @@ impl StreamHandler<Told<Declared>> for Operator {
                 }
             }
         }
+        if self.declared.store.is_complete() {
+            self.known.set(self.declared.store.objects().len());
+        }
     }
 }
 
@@ -334,6 +340,7 @@ impl Handler<ChildEnded<String>> for Operator {
     fn handle(&mut self, ended: ChildEnded<String>, ctx: &mut Self::Context) {
         let ChildEnded { id: uid, generation, panicked } = ended;
         let Some(fall) = self.supervisors.ended(&uid, generation, Timestamp::now()) else { return };
+        self.cluster.metrics().actor_restarts(Kind::Supervisor, panicked);
         error!(uid, panicked, falls = fall.falls, delay = ?fall.delay, "supervisor fell");
         ctx.notify_later(Revive(uid), fall.delay);
     }

@@ -109,13 +109,13 @@ impl Handler<PodsAtFirst> for TriggerWatcher {
 impl Handler<PodMoved> for TriggerWatcher {
     type Result = ();
 
-    fn handle(&mut self, PodMoved { receipt, moved }: PodMoved, _: &mut Self::Context) {
+    fn handle(&mut self, PodMoved { receipt, moved, observed }: PodMoved, _: &mut Self::Context) {
         let baseline = self.baseline.filter(|_| self.counts);
         let transition = baseline.and_then(|baseline| self.trigger.counts(&moved, baseline));
         let run = transition
             .map(|transition| Run::for_transition(&self.declared, Arc::clone(&moved.after), transition));
         let gone = (moved.what == What::Vanished).then(|| moved.after.uid.clone());
-        self.supervisor.fire.do_send(Fire { receipt, seen: moved.seen, run, gone });
+        self.supervisor.fire.do_send(Fire { receipt, seen: moved.seen, observed, run, gone });
     }
 }
 

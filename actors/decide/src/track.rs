@@ -151,7 +151,7 @@ impl Tracker {
     }
 
     /// All pods.
-    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+    pub fn pods(&self) -> impl ExactSizeIterator<Item = &Arc<Pod>> {
         self.pods.values()
     }
 

@@ -86,6 +86,12 @@ impl Trackers {
         pods.filter(move |pod| pod.namespace == namespace)
     }
 
+    /// How many pods there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.values().map(|tracker| tracker.pods().len()).sum()
+    }
+
     /// Take in what the watch on a part says, and say what happened.
     pub fn observe(&mut self, part: &Part, observation: Observation<Pod>) -> Vec<Move> {
         self.0.get_mut(part).map(|tracker| tracker.observe(observation)).unwrap_or_default()

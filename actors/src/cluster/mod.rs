@@ -2,6 +2,7 @@
 //! about what it means.
 
 pub(crate) mod configs;
+mod counted;
 mod creates;
 pub(crate) mod events;
 pub(crate) mod extendedjobs;
@@ -36,7 +37,8 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::capture::Spool;
+use crate::{capture::Spool, metrics::Metrics};
+pub use counted::client;
 use creates::Creates;
 use failpoint::Failpoint;
 pub(crate) use fault::Fault;
@@ -90,6 +92,7 @@ pub struct Cluster {
     /// Held for reading by each write that is under way, and for writing by a shutdown.
     writes: Arc<RwLock<()>>,
     events: events::Recorder,
+    metrics: Metrics,
 }
 
 /// As long as it is held, no write begins.
@@ -120,6 +123,7 @@ impl Cluster {
             kubelets: None,
             writes: Arc::default(),
             events,
+            metrics: Metrics::default(),
         }
     }
 
@@ -138,6 +142,25 @@ impl Cluster {
     #[must_use]
     pub fn with_kubelets(self, kubelets: Kubelets) -> Self {
         Self { kubelets: Some(kubelets), ..self }
+    }
+
+    /// Has what happens counted here.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Where it is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// All metrics, in the text format of OpenMetrics.
+    ///
+    /// # Errors
+    /// Never in practice: a text has room.
+    pub fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+        self.metrics.text(self.term.number())
     }
 
     /// Whether log files on nodes may be read.

@@ -79,7 +79,7 @@ impl<T: Identified> Store<T> {
         self.lists.refresh();
     }
 
-    pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<T>> {
+    pub(crate) fn objects(&self) -> impl ExactSizeIterator<Item = &Arc<T>> {
         self.entries.values().map(|entry| &entry.object)
     }
 

@@ -10,6 +10,7 @@ use extendedjob_decide::{
     output, wrap,
 };
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::{JobRunner, Stage, following::Following};
 use crate::{
@@ -85,7 +86,7 @@ impl JobRunner {
             // By a message, which comes behind those of its sections.
             me.do_send(LogRead { log: id, parts, is_shared });
         };
-        ctx.spawn(following.into_actor(self));
+        ctx.spawn(following.instrument(self.means.span.clone()).into_actor(self));
     }
 
     fn wants_stderr(&self) -> bool {

@@ -26,7 +26,7 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tracing::{info, warn};
+use tracing::{Span, info, warn};
 
 use self::following::Following;
 use crate::{
@@ -48,6 +48,8 @@ pub(crate) struct Means {
     pub(crate) creates: Arc<Semaphore>,
     /// How streams can be told apart here.
     pub(crate) ways: Arc<Ways>,
+    /// Of the run, for the log.
+    pub(crate) span: Span,
 }
 
 /// The runner of one Job.
@@ -148,8 +150,7 @@ impl JobRunner {
 
     fn begin_to_follow(&mut self, job: Arc<Job>, made_now: bool, heard: Heard, ctx: &mut Context<Self>) {
         let Stage::Making { run, .. } = &self.stage else { return };
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        info!(%namespace, %name, job = job.name, because = run.because(), made_now, "run started");
+        info!(parent: &self.means.span, because = run.because(), made_now, "run started");
         self.stage = Stage::Following(Following::default());
         self.supervisor.do_send(RunNews::Started { job, made_now });
         self.hear(heard, ctx);
@@ -164,14 +165,7 @@ impl JobRunner {
         let delay = self.backoff.after_failure(Timestamp::now());
         self.failures += 1;
         let error = refusal.to_string();
-        warn!(
-            namespace = self.declared.namespace,
-            name = self.declared.name,
-            job,
-            error,
-            ?delay,
-            "no Job yet"
-        );
+        warn!(parent: &self.means.span, error, ?delay, "no Job yet");
         if let Some(reason) = refusal.reason(self.failures) {
             self.supervisor.do_send(RunNews::Hindered { job, trouble: Trouble { reason, message: error } });
         }

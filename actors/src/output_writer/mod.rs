@@ -26,13 +26,14 @@ use extendedjob_decide::{
     view::{Settled, Trouble},
 };
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{Instrument as _, Span, info, warn};
 
 use self::desk::{Desk, Tried};
 use crate::{
     cluster::Cluster,
     lifeline::{Lifeline, stops_when_told},
     messages::{ChildId, OutputSettled, WriteOutput},
+    metrics::Share,
 };
 
 /// The writer of one target.
@@ -45,6 +46,9 @@ pub(crate) struct OutputWriter {
     next_round: NextRound,
     block: Option<Block>,
     backoff: Backoff,
+    pending: Share,
+    /// For the log.
+    span: Span,
     _lifeline: Lifeline<ChildId>,
 }
 
@@ -103,9 +107,11 @@ impl OutputWriter {
         extended_job: String,
         patience: Duration,
         supervisor: Recipient<OutputSettled>,
+        span: Span,
         lifeline: Lifeline<ChildId>,
     ) -> Self {
         Self {
+            pending: cluster.metrics().outputs_pending(),
             desk: Desk { cluster, target, extended_job, patience, least: 1 },
             supervisor,
             queue: Queue::new(),
@@ -113,6 +119,7 @@ impl OutputWriter {
             next_round: NextRound::None,
             block: None,
             backoff: Backoff::default(),
+            span,
             _lifeline: lifeline,
         }
     }
@@ -127,18 +134,20 @@ impl OutputWriter {
         self.state = State::Busy;
         let (desk, place, order) = (self.desk.clone(), place.clone(), order.clone());
         let trying = async move { desk.try_order(&order, present).await };
-        ctx.spawn(trying.into_actor(self).map(move |mut tried, writer, ctx| {
-            let failed = failed || !tried.done;
-            let blocks = tried.blocks.take();
-            let present = writer.tried(&place, tried);
-            match blocks {
-                Some(trouble) => writer.hold_up(&place, trouble, ctx),
-                None => {
-                    writer.block = None;
-                    writer.work(Round { behind: Some(place), present, failed }, ctx);
+        ctx.spawn(trying.instrument(self.span.clone()).into_actor(self).map(
+            move |mut tried, writer, ctx| {
+                let failed = failed || !tried.done;
+                let blocks = tried.blocks.take();
+                let present = writer.tried(&place, tried);
+                match blocks {
+                    Some(trouble) => writer.hold_up(&place, trouble, ctx),
+                    None => {
+                        writer.block = None;
+                        writer.work(Round { behind: Some(place), present, failed }, ctx);
+                    }
                 }
-            }
-        }));
+            },
+        ));
     }
 
     /// What one order has met with, all others would: they are told so once, and not tried in this round.
@@ -170,13 +179,14 @@ impl OutputWriter {
         self.desk.least = least;
         if done {
             self.queue.remove(place);
+            self.pending.set(self.queue.len());
         }
+        self.desk.cluster.metrics().output(&settled, done);
         let (_, job, id) = place.clone();
-        let Desk { target, extended_job, .. } = &self.desk;
         match &settled.trouble {
-            None => info!(extended_job, output = %target, job, id, "output settled"),
+            None => info!(parent: &self.span, job, id, "output settled"),
             Some(Trouble { reason, message: error }) => {
-                warn!(extended_job, output = %target, job, id, reason, error, "output not written");
+                warn!(parent: &self.span, job, id, reason, error, "output not written");
             }
         }
         self.supervisor.do_send(OutputSettled { job, id, settled, done });
@@ -238,6 +248,7 @@ impl Handler<WriteOutput> for OutputWriter {
         let ended = self.desk.ended(&order);
         let place = (ended, order.job.name.clone(), order.id.clone());
         self.queue.insert(place.clone(), order);
+        self.pending.set(self.queue.len());
         match self.state {
             State::Idle => self.work(Round::default(), ctx),
             State::Pausing if self.block.is_some() => self.tell_of_block(&place),

@@ -17,6 +17,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, pause, sleep};
+use tracing::Span;
 
 use super::OutputWriter;
 use crate::{
@@ -72,8 +73,8 @@ fn patient_writer(api: &StandIn, parent: &Addr<Parent>, patience: Duration) -> A
     cluster.term().hold(1, Instant::now() + Duration::from_secs(1_000_000));
     let id = ChildId::OutputWriter(target());
     let lifeline = Lifeline::new(id, 1, parent.clone().recipient());
-    OutputWriter::new(cluster, target(), "ns/ejob1".into(), patience, parent.clone().recipient(), lifeline)
-        .start()
+    let (name, told) = ("ns/ejob1".to_owned(), parent.clone().recipient());
+    OutputWriter::new(cluster, target(), name, patience, told, Span::none(), lifeline).start()
 }
 
 /// The wish of a Job that ended with success in this second.

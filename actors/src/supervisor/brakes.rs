@@ -5,11 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     brake::{Bucket, Limit},
-    desk::Brake,
+    desk,
     run::Run,
     view::Trouble,
 };
 use jiff::Timestamp;
+
+use crate::metrics::Brake;
 
 /// How many runs may start before a brake opens, and how long what fails is tried again.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +41,19 @@ impl Brakes {
     }
 
     /// Whether a run has to wait, because too many have started lately.
-    pub(super) fn of(&self, run: &Run, now: Timestamp) -> Brake {
+    pub(super) fn of(&self, run: &Run, now: Timestamp) -> desk::Brake {
         let pod = run.reason.pod().and_then(|pod| self.pods.get(&pod.uid));
         let pod_has = pod.is_none_or(|bucket| bucket.has_token(self.limits.pod, now));
-        if pod_has && self.all.has_token(self.limits.all, now) { Brake::Closed } else { Brake::Open }
+        if pod_has && self.all.has_token(self.limits.all, now) {
+            desk::Brake::Closed
+        } else {
+            desk::Brake::Open
+        }
     }
 
     /// Lets a run start, if it need not wait.
     pub(super) fn pass(&mut self, run: &Run, now: Timestamp) -> bool {
-        if self.of(run, now) == Brake::Open {
+        if self.of(run, now) == desk::Brake::Open {
             return false;
         }
         self.all.take(self.limits.all, now);
@@ -65,24 +71,24 @@ impl Brakes {
         }
     }
 
-    /// What the user is to know of a run that waits for a brake, and when to look again.
-    pub(super) fn tell(&self, run: &Run, now: Timestamp) -> Option<(Trouble, Timestamp)> {
-        if self.of(run, now) == Brake::Closed {
+    /// For which brake a run waits, what the user is to know of it, and when to look again.
+    pub(super) fn tell(&self, run: &Run, now: Timestamp) -> Option<(Brake, Trouble, Timestamp)> {
+        if self.of(run, now) == desk::Brake::Closed {
             return None;
         }
         let pod = run.reason.pod().and_then(|pod| Some((pod, self.pods.get(&pod.uid)?)));
-        let (who, limit, bucket) = match pod {
+        let (brake, who, limit, bucket) = match pod {
             Some((pod, bucket)) if !bucket.has_token(self.limits.pod, now) => {
-                (format!("pod {}", pod.name), self.limits.pod, bucket)
+                (Brake::Pod, format!("pod {}", pod.name), self.limits.pod, bucket)
             }
-            _ => ("the pods all together".to_owned(), self.limits.all, &self.all),
+            _ => (Brake::All, "the pods all together".to_owned(), self.limits.all, &self.all),
         };
         let message = format!(
             "{who} started {} runs in a short time; one more may start each {:?}, and until then what repeats \
              itself is merged into one run",
             limit.burst, limit.every
         );
-        Some((Trouble { reason: reasons::TOO_MANY_RUNS, message }, bucket.next(limit)))
+        Some((brake, Trouble { reason: reasons::TOO_MANY_RUNS, message }, bucket.next(limit)))
     }
 
     /// Forgets the pods that have not started anything for long.

@@ -171,7 +171,7 @@ impl Supervisor {
             supervisor.cleanup.asked.remove(&name);
             match done {
                 Err(error) if error.fault().class() == Class::NotFound => {
-                    debug!(%error, "gone already");
+                    debug!(parent: &supervisor.span, %error, "gone already");
                     if let Some(runs) = &mut supervisor.runs {
                         runs.jobs.remove(&name);
                     }
@@ -180,7 +180,7 @@ impl Supervisor {
                     supervisor.clean_up_later(ctx);
                 }
                 Err(error) => {
-                    warn!(%error, "not cleaned up");
+                    warn!(parent: &supervisor.span, %error, "not cleaned up");
                     supervisor.clean_up_later(ctx);
                 }
                 Ok(()) => {}

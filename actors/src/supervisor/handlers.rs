@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use extendedjob_api::RunResult;
 use extendedjob_decide::{
     declared::Declared,
     ledger::terms,
@@ -59,6 +60,7 @@ impl Handler<JobsAtFirst> for Supervisor {
         let deleted = runs.adopt_deleted(&self.declared.status);
         self.runs = Some(runs);
         for job in &deleted {
+            self.count_end(RunResult::Deleted);
             self.tell_deleted(job, " (while no operator ran)", ctx);
         }
         for job in &jobs {
@@ -156,7 +158,7 @@ impl Handler<Sighted> for Supervisor {
 impl Handler<Fire> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, Fire { receipt, seen, run, gone }: Fire, ctx: &mut Self::Context) {
+    fn handle(&mut self, Fire { receipt, seen, observed, run, gone }: Fire, ctx: &mut Self::Context) {
         if let Some(pod) = gone {
             self.desk.pod_gone(&pod);
         }
@@ -168,6 +170,13 @@ impl Handler<Fire> for Supervisor {
             return;
         };
         let brake = self.brakes.of(&run, Timestamp::now());
+        let known = self.desk.newest(&run.root);
+        if known.is_none() {
+            self.counts.fired(&run);
+        }
+        if known.is_none_or(|job| self.desk.waiting(job).is_some()) {
+            self.counts.observed(&run, observed);
+        }
         let run = run.under(&self.declared, self.desk.revision());
         let settled = self.desk.fire(run, seen, Some(receipt), brake);
         self.settle(settled);

@@ -76,6 +76,11 @@ impl Keeper {
         self.read
     }
 
+    /// How many bytes it has, packed.
+    pub(super) fn size(&self) -> usize {
+        self.stored.len()
+    }
+
     /// Whether what was on record is lost.
     pub(super) fn is_rebuilt(&self) -> bool {
         self.rebuilt.is_some()
@@ -190,8 +195,7 @@ impl Supervisor {
 
     /// What was on record is lost: pods and Jobs are taken as they are.
     fn rebuild(&mut self, reason: &'static str, lost: &str, ctx: &mut Context<Self>) {
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        error!(%namespace, %name, lost, "rebuilding the ledger");
+        error!(parent: &self.span, lost, "rebuilding the ledger");
         let message =
             format!("{lost}; made anew from the pods and Jobs that are there, without starting runs");
         self.warn(reason, None, message.clone(), ctx);
@@ -223,6 +227,9 @@ impl Supervisor {
         for run in runs {
             let brake = self.brakes.of(&run, Timestamp::now());
             let run = run.under(&self.declared, self.desk.revision());
+            if self.desk.newest(&run.root).is_none() {
+                self.counts.fired(&run);
+            }
             self.desk.fire(run, baseline.version, None, brake);
         }
         if again {
@@ -257,7 +264,7 @@ impl Supervisor {
         let Some(ledger) = self.desk.in_writing() else { return };
         let bytes = match ledger.encode() {
             Ok(bytes) => bytes,
-            Err(error) => return error!(%error, "a ledger can't be packed"),
+            Err(error) => return error!(parent: &self.span, %error, "a ledger can't be packed"),
         };
         self.keeper.turn = Turn::Writing;
         let (cluster, declared) = (self.around.cluster.clone(), self.declared.clone());
@@ -362,8 +369,7 @@ impl Supervisor {
     }
 
     fn ledger_failed(&mut self, error: &LedgerError, ctx: &mut Context<Self>) {
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        warn!(%namespace, %name, %error, "ledger");
+        warn!(parent: &self.span, %error, "ledger");
         self.keeper.failures += 1;
         if error.fault().class() != Class::Transient || self.keeper.failures >= LASTING {
             self.nothing_on_record(&error.to_string(), ctx);

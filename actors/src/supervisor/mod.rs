@@ -5,6 +5,7 @@ mod brakes;
 mod cleanup;
 mod config;
 mod counted;
+mod counts;
 mod events;
 mod handlers;
 mod ledger;
@@ -35,13 +36,13 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
-use tracing::error;
+use tracing::{Span, error, error_span};
 
 pub use self::brakes::Limits;
 use self::{
-    brakes::Brakes, cleanup::Cleanup, config::Config, counted::Counted, events::Events, ledger::Keeper,
-    replacing::Replacing, reporter::Reporter, requests::Requests, runs::Runs, starting::Hindrances,
-    template_check::TemplateCheck,
+    brakes::Brakes, cleanup::Cleanup, config::Config, counted::Counted, counts::Counts, events::Events,
+    ledger::Keeper, replacing::Replacing, reporter::Reporter, requests::Requests, runs::Runs,
+    starting::Hindrances, template_check::TemplateCheck,
 };
 use crate::{
     children::Children,
@@ -80,6 +81,8 @@ const SHARE_OF_CREATES: usize = 16;
 pub(crate) struct Supervisor {
     around: Surroundings,
     declared: Arc<Declared>,
+    /// For the log. (A field `name` would stand beside the name of the span itself.)
+    span: Span,
     /// What is wrong with the spec.
     problem: Option<Trouble>,
     creates: Arc<Semaphore>,
@@ -104,6 +107,7 @@ pub(crate) struct Supervisor {
     counted: Counted,
     replacing: Replacing,
     cleanup: Cleanup,
+    counts: Counts,
     reporter: Reporter,
     events: Events,
     _lifeline: Lifeline<String>,
@@ -122,7 +126,11 @@ impl Supervisor {
         // well: a start with nothing changed asks for nothing.
         let template = Template::told(&declared);
         let problem = declared.problem(&around.ways.borrow());
+        let (namespace, extendedjob) = (&declared.namespace, &declared.name);
+        // Of the highest level, so that it is there whatever is logged.
+        let span = error_span!(parent: None, "extendedjob", namespace, extendedjob);
         Self {
+            span,
             problem,
             creates: Arc::new(Semaphore::new(SHARE_OF_CREATES)),
             template,
@@ -142,6 +150,7 @@ impl Supervisor {
             counted: Counted::default(),
             replacing: Replacing::default(),
             cleanup: Cleanup::default(),
+            counts: Counts::new(around.cluster.metrics()),
             reporter: Reporter::new(&declared),
             events: Events::default(),
             around,
@@ -220,6 +229,7 @@ impl Supervisor {
         let waiting: Vec<String> = self.desk.in_hand().map(|run| run.job.clone()).collect();
         waiting.iter().for_each(|job| self.runners.let_go(job));
         self.desk = Desk::default();
+        self.count();
         self.around.pods.do_send(Unexpect(self.declared.uid.clone()));
     }
 
@@ -250,8 +260,8 @@ impl Supervisor {
             ChildId::OutputWriter(target) => self.writers.ended(target, generation, now),
         };
         let Some(fall) = fall else { return };
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        error!(%namespace, %name, child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell");
+        self.around.cluster.metrics().actor_restarts(id.kind(), panicked);
+        error!(parent: &self.span, child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell");
         ctx.notify_later(Revive(id), fall.delay);
     }
 }

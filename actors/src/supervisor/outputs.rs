@@ -13,6 +13,7 @@ use extendedjob_decide::{
     output::Wish,
     view::{Outcome, Replaced, RunState, Settled, Stage, Trouble},
 };
+use tracing::error_span;
 
 use super::{Supervisor, runs::Runs};
 use crate::{
@@ -265,9 +266,10 @@ impl Supervisor {
         let (cluster, me) = (self.around.cluster.clone(), ctx.address());
         let extended_job = format!("{}/{}", self.declared.namespace, self.declared.name);
         let (id, patience) = (ChildId::OutputWriter(target.clone()), self.around.limits.output_patience);
+        let span = error_span!(parent: &self.span, "output", %target);
         self.writers.start(target.clone(), |generation| {
             let lifeline = Lifeline::new(id, generation, me.clone().recipient());
-            OutputWriter::new(cluster, target, extended_job, patience, me.recipient(), lifeline).start()
+            OutputWriter::new(cluster, target, extended_job, patience, me.recipient(), span, lifeline).start()
         })
     }
 

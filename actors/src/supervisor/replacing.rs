@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix::{AsyncContext, Context, Handler};
-use extendedjob_api::conditions::reasons;
+use extendedjob_api::{RunResult, conditions::reasons};
 use extendedjob_decide::{
     config::listed,
     job::Job,
@@ -89,6 +89,7 @@ impl Supervisor {
         let note = format!("Job {} is deleted, and another one takes its place{why}", job.name);
         self.note(reasons::REPLACED, Some(&job.name), note, ctx);
         self.replacing.going.entry(root).or_default().insert(job.name.clone());
+        self.count_end(RunResult::Replaced);
         // What its attempts so far have written is on its way; nothing more comes.
         self.output_is_due(job, ctx);
         if let Some(state) = self.runs.as_mut().and_then(|runs| runs.states.get_mut(&job.name)) {

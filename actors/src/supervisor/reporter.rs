@@ -146,13 +146,12 @@ impl Supervisor {
             }
             Err(error) => {
                 self.reporter.to_mark.extend(told.settled);
-                let (namespace, name) = (&self.declared.namespace, &self.declared.name);
                 match error.fault().class() {
                     // The watch tells the version that is newer than ours, or that it is deleted.
                     Class::Conflict | Class::NotFound => {
-                        debug!(%namespace, %name, %error, "status not written")
+                        debug!(parent: &self.span, %error, "status not written")
                     }
-                    _ => warn!(%namespace, %name, %error, "status not written"),
+                    _ => warn!(parent: &self.span, %error, "status not written"),
                 }
                 delay = self.reporter.backoff.after_failure(Timestamp::now());
             }
@@ -211,11 +210,11 @@ impl Supervisor {
     fn mark(&self, job: Arc<Job>, mut backoff: Backoff, ctx: &mut Context<Self>) {
         let (cluster, of) = (self.around.cluster.clone(), Arc::clone(&job));
         let marking = async move { cluster.mark_settled(&of).await };
-        ctx.spawn(marking.into_actor(self).map(move |marked, _, ctx| match marked {
+        ctx.spawn(marking.into_actor(self).map(move |marked, supervisor, ctx| match marked {
             // Gone, or another one of its name.
             Err(error) if matches!(error.fault().class(), Class::NotFound | Class::Conflict) => {}
             Err(error) => {
-                debug!(%error, "settled output not marked");
+                debug!(parent: &supervisor.span, %error, "settled output not marked");
                 let delay = backoff.after_failure(Timestamp::now());
                 ctx.run_later(delay, move |supervisor, ctx| supervisor.mark(job, backoff, ctx));
             }

@@ -32,7 +32,7 @@ pub(super) struct Requests {
     /// What the next write of the status accepts.
     pub(super) accepting: Option<Request>,
     /// One waits to be accepted.
-    waits: bool,
+    pub(super) waits: bool,
     /// A reset is under way.
     resetting: bool,
     /// The namespace is about to go, and the Job of the last one can't be made.
@@ -205,8 +205,7 @@ impl Supervisor {
         let resetting = async move { cluster.reset_run(&declared, number).await };
         ctx.spawn(resetting.into_actor(self).map(move |reset, supervisor, ctx| match reset {
             Ok(declared) => {
-                let (namespace, name) = (&declared.namespace, &declared.name);
-                info!(%namespace, %name, number, "run is set back to manually");
+                info!(parent: &supervisor.span, number, "run is set back to manually");
                 supervisor.requests.resetting = false;
                 supervisor.requests.backoff.reset();
                 supervisor.requests.failures = 0;
@@ -218,14 +217,15 @@ impl Supervisor {
     }
 
     fn not_reset(&mut self, error: &ExtendedJobError, ctx: &mut Context<Self>) {
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
         let delay = self.requests.backoff.after_failure(Timestamp::now());
         ctx.notify_later(ResetAgain, delay);
         match error.fault().class() {
             // The watch tells the version that is newer than ours, or that it is deleted.
-            Class::Conflict | Class::NotFound => debug!(%namespace, %name, %error, "run is not set back yet"),
+            Class::Conflict | Class::NotFound => {
+                debug!(parent: &self.span, %error, "run is not set back yet")
+            }
             class => {
-                warn!(%namespace, %name, %error, ?delay, "run is not set back yet");
+                warn!(parent: &self.span, %error, ?delay, "run is not set back yet");
                 self.requests.failures += 1;
                 if class != Class::Transient || self.requests.failures >= LASTING {
                     let message = format!("the run is over, but run is not set back to manually: {error}");

@@ -77,6 +77,11 @@ impl Restarts {
         !matches!(self.change, Change::None) && !self.is_braked
     }
 
+    /// Whether a brake keeps runs from starting again.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_braked
+    }
+
     /// Why runs don't start again for now.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         self.brake.as_ref()
@@ -204,9 +209,10 @@ impl Supervisor {
         let waited = self.desk.len();
         self.desk.revise(&self.declared, digests, &changed, again);
         let (revision, runs) = (self.desk.revision(), self.desk.len() - waited);
-        let (namespace, name) = (&self.declared.namespace, &self.declared.name);
-        info!(%namespace, %name, changed = listed(&changed), revision, runs, "what the pods use has changed");
+        let changes = listed(&changed);
+        info!(parent: &self.span, changed = changes, revision, runs, "what the pods use has changed");
         if runs > 0 {
+            self.around.cluster.metrics().config_restart();
             self.config.restarts.news.extend(changed);
         }
         self.replacing.is_due = true;

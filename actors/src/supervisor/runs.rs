@@ -15,6 +15,8 @@ use extendedjob_decide::{
     view::{Gone, RunState, Stage, Template},
 };
 
+use tracing::error_span;
+
 use super::{Supervisor, outputs::Unsettled};
 use crate::{
     job_runner::{JobRunner, Means},
@@ -111,6 +113,7 @@ impl Supervisor {
             pods: self.around.pods.clone(),
             creates: Arc::clone(&self.creates),
             ways: Arc::clone(&self.around.ways.borrow()),
+            span: error_span!(parent: &self.span, "run", job),
         };
         let (me, id) = (ctx.address(), ChildId::JobRunner(job.to_owned()));
         let runner = self.runners.start(job.to_owned(), |generation| {
@@ -125,7 +128,9 @@ impl Supervisor {
     /// A run has its Job.
     pub(super) fn run_started(&mut self, job: &Arc<Job>, made_now: bool, ctx: &mut Context<Self>) {
         let Some(runs) = &mut self.runs else { return };
-        let because = self.desk.waiting(&job.name).map(Run::because);
+        let is_new = !runs.states.contains_key(&job.name);
+        let waiting = self.desk.waiting(&job.name);
+        let (because, waited_for) = (waiting.map(Run::because), waiting.map(|run| run.root.clone()));
         runs.adopt(&self.declared, job, None);
         self.expect_output(job);
         let receipts = self.desk.adopt(&job.name, 0);
@@ -134,6 +139,9 @@ impl Supervisor {
             self.desk.stands_for(&job.name, &run::root_of(&self.declared, job), job.revision);
         }
         // One that comes late may have had to go meanwhile.
+        if is_new && job.term.is_some() && job.term == self.around.cluster.term().number() {
+            self.count_start(waited_for.as_deref());
+        }
         self.replacing.is_due |= !made_now && self.desk.revision() > 0;
         self.hindrances.passed(&job.name);
         self.no_longer_hindered(&job.name);
@@ -176,6 +184,11 @@ impl Supervisor {
         state.stage = end.map_or(Stage::Deleted, Stage::of);
         state.attempts = job.attempts;
         state.containers = containers;
+        let result = match &state.stage {
+            Stage::Deleted => RunResult::Deleted,
+            Stage::Ended { failure: Some(_), .. } => RunResult::Failed,
+            _ => RunResult::Succeeded,
+        };
         let about = job.pod_name.as_ref().map_or_else(String::new, |pod| format!(" for pod {pod}"));
         match &state.stage {
             _ if !is_news => {}
@@ -185,6 +198,9 @@ impl Supervisor {
                 self.warn(reasons::JOB_FAILED, Some(&job.name), note, ctx);
             }
             _ => {}
+        }
+        if is_news {
+            self.count_end(result);
         }
         let is_due = self.output_is_due(job, ctx);
         if let Some(runs) = &mut self.runs {

@@ -9,13 +9,14 @@ use actix::{AsyncContext, Context, Handler, SpawnHandle};
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     brake::delay_until,
-    desk::Brake,
+    desk,
     run::Run,
     view::{Template, Trouble},
 };
 use jiff::Timestamp;
 
 use super::Supervisor;
+use crate::metrics::Brake;
 
 /// What stands in the way of runs whose Jobs were tried to be made.
 ///
@@ -36,8 +37,8 @@ pub(super) struct Hindrances {
     stuck: BTreeMap<String, Trouble>,
     /// The first run that a brake holds back.
     braked: Option<Run>,
-    /// What that brake has to say.
-    brake: Option<Trouble>,
+    /// Which brake that is, and what it has to say.
+    brake: Option<(Brake, Trouble)>,
     look_again: Option<SpawnHandle>,
     grows_old: bool,
 }
@@ -53,7 +54,12 @@ impl Hindrances {
     /// What to tell the user.
     pub(super) fn first(&self) -> Option<&Trouble> {
         let of_jobs = self.of_jobs.values().map(|hindrance| &hindrance.trouble);
-        of_jobs.chain(self.stuck.values()).chain(&self.brake).next()
+        of_jobs.chain(self.stuck.values()).chain(self.brake.iter().map(|(_, trouble)| trouble)).next()
+    }
+
+    /// The brake that holds runs back.
+    pub(super) fn brake_of_runs(&self) -> Option<Brake> {
+        self.brake.as_ref().map(|(brake, _)| *brake)
     }
 
     /// The Job of this run has ended.
@@ -104,6 +110,7 @@ impl Supervisor {
         self.look_at_brakes(ctx);
         self.write_ledger(ctx);
         self.report(ctx);
+        self.count();
     }
 
     fn start_runs(&mut self, ctx: &mut Context<Self>) {
@@ -144,7 +151,7 @@ impl Supervisor {
             passes
         });
         if held.is_some() {
-            self.desk.merge(|run| brakes.of(run, now) == Brake::Open);
+            self.desk.merge(|run| brakes.of(run, now) == desk::Brake::Open);
         }
         self.hindrances.braked = held;
         if probed {
@@ -180,14 +187,14 @@ impl Supervisor {
         if let Some(handle) = self.hindrances.look_again.take() {
             ctx.cancel_future(handle);
         }
-        let Some((trouble, next)) = told else {
+        let Some((brake, trouble, next)) = told else {
             self.hindrances.brake = None;
             return self.brakes.forget_full(now);
         };
         self.hindrances.look_again = Some(ctx.notify_later(LookAgain, delay_until(next, now)));
-        if self.hindrances.brake.as_ref() != Some(&trouble) {
+        if self.hindrances.brake.as_ref().is_none_or(|(_, told)| *told != trouble) {
             self.warn(trouble.reason, None, trouble.message.clone(), ctx);
-            self.hindrances.brake = Some(trouble);
+            self.hindrances.brake = Some((brake, trouble));
         }
     }
 

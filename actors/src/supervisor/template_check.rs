@@ -74,9 +74,8 @@ impl Supervisor {
                 self.template_checked(Template::Invalid(message), ctx);
             }
             _ => {
-                let (namespace, name) = (&self.declared.namespace, &self.declared.name);
                 let delay = self.check.backoff.after_failure(Timestamp::now());
-                warn!(%namespace, %name, %error, ?delay, "the template could not be checked");
+                warn!(parent: &self.span, %error, ?delay, "the template could not be checked");
                 let asked = self.check.asked;
                 ctx.notify_later(Ask { asked }, delay);
                 self.template_checked(Template::Unchecked, ctx);

@@ -1,6 +1,7 @@
 //! What a Supervisor does when children panic, and when answers come late.
 
 mod config;
+mod metrics;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +31,7 @@ use tokio::{
 
 use super::{Limits, Supervisor, Surroundings};
 use crate::{
-    Cluster, Readiness, Spool,
+    Cluster, Metrics, Readiness, Spool,
     cluster::{REQUEST_TIMEOUT, configs::ConfigObject, pods::WatchedPod, watch::Told},
     config_watcher::ConfigHubs,
     hubs::{ConfigHub, JobHub, PodHub},
@@ -193,6 +194,7 @@ struct Stage {
     jobs: Addr<JobHub>,
     configs: ConfigHubs,
     supervisor: Addr<Supervisor>,
+    metrics: Metrics,
     fallen: UnboundedReceiver<ChildEnded<String>>,
     version: Version,
 }
@@ -237,6 +239,7 @@ impl Stage {
             output_patience: Duration::from_secs(86_400),
         };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
+        let metrics = cluster.metrics().clone();
         let (others, circles) = (parent.clone().recipient(), parent.clone().recipient());
         let around = Surroundings {
             cluster,
@@ -254,7 +257,7 @@ impl Stage {
         let (owner, namespace, configs) = ("uid".into(), "ns".into(), around.configs.clone());
         pods.do_send(Expect { owner, namespace, trigger, is_new: true });
         let supervisor = Supervisor::new(declared.into(), around, lifeline).start();
-        Self { pods, jobs, configs, supervisor, fallen, version: 1 }
+        Self { pods, jobs, configs, supervisor, metrics, fallen, version: 1 }
     }
 
     /// The watch shows what became of a Job that was asked for.

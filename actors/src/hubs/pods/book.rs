@@ -21,6 +21,7 @@ use super::{Keeping, PodHub};
 use crate::{
     cluster::{kept::pause_after, pages::PageError},
     messages::{BookNews, Breach, TermBroken},
+    metrics::{Metrics, Share},
 };
 
 /// The least time between two pages.
@@ -38,10 +39,34 @@ pub(super) struct Writing {
     aside: Vec<Stored>,
     /// Pages that nobody needs any more, with the resourceVersions of their objects.
     unused: Vec<(PageId, String)>,
-    /// What each page holds, as far as this operator knows: its hash.
-    prints: HashMap<PageId, u64>,
+    /// What each page holds, as far as this operator knows.
+    prints: HashMap<PageId, Print>,
     failures: u32,
     backoff: Backoff,
+}
+
+/// What tells the content of a page from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Print {
+    hash: u64,
+    length: usize,
+}
+
+/// How much is stored, as it is counted.
+pub(super) struct Size {
+    pages: Share,
+    bytes: Share,
+}
+
+impl Size {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self { pages: metrics.book_pages(), bytes: metrics.book_bytes() }
+    }
+
+    pub(super) fn set(&mut self, writing: &Writing) {
+        self.pages.set(writing.prints.len());
+        self.bytes.set(writing.prints.values().map(|print| print.length).sum());
+    }
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -112,10 +137,10 @@ impl Writing {
     }
 }
 
-fn print(bytes: &[u8]) -> u64 {
+fn print(bytes: &[u8]) -> Print {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
-    hasher.finish()
+    Print { hash: hasher.finish(), length: bytes.len() }
 }
 
 impl PodHub {
@@ -207,12 +232,13 @@ impl PodHub {
     }
 
     fn worked(&mut self, piece: Piece, done: Result<String, PageError>, ctx: &mut Context<Self>) {
-        let Some(Keeping { book, writing, term, .. }) = &mut self.keeping else { return };
+        let Some(Keeping { book, writing, size, term, .. }) = &mut self.keeping else { return };
         let term = *term;
         let delay = match (piece, done) {
             (Piece::Store(page), Ok(object)) => {
                 debug!(page = ?page.id, bytes = page.bytes.len(), "page of the book written");
                 writing.stored(book, &page, object);
+                size.set(writing);
                 self.book_is_written(&page.id.0);
                 self.reach();
                 pause_after(page.bytes.len()).max(LEAST)
@@ -224,6 +250,7 @@ impl PodHub {
             (Piece::Delete(id, _), Ok(_)) => {
                 writing.is_held_by(&id, None);
                 writing.prints.remove(&id);
+                size.set(writing);
                 Duration::ZERO
             }
             (piece, Err(error)) => {

@@ -10,7 +10,7 @@ mod interests;
 mod of_jobs;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -22,7 +22,7 @@ use actix::{
 use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     book::{Book, Loss, Read},
-    checkpoint::{Checkpoint, Deliveries, reach},
+    checkpoint::{Checkpoint, Deliveries, Receipt, reach},
     pod::{Pod, Version},
     retry::Backoff,
     track::{Observation, Start},
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::{
-    book::Writing,
+    book::{Size, Writing},
     interests::{Interest, Interests},
     of_jobs::OfJobs,
 };
@@ -50,6 +50,7 @@ use crate::{
         BeginPods, Breach, Expect, PodMoved, PodsAtFirst, PodsWatched, Recall, Settled, Sight, StandBy,
         SubscribeJobPods, SubscribePods, TermBroken, Unexpect,
     },
+    metrics::Share,
     operator::{List, Readiness},
 };
 
@@ -69,12 +70,15 @@ pub(crate) struct PodHub {
     interests: Interests,
     of_jobs: OfJobs,
     deliveries: Deliveries,
+    /// When the watch told of each delivery that is not settled.
+    observed: HashMap<Receipt, Instant>,
     /// Watchers that wait for the first list.
     waiting: BTreeMap<String, SubscribePods>,
     /// What is kept for the next leader; `None` while another one leads.
     keeping: Option<Keeping>,
     /// The term for which that is being read.
     beginning: Option<i64>,
+    known: Share,
     _lifeline: Lifeline<&'static str>,
 }
 
@@ -86,6 +90,7 @@ struct Keeping {
     is_first: bool,
     book: Book,
     writing: Writing,
+    size: Size,
     /// The namespaces whose book was whole at the begin of the term, and when it was written.
     booked: BTreeMap<String, Timestamp>,
     /// Of which namespaces it was not, and why.
@@ -110,7 +115,6 @@ impl PodHub {
         lifeline: Lifeline<&'static str>,
     ) -> Self {
         Self {
-            cluster,
             operator,
             home,
             readiness,
@@ -120,9 +124,12 @@ impl PodHub {
             interests: Interests::default(),
             of_jobs: OfJobs::default(),
             deliveries: Deliveries::default(),
+            observed: HashMap::new(),
             waiting: BTreeMap::new(),
             keeping: None,
             beginning: None,
+            known: cluster.metrics().pods(),
+            cluster,
             _lifeline: lifeline,
         }
     }
@@ -156,6 +163,9 @@ impl PodHub {
                 // After a restore of the cluster it may be about a time that has not come yet.
                 let checkpoint = begin.checkpoint.filter(|checkpoint| checkpoint.version <= barrier);
                 hub.cluster.progress().begin(checkpoint);
+                let writing = Writing::new(&pages, aside, unused);
+                let mut size = Size::new(hub.cluster.metrics());
+                size.set(&writing);
                 let keeping = Keeping {
                     term: begin.term,
                     is_first,
@@ -163,7 +173,8 @@ impl PodHub {
                     booked: times,
                     lost: lost.collect(),
                     book,
-                    writing: Writing::new(&pages, aside, unused),
+                    writing,
+                    size,
                     barrier,
                     rebased: BTreeSet::new(),
                 };
@@ -223,6 +234,7 @@ impl PodHub {
         self.beginning = None;
         self.interests = Interests::default();
         self.deliveries = Deliveries::default();
+        self.observed.clear();
         self.waiting.clear();
     }
 
@@ -240,8 +252,9 @@ impl PodHub {
         if moved.what != What::Altered && self.keeping.is_some() {
             for (owner, interest) in interested {
                 let receipt = self.deliveries.deliver(&owner, moved.clone());
+                let observed = *self.observed.entry(receipt).or_insert_with(Instant::now);
                 if let Some((_, subscriber)) = &interest.subscriber {
-                    subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
+                    subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone(), observed });
                 }
             }
         }
@@ -312,7 +325,8 @@ impl PodHub {
         subscriber.watched.do_send(PodsWatched { number, pods: watched });
         subscriber.at_first.do_send(PodsAtFirst { number, pods, position, lost });
         for (receipt, moved) in self.deliveries.of(&owner) {
-            subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone() });
+            let observed = self.observed.get(&receipt).copied().unwrap_or(now);
+            subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone(), observed });
         }
         let (subscriber, awaits_book) = (Some((number, subscriber)), Some(since));
         self.interests
@@ -399,6 +413,9 @@ impl StreamHandler<Told<WatchedPod>> for PodHub {
         for moved in self.trackers.observe(&part, observation) {
             self.happened(&moved);
         }
+        if self.trackers.are_complete() {
+            self.known.set(self.trackers.count());
+        }
         if !was_complete && self.trackers.are_complete() {
             self.readiness.complete(List::Pods);
             // The list of a standby answers nobody: the term begins with another one.
@@ -435,6 +452,9 @@ impl Handler<Unexpect> for PodHub {
 
     fn handle(&mut self, Unexpect(owner): Unexpect, ctx: &mut Self::Context) {
         self.waiting.remove(&owner);
+        for (receipt, _) in self.deliveries.of(&owner) {
+            self.observed.remove(&receipt);
+        }
         self.deliveries.forget(&owner);
         if let Some(namespace) = self.interests.remove(&owner) {
             self.close_book(&namespace, ctx);
@@ -488,6 +508,7 @@ impl Handler<Settled> for PodHub {
         }
         for receipt in receipts {
             self.deliveries.settle(&owner, receipt);
+            self.observed.remove(&receipt);
         }
         self.reach();
     }
