@@ -32,9 +32,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let spool = Spool::new(&args.spool_folder, args.spool_limit_mib << 20);
     let spool = spool.with_context(|| format!("can't use the folder {}", args.spool_folder.display()))?;
-    let kubelets = Kubelets::new(&config, args.kubelets(&candidacy.namespace));
-    let kubelets = kubelets.context("can't set up a client for kubelets")?;
     let metrics = Metrics::default();
+    let kubelets = Kubelets::new(&config, args.kubelets(&candidacy.namespace), &metrics);
+    let kubelets = kubelets.context("can't set up a client for kubelets")?;
     let client = client(config, &metrics).context("can't set up a client for the cluster")?;
     let scope = Scope::of(&args.namespaces);
     info!(?scope, "what is watched");

@@ -26,7 +26,10 @@ use super::{
     account::{Account, AccountError},
     folder::Folder,
 };
-use crate::cluster::{REQUEST_TIMEOUT, fault::chain};
+use crate::{
+    cluster::{REQUEST_TIMEOUT, counted, fault::chain},
+    metrics::Metrics,
+};
 
 /// An answer that stands still this long is taken for a broken connection: a file is not waited for as a log is.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -64,16 +67,16 @@ pub struct KubeletOptions {
 }
 
 impl Kubelets {
-    /// Trusts whom `config` trusts.
+    /// Trusts whom `config` trusts. What the API server is asked for that is counted.
     ///
     /// # Errors
     /// If the CA of `config` can't be used.
-    pub fn new(config: &Config, options: KubeletOptions) -> Result<Self, kube::Error> {
-        let own = Client::try_from(config.clone())?;
+    pub fn new(config: &Config, options: KubeletOptions, metrics: &Metrics) -> Result<Self, kube::Error> {
+        let own = counted::client(config.clone(), metrics)?;
         // The operator's own name, with all that it may do, is none of a kubelet's business.
         let mut config = config.clone();
         config.auth_info = AuthInfo::default();
-        let nameless = Client::try_from(config.clone())?;
+        let nameless = counted::client(config.clone(), metrics)?;
         // That is the name of the API server.
         config.tls_server_name = None;
         config.accept_invalid_certs |= options.skip_tls_verify;
@@ -251,7 +254,8 @@ mod tests {
             let config = Config::new("https://10.0.0.1".parse().unwrap());
             let [namespace, account] = ["home", "reader"].map(str::to_owned);
             let options = KubeletOptions { port: free, skip_tls_verify: true, namespace, account };
-            let kubelets = Kubelets { account: None, ..Kubelets::new(&config, options).unwrap() };
+            let kubelets =
+                Kubelets { account: None, ..Kubelets::new(&config, options, &Metrics::default()).unwrap() };
             let error = kubelets.folder(&LogPlace { address: "::1".into(), ..place() }).await.unwrap_err();
             assert_eq!(error.class(), Class::Transient);
             assert!(error.to_string().contains("node n"), "{error}");
