@@ -164,6 +164,8 @@ impl Operator {
                     ),
                     None => {}
                 }
+                let count = dropped.as_ref().map_or(0, Vec::len);
+                operator.cluster.metrics().dropped_fields(count);
                 operator.dropped = dropped;
             }
             Err(error) => debug!(%error, "whether the CustomResourceDefinition is of this version is not known"),

@@ -73,6 +73,7 @@ struct All {
     book_bytes: Gauge,
     pods: Gauge,
     extended_jobs: Gauge,
+    dropped_fields: Gauge,
 }
 
 impl Default for Metrics {
@@ -159,6 +160,11 @@ impl Default for Metrics {
         let book_bytes = gauge(to, "pod_book_bytes", "The size of all its pages, packed");
         let pods = gauge(to, "pods", "Pods that are known, of all namespaces");
         let extended_jobs = gauge(to, "extendedjobs", "ExtendedJobs that are known");
+        let dropped_fields = gauge(
+            to,
+            "dropped_fields",
+            "Fields of ExtendedJobs that this version knows, and the API server drops",
+        );
         Self(Arc::new(All {
             registry: Mutex::new(whole),
             transitions,
@@ -184,6 +190,7 @@ impl Default for Metrics {
             book_bytes,
             pods,
             extended_jobs,
+            dropped_fields,
         }))
     }
 }
@@ -308,5 +315,10 @@ impl Metrics {
     /// The ExtendedJobs that are known.
     pub(crate) fn extended_jobs(&self) -> Share {
         Share::of(&self.0.extended_jobs)
+    }
+
+    /// So many fields are known to this version, and not to the API server.
+    pub(crate) fn dropped_fields(&self, count: usize) {
+        self.0.dropped_fields.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }

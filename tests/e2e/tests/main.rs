@@ -21,6 +21,7 @@ mod kubelet;
 mod leaders;
 mod ledger;
 mod lifecycle;
+mod metrics;
 mod mishaps;
 mod names;
 mod once;
