@@ -10,6 +10,7 @@ mod generate;
 mod image;
 mod install;
 mod libtest;
+mod monitoring;
 mod process;
 mod report;
 mod steps;

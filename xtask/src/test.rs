@@ -9,7 +9,7 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
-use crate::{deny, dump, generate, install, process, storm};
+use crate::{deny, dump, generate, install, monitoring, process, storm};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
@@ -21,8 +21,8 @@ pub(crate) struct Test {
     #[command(flatten)]
     which: Which,
 
-    /// Do also what takes too long for every run: licences and sources of dependencies, the tests of the local
-    /// cluster itself, the larger model checks, all storms, and tests on clusters with feature gates
+    /// Do also what takes too long for every run: licences and sources of dependencies, the alert rules,
+    /// the tests of the local cluster itself, the larger model checks, all storms, and tests on clusters with feature gates
     #[arg(long)]
     all: bool,
 
@@ -48,6 +48,7 @@ impl Test {
         }
         if self.all {
             report.step("dependencies", deny::check);
+            report.step("alert rules", monitoring::check);
             report.tests("tests of the local cluster itself", local_cluster_tests);
             report.tests("larger model checks", larger_models);
         }
