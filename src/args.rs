@@ -26,9 +26,14 @@ pub(crate) struct Args {
         value_parser = namespace)]
     pub(crate) namespaces: Vec<String>,
 
-    /// Where to answer /livez and /readyz
+    /// Where to answer /livez, /readyz and /metrics
     #[arg(long, env = "EXTENDEDJOB_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
+
+    /// Where to answer /log-filter, by which what is logged can be changed: an address of this host alone
+    #[arg(long, env = "EXTENDEDJOB_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8081",
+        value_parser = loopback)]
+    pub(crate) admin_listen: SocketAddr,
 
     /// The namespace of the Lease by which operators agree on who leads, and of what they keep for each other;
     /// without it, their own
@@ -144,6 +149,13 @@ pub(crate) struct Args {
     pub(crate) log_filter: String,
 }
 
+/// Nobody but who is on this host, or in this pod, is to reach it.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|error| format!("{error}"))?;
+    let is_loopback = address.ip().is_loopback();
+    is_loopback.then_some(address).ok_or_else(|| "not a loopback address, such as 127.0.0.1:8081".to_owned())
+}
+
 impl Args {
     /// When the brakes open, and how long what fails is tried again.
     pub(crate) fn limits(&self) -> Limits {
@@ -212,4 +224,19 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_the_log_listens_on_loopback_alone() {
+        for address in ["127.0.0.1:8081", "[::1]:8081", "127.0.0.1:0"] {
+            assert!(loopback(address).is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:8081", "[::]:8081", "10.0.0.1:8081", "localhost"] {
+            assert!(loopback(address).is_err(), "{address}");
+        }
+    }
 }

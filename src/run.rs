@@ -18,10 +18,10 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{args::Args, http};
+use crate::{admin, args::Args, http, telemetry::LogFilter};
 
 /// Runs until SIGTERM or SIGINT, which are a good end; every other end is an error.
-pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) async fn run(args: Args, log_filter: LogFilter) -> anyhow::Result<()> {
     allow_many_files();
     let config = config(&args).await.context("can't find out how to reach the cluster")?;
     info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, "the operator starts");
@@ -40,6 +40,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     info!(?scope, "what is watched");
     let cluster = Cluster::new(client, spool).within(scope).with_kubelets(kubelets).with_metrics(metrics);
 
+    tokio::spawn(admin::serve(args.admin_listen, log_filter));
     let readiness = Readiness::default();
     let (alive, ended) = oneshot::channel();
     let (limits, ways) = (args.limits(), ways(&args, &cluster).await);

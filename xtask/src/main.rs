@@ -16,6 +16,7 @@ mod install;
 mod krew;
 mod kustomize;
 mod libtest;
+mod monitoring;
 mod plugin_archive;
 mod process;
 mod reference;

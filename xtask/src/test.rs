@@ -9,7 +9,9 @@ use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
-use crate::{argocd, book, chart, deny, dump, generate, install, kustomize, process, scope, storm, upgrade};
+use crate::{
+    argocd, book, chart, deny, dump, generate, install, kustomize, monitoring, process, scope, storm, upgrade,
+};
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
@@ -21,7 +23,7 @@ pub(crate) struct Test {
     #[command(flatten)]
     which: Which,
 
-    /// Do also what takes too long for every run: licences and sources of dependencies, the book, the tests of the
+    /// Do also what takes too long for every run: licences and sources of dependencies, the book, the alert rules, the tests of the
     /// local cluster itself, the larger model checks, all storms, an operator for some namespaces, an upgrade, and tests
     /// on clusters with feature gates
     #[arg(long)]
@@ -49,6 +51,7 @@ impl Test {
         }
         if self.all {
             report.step("dependencies", deny::check);
+            report.step("alert rules", monitoring::check);
             report.step("book", book::check);
             report.tests("tests of the local cluster itself", local_cluster_tests);
             report.tests("larger model checks", larger_models);

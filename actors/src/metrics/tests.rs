@@ -1,4 +1,4 @@
-//! What `/metrics` tells, and that the documentation speaks of nothing else.
+//! What `/metrics` tells, and that documentation, rules and dashboard speak of nothing else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -202,4 +202,43 @@ fn a_standby_has_no_term() {
     assert!(text.contains("extendedjob_leader 1\n") && text.contains("extendedjob_term 7\n"), "{text}");
     let text = metrics.text(None).unwrap();
     assert!(text.contains("extendedjob_leader 0\n") && text.contains("extendedjob_term 0\n"), "{text}");
+}
+
+/// The metrics that an expression of Prometheus speaks of, without what belongs to histograms.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let words = text.split(|letter| !is_word(letter));
+    let metrics = words.filter(|word| {
+        let is_ours = word.starts_with("extendedjob_") && word.len() > "extendedjob_".len();
+        is_ours || word.starts_with("process_")
+    });
+    let whole = |word: &str| {
+        let parts = ["_bucket", "_sum", "_count"];
+        parts.iter().find_map(|part| word.strip_suffix(part)).unwrap_or(word).to_owned()
+    };
+    metrics.map(whole).collect()
+}
+
+#[test]
+fn rules_speak_of_metrics_that_there_are() {
+    let told: BTreeSet<String> = told().into_keys().collect();
+    for path in ["deploy/monitoring/rules.yaml", "deploy/monitoring/rules-test.yaml"] {
+        let named = named(&file(path));
+        assert!(named.len() > 5, "{path}: {named:?}");
+        assert_eq!(named.difference(&told).collect::<Vec<_>>(), Vec::<&String>::new(), "{path}");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_each_metric_and_no_other() {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&file("deploy/monitoring/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let shown: BTreeSet<String> =
+        targets.flat_map(|target| named(target["expr"].as_str().unwrap())).collect();
+    assert_eq!(shown, told().into_keys().collect());
+    let rows = panels.iter().filter(|panel| panel["type"] == "row").map(|row| row["title"].as_str().unwrap());
+    let rows: Vec<&str> = rows.collect();
+    assert_eq!(rows, ["Overview", "Runs", "Latency", "Output", "API", "Operator"]);
 }

@@ -155,7 +155,7 @@ impl Operator {
             .arg("--kubeconfig")
             .arg(target.account_kubeconfig())
             .args(["--context", CONTEXT, "--lease-namespace", OPERATOR])
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             // The first part of its identity in the Lease.
             .env("HOSTNAME", &name)
             .stdin(Stdio::null())
