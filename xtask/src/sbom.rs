@@ -20,11 +20,12 @@ const CARGO_CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9", 
 const FOLDER: &str = "target/sbom";
 
 /// How their names end.
-const SUFFIX: &str = ".cdx.json";
+const SUFFIX: &str = "_bin.cdx.json";
 
 /// Write down what each program is made of: target/sbom, one CycloneDX file for each
 ///
-/// Builds cargo-cyclonedx if it is missing. With SOURCE_DATE_EPOCH set, the same source makes the same files.
+/// Builds cargo-cyclonedx if it is missing. With SOURCE_DATE_EPOCH set, the same source in the same folder makes the
+/// same files.
 #[derive(Args)]
 pub(crate) struct Sbom {
     /// The compiler's name of the platform that the programs are for

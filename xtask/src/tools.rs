@@ -26,7 +26,8 @@ impl Tool {
         let own = process::project().join("target/tools");
         let path = own.join("bin").join(name);
         if !path.exists() {
-            if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
+            // Whether it can be started says whether it is there: not all answer when they are asked for their version alone.
+            if Command::new(name).arg("--version").output().is_ok() {
                 return Ok(in_project(PathBuf::from(name)));
             }
             let mut install = cargo("install");
