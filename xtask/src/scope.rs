@@ -8,7 +8,7 @@ use crate::chart::{self, CHART, Release};
 use crate::libtest::{self, Count};
 use crate::report::Report;
 use crate::target::Target;
-use crate::{go, install, process, ways};
+use crate::{dump, go, install, process, ways};
 
 /// In the first of the namespaces that it watches.
 const RELEASE: Release = Release { name: "extendedjob-operator", namespace: "narrow-a" };
@@ -34,9 +34,12 @@ const TESTS: &str = "scope::";
 /// Tests each mode, on a cluster where the operator for all namespaces is installed; it is so again afterwards.
 pub(crate) fn test(target: &Target, image: &str, report: &mut Report) -> Option<()> {
     report.counted("end-to-end tests of an operator for some namespaces", |count| {
-        rest(target)?;
-        MODES.iter().try_for_each(|mode| in_mode(target, image, *mode, count))?;
-        install::apply(target, image)
+        let tested = rest(target)
+            .and_then(|()| MODES.iter().try_for_each(|mode| in_mode(target, image, *mode, count)))
+            .inspect_err(|_| dump::dump(target));
+        // Also where something went wrong; that is then what is told.
+        let restored = install::apply(target, image);
+        tested.and(restored)
     })
 }
 
@@ -58,10 +61,11 @@ fn in_mode(target: &Target, image: &str, (flags, watched): (&[&str], &str), coun
     process::run(upgrade.args(chart::image_arguments(image)).args(flags))?;
     let mut tests = ways::end_to_end(target, None, &[TESTS])?;
     tests.arg("--ignored").env("EXTENDEDJOB_TEST_WATCHED", watched).env("EXTENDEDJOB_TEST_ACCOUNT", ACCOUNT);
-    libtest::run(&mut tests, count)?;
+    let tested = libtest::run(&mut tests, count);
     process::run(helm(target, "uninstall")?.args(["--wait", "--timeout=2m"]))?;
     let gone = ["delete", "namespaces", RELEASE.namespace, "--timeout=90s"];
-    process::run(target.kubectl().args(gone).args(OTHERS))
+    process::run(target.kubectl().args(gone).args(OTHERS))?;
+    tested
 }
 
 /// On the release, in this cluster.

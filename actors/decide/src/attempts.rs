@@ -181,18 +181,20 @@ impl AttemptEnd {
     }
 
     /// Whether the log that stands in the place of its own is already that of the next run, of which the pod has not
-    /// told yet: judged by the seconds in which the first lines of that log and of the one before it were written.
+    /// told yet. Judged by the seconds in which the first lines of that log and of the one before it were written;
+    /// `before`: `None` if there is no log before it, `Some(None)` if nothing stands in that one.
+    ///
+    /// The end alone says little: a line may get its stamp after the end of the program that has written it.
     #[must_use]
-    pub fn next_has_begun(&self, present: Option<Timestamp>, before: Option<Timestamp>) -> bool {
-        let is_first = self.logs.iter().all(|log| log.restart == 0);
-        match (present, before, self.at) {
-            (Some(present), _, Some(end)) => present.as_second() > end.as_second(),
-            // A silent log is of the next run, if this one's stands before it.
-            (None, Some(before), Some(end)) => {
-                let is_before = self.began.is_some_and(|began| before.as_second() < began.as_second());
-                is_first || (!is_before && before.as_second() <= end.as_second())
-            }
-            _ => false,
+    pub fn next_has_begun(&self, present: Option<Timestamp>, before: Option<Option<Timestamp>>) -> bool {
+        let Some(before) = before else { return false };
+        if self.logs.first().is_some_and(|run| run.restart == 0) {
+            // What stands before it can be none but this run's.
+            return true;
+        }
+        match (before, self.began) {
+            (Some(before), Some(began)) => before.as_second() >= began.as_second(),
+            _ => present.zip(self.at).is_some_and(|(present, end)| present.as_second() > end.as_second() + 1),
         }
     }
 
@@ -558,20 +560,27 @@ mod tests {
             AttemptEnd { began, logs: vec![log], ..AttemptEnd::unseen(None, false, end) }
         };
         let (first, second) = (run(0, Some(at(5)), Some(at(9))), run(1, Some(at(5)), Some(at(9))));
-        let nobody_knows = run(0, None, None);
+        let nobody_knows = run(1, None, Some(at(9)));
         for (run, present, before, expected) in [
             (&first, Some(9), None, false),
-            (&first, Some(10), Some(6), true),
+            // Its last words, stamped when it had ended.
+            (&first, Some(10), None, false),
             (&first, None, None, false),
-            (&first, None, Some(6), true),
-            (&second, None, Some(4), false),
-            (&second, None, Some(5), true),
-            (&second, None, Some(9), true),
-            (&second, None, Some(10), false),
+            (&first, None, Some(Some(6)), true),
+            (&first, Some(9), Some(Some(6)), true),
+            (&first, Some(9), Some(None), true),
+            (&second, Some(10), Some(Some(4)), false),
+            (&second, None, Some(Some(4)), false),
+            (&second, None, Some(Some(5)), true),
+            (&second, Some(9), Some(Some(9)), true),
             (&second, None, None, false),
-            (&nobody_knows, Some(10), Some(6), false),
+            (&second, None, Some(None), false),
+            (&second, Some(10), Some(None), false),
+            (&second, Some(11), Some(None), true),
+            (&nobody_knows, Some(9), Some(Some(4)), false),
+            (&nobody_knows, Some(11), Some(Some(4)), true),
         ] {
-            let told = run.next_has_begun(present.map(at), before.map(at));
+            let told = run.next_has_begun(present.map(at), before.map(|first| first.map(at)));
             assert_eq!(told, expected, "{run:?} {present:?} {before:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Pods: watched slim, in all namespaces; listed whole only for one finished Job.
+//! Pods: watched slim, in all namespaces or in some; listed whole only for one finished Job.
 
 use std::{net::IpAddr, sync::Arc};
 

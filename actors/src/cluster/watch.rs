@@ -224,9 +224,11 @@ impl<T> Watch<T> {
             false => requests.list(&params),
         };
         let request = request.map_err(Fault::request)?;
-        let list: List = timeout(REQUEST_TIMEOUT, self.client.request(request))
+        let text = timeout(REQUEST_TIMEOUT, self.client.request_text(request))
             .await
             .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
+        // Not by the client, which logs what it can't decode.
+        let list: List = serde_json::from_str(&text).map_err(Fault::Undecodable)?;
         if first {
             self.ready.push_back(Observation::RelistBegun);
         }

@@ -158,7 +158,7 @@ impl Default for Metrics {
             Largest::new(gauge(to, "ledger_largest_bytes", "The size of the largest ledger, packed"));
         let book_pages = gauge(to, "pod_book_pages", "Pages of the book of pods");
         let book_bytes = gauge(to, "pod_book_bytes", "The size of all its pages, packed");
-        let pods = gauge(to, "pods", "Pods that are known, of all namespaces");
+        let pods = gauge(to, "pods", "Pods that are known, of all namespaces that are watched");
         let extended_jobs = gauge(to, "extendedjobs", "ExtendedJobs that are known");
         let dropped_fields = gauge(
             to,

@@ -195,9 +195,9 @@ impl Desk {
         }
         let first_line =
             async |previous| self.cluster.first_line(log, previous).await.map_err(words::not_read);
-        let present = first_line(false).await?;
-        let before = if present.is_some() { None } else { first_line(true).await? };
-        Ok(end.next_has_begun(present, before))
+        let before = first_line(true).await?;
+        let present = if before.is_some() { first_line(false).await? } else { None };
+        Ok(end.next_has_begun(present.flatten(), before))
     }
 
     async fn is_there(&self, log: &LogName) -> Result<bool, Obstacle> {

@@ -371,41 +371,61 @@ fn what_was_followed_is_not_given_up_for_less() {
     });
 }
 
+/// What is written of the first run of a container that failed and may be started again, of which its pod does not tell
+/// yet: by what was followed, and by what the kubelet has of its present run and of the one before.
+async fn written_of_a_first_run(
+    followed: Followed,
+    present: &'static str,
+    before: Option<&'static str>,
+) -> Value {
+    let owner = json!({ "apiVersion": "batch/v1", "kind": "Job", "uid": "job", "controller": true });
+    let labels = json!({ "fissile.cloudfoundry.org/extendedjob": "x" });
+    let metadata =
+        json!({ "name": "pod-of-job", "resourceVersion": "1", "labels": labels, "ownerReferences": [owner] });
+    let status = json!({ "containerStatuses": [{ "name": "main", "restartCount": 0 }] });
+    let pod =
+        json!({ "metadata": metadata, "spec": { "containers": [{ "name": "main" }] }, "status": status });
+    let mut api = StandIn::answering(move |asked| match (asked.path.ends_with("/log"), before) {
+        (true, Some(before)) if asked.query.contains("previous=true") => Reply::Raw(before.into()),
+        (true, None) if asked.query.contains("previous=true") => Reply::refused(400, "BadRequest"),
+        (true, _) => Reply::Raw(present.into()),
+        _ if asked.path.ends_with("/pods") => Reply::Now(200, json!({ "items": [pod] })),
+        _ if asked.method == Method::GET => Reply::refused(404, "NotFound"),
+        _ => created(asked),
+    });
+    let writer = writer(&api, &Parent::default().start());
+    let mut order = wish("job", 1);
+    let main = ContainerEnd { name: "main".into(), exit_code: 1, reason: "Error".into() };
+    let end = order.attempts[0].end.clone();
+    let end = AttemptEnd { in_place: true, succeeded: false, containers: vec![main], ..end };
+    let followed = HashMap::from([((end.logs[0].clone(), Stream::Log), followed)]);
+    order.attempts = [Arc::new(Attempted { end, followed })].into();
+    order.wish = Arc::new(output::Wish { write_on_failure: true, ..output::Wish::clone(&order.wish) });
+    writer.do_send(order);
+    api.next(|asked| asked.method == Method::POST).await.body["data"].clone()
+}
+
+async fn silent() -> Followed {
+    let capture = Recorder::new(Spool::without_room(), 1000).finish().await;
+    Followed::whole_section(Section { run: None, capture, possibly_rotated: false })
+}
+
 #[test]
 fn what_a_run_printed_is_not_mistaken_for_the_silence_of_the_next_one() {
     System::new().block_on(async {
-        let owner = json!({ "apiVersion": "batch/v1", "kind": "Job", "uid": "job", "controller": true });
-        let labels = json!({ "fissile.cloudfoundry.org/extendedjob": "x" });
-        let metadata = json!({ "name": "pod-of-job", "resourceVersion": "1", "labels": labels, "ownerReferences": [owner] });
-        // The pod does not tell of the next run yet.
-        let status = json!({ "containerStatuses": [{ "name": "main", "restartCount": 0 }] });
-        let pod =
-            json!({ "metadata": metadata, "spec": { "containers": [{ "name": "main" }] }, "status": status });
-        let mut api = StandIn::answering(move |asked| match asked.path.ends_with("/log") {
-            true if asked.query.contains("previous=true") => {
-                Reply::Raw("2026-01-01T00:00:00Z printed\n".into())
-            }
-            true => Reply::Raw(vec![]),
-            false if asked.path.ends_with("/pods") => Reply::Now(200, json!({ "items": [pod] })),
-            false if asked.method == Method::GET => Reply::refused(404, "NotFound"),
-            false => created(asked),
-        });
-        let writer = writer(&api, &Parent::default().start());
-        let mut order = wish("job", 1);
-        let main = ContainerEnd { name: "main".into(), exit_code: 1, reason: "Error".into() };
-        let end = order.attempts[0].end.clone();
-        let end = AttemptEnd { in_place: true, succeeded: false, containers: vec![main], ..end };
-        let silent = Followed::whole_section(Section {
-            run: None,
-            capture: Recorder::new(Spool::without_room(), 1000).finish().await,
-            possibly_rotated: false,
-        });
-        let followed = HashMap::from([((end.logs[0].clone(), Stream::Log), silent)]);
-        order.attempts = [Arc::new(Attempted { end, followed })].into();
-        order.wish = Arc::new(output::Wish { write_on_failure: true, ..output::Wish::clone(&order.wish) });
-        writer.do_send(order);
-        let written = api.next(|asked| asked.method == Method::POST).await;
-        assert_eq!(written.body["data"], json!({ "main.stdout": "printed\n" }));
+        let printed = Some("2026-01-01T00:00:00Z printed\n");
+        let written = written_of_a_first_run(silent().await, "", printed).await;
+        assert_eq!(written, json!({ "main.stdout": "printed\n" }));
+    });
+}
+
+#[test]
+fn last_words_that_got_their_stamp_after_the_end_are_not_lost() {
+    System::new().block_on(async {
+        // It ended in second 1.
+        let late = "1970-01-01T00:00:02Z late\n";
+        let written = written_of_a_first_run(silent().await, late, None).await;
+        assert_eq!(written, json!({ "main.stdout": "late\n" }));
     });
 }
 

@@ -133,18 +133,18 @@ impl Cluster {
         Ok(head)
     }
 
-    /// The second in which the first line of a log was written, if there is one; `previous`: of the run before its
-    /// present one, if there was one.
+    /// The second in which the first line of a log was written, if there is one; `None` if there is no log. `previous`: of
+    /// the run before its present one.
     pub(crate) async fn first_line(
         &self,
         log: &LogName,
         previous: bool,
-    ) -> Result<Option<Timestamp>, LogError> {
+    ) -> Result<Option<Option<Timestamp>>, LogError> {
         match self.head(log, previous).await {
             Ok(head) => {
                 let mut follower = Follower::default();
                 follower.push(&head, &mut vec![]);
-                Ok(follower.first())
+                Ok(Some(follower.first()))
             }
             Err(error) if matches!(error.class(), Class::NotFound | Class::Senseless) => Ok(None),
             Err(error) => Err(error),

@@ -245,6 +245,7 @@ impl PodHub {
             }
             (Piece::SetAside(page), Ok(_)) => {
                 writing.aside.retain(|aside| aside.id != page.id);
+                writing.prints.remove(&page.id);
                 Duration::ZERO
             }
             (Piece::Delete(id, _), Ok(_)) => {
