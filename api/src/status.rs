@@ -197,6 +197,20 @@ pub enum RunResult {
     Deleted,
 }
 
+impl RunResult {
+    /// Its name, as in the status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Replaced => "Replaced",
+            Self::Deleted => "Deleted",
+        }
+    }
+}
+
 /// What became of one stream of one container.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Keeps all pods, part by part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trackers(BTreeMap<Part, Tracker>);
 
 impl Trackers {

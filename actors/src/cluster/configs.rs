@@ -32,11 +32,7 @@ pub(crate) struct ConfigObject {
 
 /// The watch on all objects of this kind.
 pub(crate) fn source(kind: TargetKind) -> Source<ConfigObject> {
-    let resource = match kind {
-        TargetKind::ConfigMap => "configmaps",
-        TargetKind::Secret => "secrets",
-    };
-    Source { group: "api/v1", resource, label: None, metadata_only: true, decode }
+    Source { group: "api/v1", resource: resource(kind), label: None, metadata_only: true, decode }
 }
 
 #[derive(Deserialize)]

@@ -68,6 +68,7 @@ struct Asked {
 }
 
 impl Asked {
+    /// A method, because an assignment would move the field alone into the future, and drop the rest before the answer.
     fn answered(&mut self, code: Option<u16>) {
         self.code = code;
     }

@@ -275,6 +275,7 @@ struct Head {
 }
 
 impl Cluster {
+    /// Where pods are now.
     pub(crate) async fn pods_version(&self) -> Result<Version, PodError> {
         // Whichever namespace is asked for: versions are those of the whole cluster.
         let part = self.scope.parts().next().unwrap_or_default();

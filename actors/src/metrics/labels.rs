@@ -61,13 +61,7 @@ impl Label<1> for Mode {
 
 impl Label<1> for RunResult {
     fn words(self) -> [&'static str; 1] {
-        [match self {
-            Self::Running => "Running",
-            Self::Succeeded => "Succeeded",
-            Self::Failed => "Failed",
-            Self::Replaced => "Replaced",
-            Self::Deleted => "Deleted",
-        }]
+        [self.name()]
     }
 }
 

@@ -163,8 +163,7 @@ impl Desk {
                 continue;
             }
             // The kubelet knows of it before the pod tells. What is read of a drain has marks of its own.
-            let is_marked = section.is_some() || streams == Streams::Kubelet;
-            if !previous && !is_marked && self.next_has_begun(end, &name).await? {
+            if may_be_another && !previous && section.is_none() && self.next_has_begun(end, &name).await? {
                 restarts += 1;
                 continue;
             }

@@ -411,14 +411,19 @@ fn a_runner_that_panics_is_started_anew_and_asks_for_the_same_job() {
     });
 }
 
+/// An API server that can make no Job.
+fn without_jobs() -> StandIn {
+    StandIn::answering(|asked| match asked.creates_job() {
+        true => Reply::refused(500, "InternalError"),
+        false => granting(asked),
+    })
+}
+
 #[test]
 fn a_run_that_is_tried_again_and_again_is_not_tried_while_suspended() {
     System::new().block_on(async {
         pause();
-        let mut api = StandIn::answering(|asked| match asked.creates_job() {
-            true => Reply::refused(500, "InternalError"),
-            false => granting(asked),
-        });
+        let mut api = without_jobs();
         let mut stage = Stage::set(&mut api).await;
         stage.pod_turns_ready("pod1");
         next_create(&mut api).await;

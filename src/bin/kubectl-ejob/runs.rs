@@ -91,13 +91,7 @@ pub(crate) fn cause(run: &RunStatus) -> String {
 }
 
 pub(crate) fn result(run: &RunStatus) -> &'static str {
-    match run.result {
-        Some(RunResult::Succeeded) => "Succeeded",
-        Some(RunResult::Failed) => "Failed",
-        Some(RunResult::Replaced) => "Replaced",
-        Some(RunResult::Deleted) => "Deleted",
-        Some(RunResult::Running) | None => "Running",
-    }
+    run.result.unwrap_or(RunResult::Running).name()
 }
 
 /// The exit codes of the containers that did not succeed.

@@ -118,7 +118,7 @@ impl PodHub {
             operator,
             home,
             readiness,
-            trackers: Trackers::default(),
+            trackers: unlisted(&cluster),
             watching: None,
             gone: VecDeque::new(),
             interests: Interests::default(),
@@ -352,6 +352,11 @@ impl Keeping {
     }
 }
 
+/// Before the first list.
+fn unlisted(cluster: &Cluster) -> Trackers {
+    Trackers::new(cluster.scope(), &Start::Nowhere, [])
+}
+
 fn trouble(loss: &Loss) -> Trouble {
     let reason = match loss {
         Loss::Missing(_) => reasons::LEDGER_LOST,
@@ -366,8 +371,7 @@ impl Actor for PodHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let trackers = Trackers::new(self.cluster.scope(), &Start::Nowhere, []);
-        self.watch(trackers, None, ctx);
+        self.watch(unlisted(&self.cluster), None, ctx);
     }
 }
 

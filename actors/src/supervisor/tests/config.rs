@@ -39,10 +39,17 @@ fn api(value: Arc<AtomicU32>) -> StandIn {
     })
 }
 
-/// A pod turns ready, and its run waits for the ConfigMap.
-async fn waits(stage: &mut Stage, api: &mut StandIn) {
+/// A pod has turned ready, and its run has waited for the ConfigMap, which is there now; its value can be changed, see
+/// [`api`].
+async fn waited(value: u32) -> (Arc<AtomicU32>, StandIn, Stage) {
+    let value = Arc::new(AtomicU32::new(value));
+    let mut api = api(Arc::clone(&value));
+    let ways = watch::Sender::default().subscribe();
+    let mut stage = Stage::set_for(&mut api, following(), ways).await;
     stage.pod_turns_ready("pod1");
     api.next(|asked| tells(asked, "ConfigMissing")).await;
+    changes(&stage, "2");
+    (value, api, stage)
 }
 
 fn changes(stage: &Stage, version: &str) {
@@ -65,12 +72,7 @@ fn tells(asked: &Asked, word: &str) -> bool {
 #[test]
 fn a_job_goes_when_the_change_is_on_record_and_told_and_the_next_one_comes_when_it_is_gone() {
     System::new().block_on(async {
-        let value = Arc::new(AtomicU32::new(1));
-        let mut api = api(Arc::clone(&value));
-        let ways = watch::Sender::default().subscribe();
-        let mut stage = Stage::set_for(&mut api, following(), ways).await;
-        waits(&mut stage, &mut api).await;
-        changes(&stage, "2");
+        let (value, mut api, stage) = waited(1).await;
         let asked = api.next(|asked| asked.creates_job() || deletes_job(asked)).await;
         let old = Job { pod: Some(Arc::new(PodFacts::default())), ..job(&asked, "uid-of-the-new") };
         stage.jobs.do_send(Says(Observation::Seen(old.clone())));
@@ -101,11 +103,7 @@ fn a_job_goes_when_the_change_is_on_record_and_told_and_the_next_one_comes_when_
 #[test]
 fn what_can_not_be_read_is_told() {
     System::new().block_on(async {
-        let mut api = api(Arc::new(AtomicU32::new(0)));
-        let ways = watch::Sender::default().subscribe();
-        let mut stage = Stage::set_for(&mut api, following(), ways).await;
-        waits(&mut stage, &mut api).await;
-        changes(&stage, "2");
+        let (_value, mut api, _stage) = waited(0).await;
         api.next(|asked| tells(asked, "ConfigUnknown") && tells(asked, "no right to get it")).await;
     });
 }
@@ -113,12 +111,7 @@ fn what_can_not_be_read_is_told() {
 #[test]
 fn what_could_not_be_read_for_a_while_and_is_as_before_is_told_as_known() {
     System::new().block_on(async {
-        let value = Arc::new(AtomicU32::new(1));
-        let mut api = api(Arc::clone(&value));
-        let ways = watch::Sender::default().subscribe();
-        let mut stage = Stage::set_for(&mut api, following(), ways).await;
-        waits(&mut stage, &mut api).await;
-        changes(&stage, "2");
+        let (value, mut api, stage) = waited(1).await;
         next_create(&mut api).await;
         value.store(0, Ordering::Relaxed);
         changes(&stage, "3");

@@ -39,10 +39,7 @@ fn a_run_is_counted_from_its_transition_to_its_end() {
 #[test]
 fn a_run_that_can_not_start_is_pending() {
     System::new().block_on(async {
-        let mut api = StandIn::answering(|asked| match asked.creates_job() {
-            true => Reply::refused(500, "InternalError"),
-            false => granting(asked),
-        });
+        let mut api = without_jobs();
         let mut stage = Stage::set(&mut api).await;
         stage.pod_turns_ready("pod1");
         next_create(&mut api).await;
