@@ -92,8 +92,8 @@ fn deletion(target: &Target) -> Command {
 pub(crate) fn end_to_end(target: &Target, way: Option<Way>, filter: &[&str]) -> Result<Command> {
     let way = way.unwrap_or(Way::Wrapper);
     let mut command = compiling("test")?;
-    // More than there are cores: these tests mostly wait.
-    command.args(["--package", "e2e", "--", "--test-threads=6"]).args(filter);
+    // More than there are cores: these tests mostly wait, for pods and for their turn to disturb the operator.
+    command.args(["--package", "e2e", "--", "--test-threads=10"]).args(filter);
     command.args(way.not_for_it().iter().flat_map(|module| ["--skip", module]));
     command.env("EXTENDEDJOB_KUBECONFIG", target.kubeconfig()?).env("EXTENDEDJOB_CONTEXT", target.context());
     command.env("EXTENDEDJOB_PLUGIN", build_plugin()?).env("EXTENDEDJOB_TEST_STREAMS", way.streams());

@@ -8,10 +8,13 @@ use serde_json::Value;
 
 use crate::Kubectl;
 
-/// Long enough for a restart of the operator, which other tests may cause at any time.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// kubectl is a process each time: on two cores a shorter interval would slow down what it waits for.
-const INTERVAL: Duration = Duration::from_millis(300);
+/// Long enough for fifty pods to come and go on two cores that others use too, and for a restart of the operator
+/// meanwhile. Only a failure takes so long.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// kubectl is a process each time, a tenth of a second of a processor: what takes longer is looked at less often, for
+/// the looking slows it down.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(1500);
 
 impl Kubectl {
     /// Waits until `kubectl get` shows something in which the wanted is found.
@@ -26,13 +29,17 @@ impl Kubectl {
 /// Looks again and again until the wanted is found; an `Err` in the look's answer is what it saw instead.
 pub fn poll<T>(wanted: &str, mut look: impl FnMut() -> Result<Result<T, String>>) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
+    let mut interval = SHORTEST_INTERVAL;
     loop {
         match look().with_context(|| format!("while waiting for {wanted}"))? {
             Ok(found) => return Ok(found),
             Err(seen) if Instant::now() > deadline => {
                 bail!("waited {PATIENCE:?} for {wanted}; last seen: {seen}")
             }
-            Err(_) => thread::sleep(INTERVAL),
+            Err(_) => {
+                thread::sleep(interval);
+                interval = LONGEST_INTERVAL.min(interval * 3 / 2);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What users of ExtendedJob rely on, each test named as the fact it proves.
 
+mod alone;
 mod attempts;
 mod brakes;
 mod concurrency;

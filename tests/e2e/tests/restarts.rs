@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use e2e::{
-    ANY, LONG_AGO, Namespace, Operator, TRANSITIONS, at, created, extended_job, pod, scenario,
-    scenario_alone, template,
+    ANY, LONG_AGO, Namespace, Operator, TRANSITIONS, at, created, extended_job, pod, scenario, template,
 };
 use serde_json::json;
 
@@ -136,45 +135,6 @@ fn all_that_happened_to_pods_while_no_operator_ran_counts() -> Result<()> {
                 ("notready", &["dips", "turns"]),
                 ("deleted", &["goes", "passes"]),
             ],
-        )
-    })
-}
-
-#[test]
-fn after_an_outage_that_the_watch_cannot_bridge_pods_are_compared_with_those_known_before() -> Result<()> {
-    scenario_alone(|ns| {
-        let operator = Operator::hold();
-        let swept = |when| caches_on(when).running(template::script("true")).keeping(0, 0);
-        ns.declare_all(TRANSITIONS.map(swept))?;
-        for pod in ["dips", "flips", "goes", "leaves"] {
-            ns.start(cache(pod).ready_at(&at(1)))?;
-        }
-        ns.turn_unready("dips", &at(2))?;
-        for (extended_job, runs) in [("created", 4), ("ready", 4), ("notready", 1)] {
-            ns.status_until(extended_job, &json!({"active": 0, "succeeded": runs}))?;
-        }
-        // A Job is cleaned up when what is known of its pod is on record. Later ones stay.
-        ns.until_no("jobs")?;
-        for when in TRANSITIONS {
-            ns.edit(when, &json!({"template": template::parked()}))?;
-        }
-
-        let stopped = operator.stop()?;
-        ns.turn_ready("dips", &at(3))?;
-        ns.turn_unready("dips", &at(4))?;
-        ns.turn_unready("flips", &at(3))?;
-        ns.turn_ready("flips", &at(4))?;
-        ns.delete("pod/goes")?;
-        ns.relabel("leaves", "app=web")?;
-        ns.start(cache("comes"))?;
-        stopped.lose_checkpoint()?;
-        drop(stopped);
-
-        // Of a pod that was not ready and is not ready since another time one change is certain: it has turned not
-        // ready. That it was ready in between nobody has seen.
-        assert_runs(
-            ns,
-            [("created", &["comes"]), ("ready", &["flips"]), ("notready", &["dips"]), ("deleted", &["goes"])],
         )
     })
 }

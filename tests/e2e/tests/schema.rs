@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use e2e::{Kubectl, Operator, scenario_alone};
-use serde_json::{Value, json};
+use e2e::Kubectl;
 
 /// The paths of all fields below a field.
 fn fields_below(field: &str) -> Result<BTreeSet<String>> {
@@ -40,26 +39,4 @@ fn explain_has_a_word_on_every_field_of_ours() -> Result<()> {
         assert!(!explained.contains("<empty>"), "{explained}");
     }
     Ok(())
-}
-
-const CRD: &str = "customresourcedefinition/extendedjobs.fissile.cloudfoundry.org";
-
-#[test]
-fn a_definition_that_is_older_than_the_operator_is_told_of() -> Result<()> {
-    scenario_alone(|ns| {
-        let operator = Operator::hold();
-        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/merged";
-        let merged = ns.kubectl.get(&[CRD])?.pointer_mut(path).map(Value::take);
-        let edit = |edit: Value| ns.kubectl.run(&["patch", CRD, "--type=json", "--patch", &edit.to_string()]);
-        edit(json!([{"op": "remove", "path": path}]))?;
-        let told = operator.restart().and_then(|()| {
-            ns.kubectl.until(&[CRD], "a word of the operator", |_| {
-                let log = operator.log().ok()?;
-                log.lines().find(|line| line.contains(".status.merged") && line.contains("older")).map(drop)
-            })
-        });
-        // Whatever came of it, others rely on the definition.
-        edit(json!([{"op": "add", "path": path, "value": merged}]))?;
-        told
-    })
 }
