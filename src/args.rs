@@ -21,7 +21,7 @@ pub(crate) struct Args {
     pub(crate) context: Option<String>,
 
     /// The namespaces whose ExtendedJobs and pods to care for; without it, all. It then needs no right in others, and
-    /// output can't go to them
+    /// output can't go to them. For each of them it leads, or stands by, by itself
     #[arg(long, env = "EXTENDEDJOB_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',',
         value_parser = namespace)]
     pub(crate) namespaces: Vec<String>,
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long, env = "EXTENDEDJOB_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub(crate) lease_namespace: Option<String>,
 
-    /// The name of that Lease
+    /// The name of that Lease. With --namespaces there is one for each, and `.` and the namespace are added
     #[arg(long, env = "EXTENDEDJOB_LEASE_NAME", value_name = "NAME", default_value = "extendedjob-operator")]
     pub(crate) lease_name: String,
 

@@ -2,11 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use actix::Actor as _;
+use actix::{Actor as _, Addr};
 use anyhow::{Context as _, bail};
 use extendedjob_actors::{
     Candidacy, Cluster, Kubelets, Metrics, Operator, Readiness, Scope, Spool, Stop, Ways, client,
 };
+use futures::future::{select_all, try_join_all};
 use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -18,51 +19,73 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{admin, args::Args, http, telemetry::LogFilter};
+use crate::{
+    admin,
+    args::Args,
+    http::{self, Answers},
+    telemetry::LogFilter,
+};
 
 /// Runs until SIGTERM or SIGINT, which are a good end; every other end is an error.
 pub(crate) async fn run(args: Args, log_filter: LogFilter) -> anyhow::Result<()> {
     allow_many_files();
     let config = config(&args).await.context("can't find out how to reach the cluster")?;
     info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, "the operator starts");
-    let candidacy = Candidacy {
-        namespace: args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone()),
-        name: args.lease_name.clone(),
-        identity: identity(),
-    };
+    let home = args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let spool = Spool::new(&args.spool_folder, args.spool_limit_mib << 20);
     let spool = spool.with_context(|| format!("can't use the folder {}", args.spool_folder.display()))?;
     let metrics = Metrics::default();
-    let kubelets = Kubelets::new(&config, args.kubelets(&candidacy.namespace), &metrics);
+    let kubelets = Kubelets::new(&config, args.kubelets(&home), &metrics);
     let kubelets = kubelets.context("can't set up a client for kubelets")?;
     let client = client(config, &metrics).context("can't set up a client for the cluster")?;
-    let scope = Scope::of(&args.namespaces);
-    info!(?scope, "what is watched");
-    let cluster = Cluster::new(client, spool).within(scope).with_kubelets(kubelets).with_metrics(metrics);
+    let cluster = Cluster::new(client, spool).with_kubelets(kubelets).with_metrics(metrics.clone());
 
     tokio::spawn(admin::serve(args.admin_listen, log_filter));
-    let readiness = Readiness::default();
-    let (alive, ended) = oneshot::channel();
-    let (limits, ways) = (args.limits(), ways(&args, &cluster).await);
-    let operator =
-        Operator::new(cluster.clone(), candidacy.clone(), limits, ways, readiness.clone(), alive).start();
+    let (limits, ways, identity) = (args.limits(), ways(&args, &cluster).await, identity());
+    let (mut started, mut ends, mut operators) = (Vec::new(), Vec::new(), Vec::new());
+    for scope in Scope::of_each(&args.namespaces) {
+        info!(?scope, "what is watched");
+        let name = scope.name(&args.lease_name);
+        let candidacy = Candidacy { namespace: home.clone(), name, identity: identity.clone() };
+        let (cluster, readiness) = (cluster.within(scope), Readiness::default());
+        let (alive, ended) = oneshot::channel::<()>();
+        let operator =
+            Operator::new(cluster.clone(), candidacy.clone(), limits, ways.clone(), readiness.clone(), alive);
+        started.push(Started { cluster: cluster.clone(), candidacy, actor: operator.start() });
+        ends.push(ended);
+        operators.push((cluster, readiness));
+    }
 
     let mut terminate = signal(SignalKind::terminate()).context("can't listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen to SIGINT")?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        _ = ended => bail!("an actor that everything rests on has fallen"),
-        served = http::serve(args.listen, readiness, cluster.clone()) => served?,
+        _ = select_all(ends) => bail!("an actor that everything rests on has fallen"),
+        served = http::serve(args.listen, Answers { metrics, operators }) => served?,
     }
     info!("asked to stop, waiting for the writes under way");
-    let quiet = cluster.quiet().await;
-    operator.send(Stop).await.context("the operator has ended by itself")?;
-    match quiet {
-        Some(quiet) => cluster.resign(&candidacy, quiet).await,
-        None => warn!("some writes were not answered in time; a standby takes over when the Lease ends"),
+    try_join_all(started.into_iter().map(Started::stop)).await.map(drop)
+}
+
+/// One of the operators of this process.
+struct Started {
+    cluster: Cluster,
+    candidacy: Candidacy,
+    actor: Addr<Operator>,
+}
+
+impl Started {
+    /// Has it end when the writes under way are answered, and give its Lease back.
+    async fn stop(self) -> anyhow::Result<()> {
+        let quiet = self.cluster.quiet().await;
+        self.actor.send(Stop).await.context("the operator has ended by itself")?;
+        match quiet {
+            Some(quiet) => self.cluster.resign(&self.candidacy, quiet).await,
+            None => warn!("some writes were not answered in time; a standby takes over when the Lease ends"),
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// How streams can be told apart when the operator starts.

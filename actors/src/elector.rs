@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::{
-    cluster::{Candidacy, Cluster, REQUEST_TIMEOUT, leases::LeaseError},
+    cluster::{Candidacy, Cluster, REQUEST_TIMEOUT, fence::FenceError, leases::LeaseError},
     lifeline::{Lifeline, stops_when_told},
     messages::{Breach, TermBroken},
 };
@@ -26,6 +26,9 @@ const TIMING: Timing = Timing {
     request_timeout: REQUEST_TIMEOUT,
     period: Duration::from_secs(2),
 };
+
+/// How often a leader looks whether the fence still stands: someone may have deleted it, and then no Job can be made.
+const FENCE_PERIOD: Duration = Duration::from_secs(20);
 
 /// Elector → Operator: whether it leads.
 #[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
@@ -51,11 +54,22 @@ pub(crate) struct Elector {
     memory: Memory,
     /// The Lease as this process wrote it last, while it leads.
     held: Option<Lease>,
+    /// When the fence was seen to stand last.
+    fence_seen: Instant,
     /// How often it has given up a term.
     resigned: u64,
     /// Who was seen to lead last, so that a change is logged once.
     leader: Option<String>,
     _lifeline: Lifeline<&'static str>,
+}
+
+/// Why it is not known who leads, or the Lease that was taken is not enough to lead.
+#[derive(Debug, thiserror::Error)]
+enum ElectionError {
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    #[error(transparent)]
+    Fence(#[from] FenceError),
 }
 
 #[derive(Message)]
@@ -76,6 +90,7 @@ impl Elector {
             start: Instant::now(),
             memory: Memory::default(),
             held: None,
+            fence_seen: Instant::now(),
             resigned: 0,
             leader: None,
             _lifeline: lifeline,
@@ -88,7 +103,7 @@ impl Elector {
         let looking = async move { cluster.lease(&candidacy).await };
         ctx.spawn(looking.into_actor(self).map(|lease, elector, ctx| match lease {
             Ok(lease) => elector.looked(lease, ctx),
-            Err(error) => elector.failed(&error, ctx),
+            Err(error) => elector.failed(&error.into(), ctx),
         }));
     }
 
@@ -110,22 +125,35 @@ impl Elector {
     fn write(&mut self, write: Write, ctx: &mut Context<Self>) {
         let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
         let (sent, resigned) = (Instant::now(), self.resigned);
+        let begins = !matches!(write, Write::Renew(_));
+        let raises_fence = begins || sent >= self.fence_seen + FENCE_PERIOD;
+        if raises_fence {
+            self.fence_seen = sent;
+        }
         let writing = async move {
-            match write {
-                Write::Create(number) => cluster.create_lease(&candidacy, number, TIMING).await,
-                Write::Take(lease, number) => cluster.take_lease(&candidacy, &lease, number, TIMING).await,
+            let lease = match write {
+                Write::Create(number) => cluster.create_lease(&candidacy, number, TIMING).await?,
+                Write::Take(lease, number) => cluster.take_lease(&candidacy, &lease, number, TIMING).await?,
                 Write::Renew(lease) => {
                     let checkpoint = cluster.progress().checkpoint();
-                    cluster.renew_lease(&candidacy, &lease, checkpoint).await
+                    cluster.renew_lease(&candidacy, &lease, checkpoint).await?
+                }
+            };
+            if raises_fence {
+                match cluster.raise_fence(&candidacy, lease.transitions).await {
+                    // It stood a moment ago, and may still.
+                    Err(error) if !begins && !error.is_ahead() => warn!(%error, "election"),
+                    raised => raised?,
                 }
             }
+            Ok(lease)
         };
         ctx.spawn(writing.into_actor(self).map(move |lease, elector, ctx| match lease {
             // The answer comes to one that has given up meanwhile: see who holds it now.
             Ok(_) if elector.resigned != resigned => elector.look(ctx),
             Ok(lease) => elector.holds(lease, sent, ctx),
             // Someone was quicker, or edited the Lease: see who holds it now.
-            Err(error) if error.is_conflict() => elector.look(ctx),
+            Err(ElectionError::Lease(error)) if error.is_conflict() => elector.look(ctx),
             Err(error) => elector.failed(&error, ctx),
         }));
     }
@@ -148,8 +176,13 @@ impl Elector {
         ctx.notify_later(Tick, TIMING.period);
     }
 
-    fn failed(&mut self, error: &LeaseError, ctx: &mut Context<Self>) {
+    fn failed(&mut self, error: &ElectionError, ctx: &mut Context<Self>) {
         warn!(%error, "election");
+        // The Lease may be ours by now. It is taken for another term then, whose number is above this one.
+        if let ElectionError::Fence(FenceError::Ahead(_, term)) = error {
+            self.memory.note_term(*term);
+            self.resign("the API server takes no Job of this term any more");
+        }
         // Only an answered renewal prolongs a term.
         if self.cluster.term().number().is_none() {
             self.resign("the Lease could not be renewed in time");

@@ -16,7 +16,8 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture};
 use extendedjob_api::TargetKind;
 use extendedjob_decide::{
-    checkpoint::Checkpoint, circle::circle, declared::Declared, streams::Ways, transition::Trigger,
+    checkpoint::Checkpoint, circle::circle, declared::Declared, streams::Ways, track::Observation,
+    transition::Trigger,
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -24,7 +25,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     children::Children,
-    cluster::{Candidacy, Cluster, extendedjobs, watch::Told},
+    cluster::{Candidacy, Cluster, extendedjobs},
     config_watcher::ConfigHubs,
     elector::{Elector, Leads},
     hubs::{Change, ConfigHub, JobHub, PodHub, Watched},
@@ -306,9 +307,9 @@ impl Handler<FindCircle> for Operator {
     }
 }
 
-impl StreamHandler<Told<Declared>> for Operator {
-    fn handle(&mut self, told: Told<Declared>, ctx: &mut Self::Context) {
-        for change in self.declared.store.take(told) {
+impl StreamHandler<Observation<Declared>> for Operator {
+    fn handle(&mut self, observation: Observation<Declared>, ctx: &mut Self::Context) {
+        for change in self.declared.store.take(observation) {
             match change {
                 // Taken up when the list is complete.
                 Change::Set { .. } if self.term.is_none() || !self.declared.store.is_complete() => {}

@@ -129,7 +129,7 @@ fn how_to_go_on(target: &Target) {
         Target::Local(_, name) => println!("  cargo xtask cluster down --name {name}"),
         Target::Existing { .. } => {
             println!("  kubectl delete namespace {NAMESPACE}");
-            println!("  {}", install::UNINSTALL);
+            println!("  {}", install::uninstall());
         }
     }
 }

@@ -16,9 +16,11 @@ use crate::{chart, dump, image, process};
 /// The namespace of the operator, and the name of its Deployment.
 pub(crate) const NAMESPACE: &str = chart::DEFAULT.namespace;
 
-/// How it is taken away again. The operator goes first, so that it sees nothing of the rest.
-pub(crate) const UNINSTALL: &str = "kubectl delete namespace extendedjob-operator && kubectl delete \
-                                    --ignore-not-found -f deploy/install.yaml";
+/// How it is taken away again, in the project's folder. The operator goes first, so that it sees nothing of the rest.
+pub(crate) const UNINSTALL: [&[&str]; 2] = [
+    &["delete", "namespace", NAMESPACE],
+    &["delete", "--ignore-not-found", "--filename=deploy/install.yaml"],
+];
 
 /// Install the operator, or bring an installed one up to date
 ///
@@ -45,10 +47,15 @@ impl Install {
         println!(
             "Its log:            kubectl logs -n {NAMESPACE} -l app.kubernetes.io/name={OPERATOR} --prefix -f"
         );
-        println!("To uninstall:       {UNINSTALL}");
+        println!("To uninstall:       {}", uninstall());
         println!("                    (ExtendedJobs and their Jobs go with it; written outputs stay)");
         Ok(())
     }
+}
+
+/// The commands of [`UNINSTALL`], for a shell.
+pub(crate) fn uninstall() -> String {
+    UNINSTALL.map(|command| format!("kubectl {}", command.join(" "))).join(" && ")
 }
 
 /// The image for this cluster: built here and pushed, if it is one of this machine; else the one that the

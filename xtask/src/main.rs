@@ -20,6 +20,7 @@ mod monitoring;
 mod plugin_archive;
 mod process;
 mod reference;
+mod reinstall;
 mod report;
 mod sbom;
 mod schemas;

@@ -26,7 +26,7 @@ const MODES: [(&[&str], &str); 2] = [
 ];
 
 /// What is part of the release for all namespaces, which rests meanwhile.
-const NOT_ITS_OWN: &str = "--set=crd.install=false";
+const NOT_ITS_OWN: &str = "--set=shared.install=false";
 
 /// A module of tests.
 const TESTS: &str = "scope::";
@@ -43,8 +43,10 @@ pub(crate) fn test(target: &Target, image: &str, report: &mut Report) -> Option<
     })
 }
 
-/// No operator may look at the same namespaces.
+/// No operator may look at the same namespaces, and the chart refuses to be installed beside the rights to do so.
 fn rest(target: &Target) -> Result<()> {
+    let rights = ["delete", "clusterrole,clusterrolebinding", install::NAMESPACE];
+    process::run(target.kubectl().args(rights))?;
     let deployment = format!("deployment/{}", install::NAMESPACE);
     let none = ["scale", "--namespace", install::NAMESPACE, "--replicas=0", &deployment];
     process::run(target.kubectl().args(none))?;

@@ -10,7 +10,8 @@ use crate::report::Report;
 use crate::target::{Target, Which};
 use crate::ways::{self, Way};
 use crate::{
-    argocd, book, chart, deny, dump, generate, install, kustomize, monitoring, process, scope, storm, upgrade,
+    argocd, book, chart, deny, dump, generate, install, kustomize, monitoring, process, reinstall, scope,
+    storm, upgrade,
 };
 
 /// Run all checks and tests, those on a real Kubernetes too
@@ -24,8 +25,8 @@ pub(crate) struct Test {
     which: Which,
 
     /// Do also what takes too long for every run: licences and sources of dependencies, the book, the alert rules, the tests of the
-    /// local cluster itself, the larger model checks, all storms, an operator for some namespaces, an upgrade, and tests
-    /// on clusters with feature gates
+    /// local cluster itself, the larger model checks, all storms, an uninstallation, an operator for some
+    /// namespaces, an upgrade, and tests on clusters with feature gates
     #[arg(long)]
     all: bool,
 
@@ -106,6 +107,7 @@ impl Test {
         if !self.all {
             return Some(());
         }
+        reinstall::test(target, image, report)?;
         scope::test(target, image, report)?;
         upgrade::test(target, name, report)
     }

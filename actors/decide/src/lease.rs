@@ -77,8 +77,13 @@ pub enum Write {
 impl Memory {
     /// The Lease is like this now.
     pub fn note(&mut self, lease: &Lease) {
-        self.transitions = self.transitions.max(lease.transitions);
+        self.note_term(lease.transitions);
         self.checkpoint = lease.checkpoint.or(self.checkpoint);
+    }
+
+    /// A term of this number has begun, whatever the Lease says.
+    pub fn note_term(&mut self, number: i64) {
+        self.transitions = self.transitions.max(number);
     }
 
     /// The checkpoint that was seen last: someone may have deleted the Lease that bore it.
@@ -112,7 +117,7 @@ impl Memory {
                 now
             }
         };
-        let next = lease.transitions + 1;
+        let next = self.transitions + 1;
         match lease.holder.as_deref() {
             Some(holder) if holder == me && held == Some(lease.transitions) => {
                 Step::Write(Write::Renew(lease))
@@ -186,6 +191,17 @@ mod tests {
         let mut memory = Memory::default();
         memory.step("me", None, Some(lease("other", "1")), at(0), TIMING);
         assert_eq!(memory.step("me", None, None, at(1), TIMING), Step::Write(Write::Create(4)));
+    }
+
+    #[test]
+    fn a_term_is_above_all_that_are_known_to_have_begun() {
+        let mut memory = Memory::default();
+        memory.note_term(81);
+        assert_eq!(memory.step("me", None, None, at(0), TIMING), Step::Write(Write::Create(82)));
+        // The Lease was made anew, and began to count anew.
+        let released = lease("", "1");
+        let taken = Step::Write(Write::Take(released.clone(), 82));
+        assert_eq!(memory.step("me", None, Some(released), at(1), TIMING), taken);
     }
 
     #[test]

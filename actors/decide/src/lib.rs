@@ -43,7 +43,6 @@ pub mod streams;
 pub mod tail;
 pub mod text;
 pub mod track;
-pub mod trackers;
 pub mod transition;
 pub mod view;
 pub mod wrap;

@@ -1,43 +1,47 @@
-//! Which namespaces an operator is for, and the parts in which it watches them.
+//! Where an operator looks.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-/// What one watch is on: one namespace; `None`: all of them.
-pub type Part = Option<Arc<str>>;
-
-/// Whether a part holds this namespace.
-#[must_use]
-pub fn holds(part: &Part, namespace: &str) -> bool {
-    part.as_deref().is_none_or(|only| only == namespace)
-}
-
 /// The namespaces whose ExtendedJobs, pods and Jobs are an operator's business.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Never several: what the watches of two namespaces tell has no order, and one that is deleted, or where rights are taken
+/// away, would hold up the other. For several there are several operators, each with a Lease of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// All of the cluster.
     #[default]
     Cluster,
-    /// These: it needs no right anywhere else.
-    Namespaces(BTreeSet<Arc<str>>),
+    /// This one: no right is needed anywhere else.
+    Namespace(Arc<str>),
 }
 
 impl Scope {
-    /// These namespaces; none means all.
+    /// Those of the operators for these namespaces; none means one for all of the cluster.
     #[must_use]
-    pub fn of(namespaces: &[String]) -> Self {
+    pub fn of_each(namespaces: &[String]) -> BTreeSet<Self> {
         if namespaces.is_empty() {
-            return Self::Cluster;
+            return BTreeSet::from([Self::Cluster]);
         }
-        Self::Namespaces(namespaces.iter().map(|namespace| namespace.as_str().into()).collect())
+        namespaces.iter().map(|namespace| Self::Namespace(namespace.as_str().into())).collect()
     }
 
-    /// What is watched, each by itself.
-    pub fn parts(&self) -> impl Iterator<Item = Part> {
-        let (all, some) = match self {
-            Self::Cluster => (Some(None), None),
-            Self::Namespaces(namespaces) => (None, Some(namespaces)),
-        };
-        all.into_iter().chain(some.into_iter().flatten().cloned().map(Some))
+    /// The namespace, if it is one.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Cluster => None,
+            Self::Namespace(namespace) => Some(namespace),
+        }
+    }
+
+    /// What belongs to this operator alone, after what its kind is called.
+    #[must_use]
+    pub fn name(&self, kind: &str) -> String {
+        match self {
+            Self::Cluster => kind.to_owned(),
+            // Neither is a namespace called so nor, with a dot in it, anything that is named after a release.
+            Self::Namespace(namespace) => format!("{kind}.{namespace}"),
+        }
     }
 }
 
@@ -46,18 +50,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_namespace_is_watched_once_and_the_cluster_as_a_whole() {
-        let parts = |names: &[&str]| -> Vec<Part> {
+    fn there_is_an_operator_for_each_namespace_or_one_for_the_cluster() {
+        let names = |names: &[&str]| -> Vec<String> {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            Scope::of(&names).parts().collect()
+            Scope::of_each(&names).iter().map(|scope| scope.name("lease")).collect()
         };
-        assert_eq!(parts(&[]), [None]);
-        assert_eq!(parts(&["b", "a", "b"]), [Some("a".into()), Some("b".into())]);
-    }
-
-    #[test]
-    fn a_part_holds_its_own_namespace_and_the_cluster_all() {
-        assert!(holds(&None, "a") && holds(&Some("a".into()), "a"));
-        assert!(!holds(&Some("a".into()), "b"));
+        assert_eq!(names(&[]), ["lease"]);
+        assert_eq!(names(&["b", "a", "b"]), ["lease.a", "lease.b"]);
     }
 }

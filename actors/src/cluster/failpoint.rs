@@ -8,6 +8,8 @@
 pub(super) enum Failpoint {
     /// The Lease is taken, renewed or released.
     Lease,
+    /// The fence between leaders is raised.
+    Fence,
     /// A ledger is stored.
     Ledger,
     /// A page of the book is stored.

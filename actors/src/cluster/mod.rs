@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod extendedjobs;
 mod failpoint;
 mod fault;
+pub(crate) mod fence;
 pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod leases;
@@ -77,7 +78,7 @@ const DELETES_IN_FLIGHT: usize = 16;
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
-    scope: Arc<Scope>,
+    scope: Scope,
     term: Term,
     progress: Progress,
     creates: Creates,
@@ -109,7 +110,7 @@ impl Cluster {
         let logs = Arc::new(Semaphore::new(LOGS_IN_FLIGHT));
         Self {
             client,
-            scope: Arc::default(),
+            scope: Scope::default(),
             term: Term::default(),
             progress: Progress::default(),
             creates: Creates::default(),
@@ -127,15 +128,18 @@ impl Cluster {
         }
     }
 
-    /// Watches these namespaces alone.
+    /// For an operator that looks there, and leads, or does not, by itself: connections, bounds and counters it shares with all
+    /// others of this process.
     #[must_use]
-    pub fn within(self, scope: Scope) -> Self {
-        Self { scope: Arc::new(scope), ..self }
-    }
-
-    /// The namespaces that are watched.
-    pub(crate) fn scope(&self) -> &Scope {
-        &self.scope
+    pub fn within(&self, scope: Scope) -> Self {
+        Self {
+            scope,
+            term: Term::default(),
+            progress: Progress::default(),
+            creates: Creates::default(),
+            writes: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Reads log files on nodes by way of these.
@@ -155,12 +159,15 @@ impl Cluster {
         &self.metrics
     }
 
-    /// All metrics, in the text format of OpenMetrics.
-    ///
-    /// # Errors
-    /// Never in practice: a text has room.
-    pub fn metrics_text(&self) -> Result<String, std::fmt::Error> {
-        self.metrics.text(self.term.number())
+    /// Has it counted whether this operator leads now.
+    pub fn count_leading(&self) {
+        self.metrics.leading(&self.scope, self.term.number());
+    }
+
+    /// Whether the API server refuses something that this operator has to know: it can't become ready then.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.metrics.are_refused(&self.scope)
     }
 
     /// Whether log files on nodes may be read.

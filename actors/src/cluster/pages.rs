@@ -51,9 +51,12 @@ struct List {
 impl Cluster {
     /// All pages, kept in the namespace `home`.
     pub(crate) async fn pages(&self, home: &str) -> Result<Vec<Stored>, PageError> {
-        let request = requests("api/v1", home, "configmaps");
+        // Those of another namespace are those of another operator.
+        let of_namespace =
+            self.scope.namespace().map(|namespace| format!("{}={namespace}", names::BOOK_LABEL));
+        let label = of_namespace.as_deref().unwrap_or(names::BOOK_LABEL);
         let list: List = self
-            .call(request.list(&ListParams::default().labels(names::BOOK_LABEL)))
+            .call(requests("api/v1", home, "configmaps").list(&ListParams::default().labels(label)))
             .await
             .map_err(|fault| PageError::Read(home.to_owned(), fault))?;
         let pages = list.items.into_iter().filter_map(|wire| {

@@ -1,4 +1,4 @@
-//! Pods: watched slim, in all namespaces or in some; listed whole only for one finished Job.
+//! Pods: watched slim, in all namespaces or in one; listed whole only for one finished Job.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -277,9 +277,7 @@ struct Head {
 impl Cluster {
     /// Where pods are now.
     pub(crate) async fn pods_version(&self) -> Result<Version, PodError> {
-        // Whichever namespace is asked for: versions are those of the whole cluster.
-        let part = self.scope.parts().next().unwrap_or_default();
-        let request = Request::new(SOURCE.path(&part)).list(&ListParams::default().limit(1));
+        let request = Request::new(SOURCE.path(&self.scope)).list(&ListParams::default().limit(1));
         let head: Head = self.call(request).await.map_err(PodError::Version)?;
         head.metadata.resource_version.parse().map_err(|_| PodError::NoNumber(head.metadata.resource_version))
     }

@@ -10,7 +10,7 @@ use extendedjob_decide::{
     fault::Class,
     pod::Version,
     retry::Backoff,
-    scope::Part,
+    scope::Scope,
     track::{Observation, Undecodable},
 };
 use futures::{
@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::{Cluster, Fault, REQUEST_TIMEOUT, meta::Meta};
+use crate::metrics::Share;
 
 /// Objects per page of a list: small enough that a page is cheap to hold.
 const PAGE: u32 = 500;
@@ -64,49 +65,40 @@ impl<T> Clone for Source<T> {
 impl<T> Copy for Source<T> {}
 
 impl<T> Source<T> {
-    /// Of its objects in this part.
-    pub(super) fn path(&self, part: &Part) -> String {
-        match part {
-            Some(namespace) => format!("/{}/namespaces/{namespace}/{}", self.group, self.resource),
-            None => format!("/{}/{}", self.group, self.resource),
+    /// Of its objects there.
+    pub(super) fn path(&self, scope: &Scope) -> String {
+        match scope {
+            Scope::Namespace(namespace) => {
+                format!("/{}/namespaces/{namespace}/{}", self.group, self.resource)
+            }
+            Scope::Cluster => format!("/{}/{}", self.group, self.resource),
         }
     }
 }
 
-/// What the watch on a part says.
-pub struct Told<T> {
-    /// Which part.
-    pub part: Part,
-    /// What it says.
-    pub observation: Observation<T>,
-}
-
 impl Cluster {
-    /// Everything that happens to objects of `source`, part by part, from a first list of each on. Never ends.
+    /// Everything that happens to objects of `source`, from a first list on. Never ends.
     ///
-    /// The lists show things as they were `at` that version, if one is given and the API server
+    /// The list shows things as they were `at` that version, if one is given and the API server
     /// still knows; else as they are now, which is then said first.
     pub fn watch<T: 'static>(
         &self,
         source: Source<T>,
         at: Option<Version>,
-    ) -> impl Stream<Item = Told<T>> + use<T> {
-        let watch = |part: Part| {
-            let watch = Watch {
-                client: self.client.clone(),
-                path: source.path(&part),
-                source,
-                state: State::Listing { page: None, at },
-                ready: VecDeque::new(),
-                backoff: Backoff::default(),
-            };
-            let told = stream::unfold((watch, part), |(mut watch, part)| async {
-                let observation = watch.next().await;
-                Some((Told { part: part.clone(), observation }, (watch, part)))
-            });
-            Box::pin(told)
+    ) -> impl Stream<Item = Observation<T>> + use<T> {
+        let watch = Watch {
+            client: self.client.clone(),
+            path: source.path(&self.scope),
+            source,
+            state: State::Listing { page: None, at },
+            ready: VecDeque::new(),
+            backoff: Backoff::default(),
+            refused: self.metrics.refused(&self.scope),
         };
-        stream::select_all(self.scope.parts().map(watch))
+        stream::unfold(watch, |mut watch| async {
+            let observation = watch.next().await;
+            Some((observation, watch))
+        })
     }
 }
 
@@ -117,6 +109,8 @@ struct Watch<T> {
     state: State,
     ready: VecDeque<Observation<T>>,
     backoff: Backoff,
+    /// Whether the API server refused it when it was last asked.
+    refused: Share,
 }
 
 type Raw = Box<RawValue>;
@@ -236,6 +230,7 @@ impl<T> Watch<T> {
             let seen = self.decode(item).map_or_else(Observation::Undecodable, Observation::Seen);
             self.ready.push_back(seen);
         }
+        self.refused.set(0);
         self.state = match list.metadata.r#continue.filter(|token| !token.is_empty()) {
             Some(token) => State::Listing { page: Some(token), at },
             None => {
@@ -258,6 +253,7 @@ impl<T> Watch<T> {
         let events = timeout(REQUEST_TIMEOUT, self.client.request_events::<Raw>(request))
             .await
             .map_err(|_| Fault::NoAnswer(REQUEST_TIMEOUT))??;
+        self.refused.set(0);
         let until_sound = Some(Instant::now() + SOUND_AFTER);
         self.state = State::Watching { version, at, events: events.boxed(), until_sound };
         Ok(())
@@ -308,6 +304,7 @@ impl<T> Watch<T> {
     /// Waits before the next try, and starts over with a list where the place is lost.
     async fn stumble(&mut self, fault: &Fault) {
         let lost = fault.class() == Class::Expired;
+        self.refused.set(usize::from(fault.class() == Class::Refused));
         let (version, at) = match &self.state {
             State::Listing { at, .. } => (None, *at),
             State::Opening { version, at } | State::Watching { version, at, .. } => {

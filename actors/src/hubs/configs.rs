@@ -6,18 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use actix::{Actor, AsyncContext, Context, Handler, StreamHandler};
 use extendedjob_api::TargetKind;
-use extendedjob_decide::{
-    scope::{Part, holds},
-    track::Observation,
-};
+use extendedjob_decide::track::Observation;
 use tracing::warn;
 
-use super::lists::Lists;
 use crate::{
     cluster::{
         Cluster,
         configs::{ConfigObject, source},
-        watch::Told,
     },
     lifeline::{Lifeline, stops_when_told},
     messages::{ConfigNews, SubscribeConfigs},
@@ -31,9 +26,10 @@ pub(crate) struct ConfigHub {
     kind: TargetKind,
     cluster: Cluster,
     is_watching: bool,
-    /// Their versions, and the list of its part in which each was last seen, or after which.
+    is_complete: bool,
+    /// Their versions, and the list in which each was last seen, or after which.
     objects: HashMap<Place, (String, u64)>,
-    lists: Lists,
+    list: u64,
     subscriptions: HashMap<String, SubscribeConfigs>,
     users: HashMap<Place, BTreeSet<String>>,
     _lifeline: Lifeline<&'static str>,
@@ -43,10 +39,11 @@ impl ConfigHub {
     pub(crate) fn new(kind: TargetKind, cluster: Cluster, lifeline: Lifeline<&'static str>) -> Self {
         Self {
             kind,
-            lists: Lists::new(cluster.scope()),
             cluster,
             is_watching: false,
+            is_complete: false,
             objects: HashMap::new(),
+            list: 0,
             subscriptions: HashMap::new(),
             users: HashMap::new(),
             _lifeline: lifeline,
@@ -88,30 +85,32 @@ impl ConfigHub {
         }
     }
 
-    fn set(&mut self, ConfigObject { namespace, name, version }: ConfigObject, list: u64) {
+    fn set(&mut self, ConfigObject { namespace, name, version }: ConfigObject) {
         let place = (namespace, name);
+        let list = self.list;
         let before = self.objects.insert(place.clone(), (version.clone(), list));
-        if self.lists.are_complete() && before.is_none_or(|(before, _)| before != version) {
+        if self.is_complete && before.is_none_or(|(before, _)| before != version) {
             self.tell_users(&place);
         }
     }
 
     fn remove(&mut self, place: &Place) {
-        if self.objects.remove(place).is_some() && self.lists.are_complete() {
+        if self.objects.remove(place).is_some() && self.is_complete {
             self.tell_users(place);
         }
     }
 
-    /// What was not in the list of a part is gone.
-    fn list_ended(&mut self, part: &Part, list: u64) {
+    /// What was not in the list is gone.
+    fn list_ended(&mut self) {
+        let list = self.list;
         let gone: Vec<Place> = self
             .objects
             .iter()
-            .filter(|((namespace, _), (_, seen))| *seen != list && holds(part, namespace))
+            .filter(|(_, (_, seen))| *seen != list)
             .map(|(place, _)| place.clone())
             .collect();
         gone.iter().for_each(|place| self.remove(place));
-        if self.lists.end(part) {
+        if !std::mem::replace(&mut self.is_complete, true) {
             self.subscriptions
                 .values()
                 .for_each(|subscription| self.tell(subscription, subscription.names.iter()));
@@ -133,7 +132,7 @@ impl Handler<SubscribeConfigs> for ConfigHub {
         let gone: Vec<String> = gone.map(|(owner, _)| owner.clone()).collect();
         gone.iter().for_each(|owner| self.unsubscribe(owner));
         self.unsubscribe(&subscription.owner);
-        if self.lists.are_complete() {
+        if self.is_complete {
             self.tell(&subscription, subscription.names.iter());
         }
         for name in &subscription.names {
@@ -148,14 +147,13 @@ impl Handler<SubscribeConfigs> for ConfigHub {
     }
 }
 
-impl StreamHandler<Told<ConfigObject>> for ConfigHub {
-    fn handle(&mut self, Told { part, observation }: Told<ConfigObject>, _: &mut Self::Context) {
-        let list = self.lists.number(&part);
+impl StreamHandler<Observation<ConfigObject>> for ConfigHub {
+    fn handle(&mut self, observation: Observation<ConfigObject>, _: &mut Self::Context) {
         match observation {
             Observation::Lost | Observation::Bookmark(_) => {}
-            Observation::RelistBegun => self.lists.begin(&part),
-            Observation::RelistEnded(_) => self.list_ended(&part, list),
-            Observation::Seen(object) => self.set(object, list),
+            Observation::RelistBegun => self.list += 1,
+            Observation::RelistEnded(_) => self.list_ended(),
+            Observation::Seen(object) => self.set(object),
             Observation::Gone(ConfigObject { namespace, name, .. }) => self.remove(&(namespace, name)),
             Observation::Undecodable(undecodable) => {
                 warn!(object = undecodable.name, error = undecodable.error, "can't understand an object");

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, Context, Handler, StreamHandler};
-use extendedjob_decide::job::Job;
+use extendedjob_decide::{job::Job, track::Observation};
 
 use super::{Change, Watched};
 use crate::{
-    cluster::{Cluster, jobs, watch::Told},
+    cluster::{Cluster, jobs},
     lifeline::{Lifeline, stops_when_told},
     messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, Refresh, SubscribeJobs},
     operator::{List, Readiness},
@@ -64,9 +64,9 @@ impl Handler<Refresh> for JobHub {
     }
 }
 
-impl StreamHandler<Told<Job>> for JobHub {
-    fn handle(&mut self, told: Told<Job>, _: &mut Self::Context) {
-        for change in self.jobs.store.take(told) {
+impl StreamHandler<Observation<Job>> for JobHub {
+    fn handle(&mut self, observation: Observation<Job>, _: &mut Self::Context) {
+        for change in self.jobs.store.take(observation) {
             match change {
                 Change::Set { before, after } if before.as_deref() != Some(&*after) => {
                     if let Some(subscriber) = self.subscriber(&after) {

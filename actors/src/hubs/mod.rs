@@ -1,9 +1,8 @@
-//! One watch per kind of object, or per kind and namespace, shared by all: a hub keeps what the watch says, and delivers each
-//! change to those whom it concerns, found by index.
+//! One watch per kind of object, shared by all: a hub keeps what the watch says, and delivers each change to those whom it
+//! concerns, found by index.
 
 mod configs;
 mod jobs;
-mod lists;
 mod pods;
 mod store;
 mod watched;

@@ -2,41 +2,24 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use extendedjob_decide::{
-    declared::Declared,
-    job::Job,
-    scope::{Scope, holds},
-    track::Observation,
-};
+use extendedjob_decide::{declared::Declared, job::Job, track::Observation};
 use tracing::warn;
-
-use super::lists::Lists;
-use crate::cluster::watch::Told;
 
 /// An object that is told from others by its UID, so that one that was deleted and made anew
 /// under its name is another.
 pub(crate) trait Identified {
     fn uid(&self) -> &str;
-    fn namespace(&self) -> &str;
 }
 
 impl Identified for Job {
     fn uid(&self) -> &str {
         &self.uid
     }
-
-    fn namespace(&self) -> &str {
-        &self.namespace
-    }
 }
 
 impl Identified for Declared {
     fn uid(&self) -> &str {
         &self.uid
-    }
-
-    fn namespace(&self) -> &str {
-        &self.namespace
     }
 }
 
@@ -53,30 +36,32 @@ pub(crate) enum Change<T> {
 
 struct Entry<T> {
     object: Arc<T>,
-    /// The list of its part in which it was last seen, or after which.
+    /// The list in which it was last seen, or after which.
     list: u64,
 }
 
-/// The objects of one kind by UID.
+/// The objects of one watch by UID.
 pub(crate) struct Store<T> {
     entries: HashMap<String, Entry<T>>,
-    lists: Lists,
+    list: u64,
+    complete: bool,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), list: 0, complete: false }
+    }
 }
 
 impl<T: Identified> Store<T> {
-    /// Knows nothing yet of what is in these namespaces.
-    pub(crate) fn new(scope: &Scope) -> Self {
-        Self { entries: HashMap::new(), lists: Lists::new(scope) }
-    }
-
     /// Whether all that there is, is known.
     pub(crate) fn is_complete(&self) -> bool {
-        self.lists.are_complete()
+        self.complete
     }
 
-    /// What is kept may be out of date until other lists have been taken in.
+    /// What is kept may be out of date until another list has been taken in.
     pub(crate) fn refresh(&mut self) {
-        self.lists.refresh();
+        self.complete = false;
     }
 
     pub(crate) fn objects(&self) -> impl ExactSizeIterator<Item = &Arc<T>> {
@@ -87,20 +72,19 @@ impl<T: Identified> Store<T> {
         self.entries.get(uid).map(|entry| &entry.object)
     }
 
-    /// Takes in what the watch on a part tells.
-    pub(crate) fn take(&mut self, Told { part, observation }: Told<T>) -> Vec<Change<T>> {
-        let list = self.lists.number(&part);
+    /// Takes in an observation.
+    pub(crate) fn take(&mut self, observation: Observation<T>) -> Vec<Change<T>> {
         match observation {
             Observation::Lost | Observation::Bookmark(_) => vec![],
             Observation::RelistBegun => {
-                self.lists.begin(&part);
+                self.list += 1;
                 vec![]
             }
             Observation::Seen(object) => {
                 let uid = object.uid().to_owned();
                 let before = self.entries.remove(&uid).map(|entry| entry.object);
                 let after = Arc::new(object);
-                self.entries.insert(uid, Entry { object: Arc::clone(&after), list });
+                self.entries.insert(uid, Entry { object: Arc::clone(&after), list: self.list });
                 vec![Change::Set { before, after }]
             }
             Observation::Gone(object) => {
@@ -108,11 +92,10 @@ impl<T: Identified> Store<T> {
                 known.map(|known| Change::Removed(known.object)).into_iter().collect()
             }
             Observation::RelistEnded(_) => {
-                let is_missing =
-                    |entry: &Entry<T>| entry.list != list && holds(&part, entry.object.namespace());
-                let gone = self.entries.extract_if(|_, entry| is_missing(entry));
+                let list = self.list;
+                let gone = self.entries.extract_if(|_, entry| entry.list != list);
                 let mut changes: Vec<_> = gone.map(|(_, entry)| Change::Removed(entry.object)).collect();
-                if self.lists.end(&part) {
+                if !std::mem::replace(&mut self.complete, true) {
                     changes.push(Change::Complete);
                 }
                 changes
@@ -120,7 +103,7 @@ impl<T: Identified> Store<T> {
             Observation::Undecodable(undecodable) => {
                 // As last seen: what can't be read is not gone.
                 if let Some(entry) = self.entries.get_mut(&undecodable.uid) {
-                    entry.list = list;
+                    entry.list = self.list;
                 }
                 warn!(object = undecodable.name, error = undecodable.error, "can't understand an object");
                 vec![]
@@ -138,7 +121,7 @@ mod tests {
     }
 
     fn take(store: &mut Store<Job>, observation: Observation<Job>) -> Vec<String> {
-        let changes = store.take(Told { part: None, observation });
+        let changes = store.take(observation);
         changes
             .iter()
             .map(|change| match change {
@@ -153,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_a_later_list_does_not_name_is_gone() {
-        let mut store = Store::new(&Scope::Cluster);
+        let mut store = Store::default();
         for observation in
             [Observation::RelistBegun, Observation::Seen(job("a", 1)), Observation::Seen(job("b", 1))]
         {
@@ -166,26 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_one_namespace_says_nothing_of_another() {
-        let mut store = Store::new(&Scope::of(&["a".into(), "b".into()]));
-        let mut tell = |namespace: &str, observation| {
-            store.take(Told { part: Some(namespace.into()), observation }).len()
-        };
-        let job = |namespace: &str| Job { namespace: namespace.into(), ..job(namespace, 1) };
-        for namespace in ["a", "b"] {
-            tell(namespace, Observation::RelistBegun);
-            tell(namespace, Observation::Seen(job(namespace)));
-        }
-        assert_eq!(tell("a", Observation::RelistEnded(1)), 0, "not all is known");
-        assert_eq!(tell("b", Observation::RelistEnded(1)), 1);
-        tell("a", Observation::RelistBegun);
-        assert_eq!(tell("a", Observation::RelistEnded(1)), 1);
-        assert_eq!(store.objects().map(|job| job.namespace.as_str()).collect::<Vec<_>>(), ["b"]);
-    }
-
-    #[test]
     fn an_object_seen_between_lists_outlives_a_list_that_names_it() {
-        let mut store = Store::new(&Scope::Cluster);
+        let mut store = Store::default();
         take(&mut store, Observation::RelistBegun);
         take(&mut store, Observation::RelistEnded(1));
         assert_eq!(take(&mut store, Observation::Seen(job("a", 1))), ["+a"]);

@@ -1,11 +1,9 @@
 //! A kind of object under watch, as an actor keeps it: what is known, and the watch that tells.
 
 use super::store::{Identified, Store};
-use crate::cluster::{
-    Cluster,
-    watch::{Source, Told},
-};
+use crate::cluster::{Cluster, watch::Source};
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
+use extendedjob_decide::track::Observation;
 
 /// What is known of the objects of one kind; what the watch says comes to the actor's
 /// `StreamHandler`.
@@ -18,15 +16,14 @@ pub(crate) struct Watched<T> {
 
 impl<T: Identified + 'static> Watched<T> {
     pub(crate) fn new(cluster: Cluster, source: Source<T>) -> Self {
-        let store = Store::new(cluster.scope());
-        Self { cluster, source, watching: None, store }
+        Self { cluster, source, watching: None, store: Store::default() }
     }
 
     /// Begins with a list, for the first time or anew. What is known stays, but does not count as
     /// complete until that list is.
     pub(crate) fn list<A>(&mut self, ctx: &mut Context<A>)
     where
-        A: Actor<Context = Context<A>> + StreamHandler<Told<T>>,
+        A: Actor<Context = Context<A>> + StreamHandler<Observation<T>>,
     {
         if let Some(watching) = self.watching.take() {
             ctx.cancel_future(watching);

@@ -1,12 +1,13 @@
 //! What the operator counts, for Prometheus: all names and labels stand in this folder, and nothing else registers any.
 //!
 //! A [`Metrics`] reaches whoever counts by way of the `Cluster`. What is counted on the way of a pod is fetched once, so
-//! that to count is one atomic addition. Labels have few values: never names of namespaces, ExtendedJobs, pods or
-//! other objects. What belongs to an actor is a [`Share`] of a gauge, and goes with that actor, also when it falls or
+//! that to count is one atomic addition. Labels have few values: never names of ExtendedJobs, pods or other objects, nor of
+//! namespaces, but for those that this process was told to look at. What belongs to an actor is a [`Share`] of a gauge, and goes with that actor, also when it falls or
 //! another operator leads.
 
 mod counters;
 mod labels;
+mod operators;
 mod process;
 mod shares;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::{
 };
 
 use extendedjob_api::{Mode, OutputResult, RunResult, Stream, When};
-use extendedjob_decide::view::Settled;
+use extendedjob_decide::{scope::Scope, view::Settled};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{
@@ -38,6 +39,7 @@ pub(crate) use self::{
 use self::{
     counters::{Counters, Gauges, counters, gauges},
     labels::{FAILURES, Fate, MODES, RESULTS, STREAMS, WHENS},
+    operators::Operators,
     process::Process,
 };
 
@@ -66,8 +68,7 @@ struct All {
     brakes_open: Gauges<Brake>,
     actor_restarts: Counters<(Kind, Cause)>,
     requests: Requests,
-    leader: Gauge,
-    term: Gauge,
+    operators: Operators,
     ledger_bytes: Largest,
     book_pages: Gauge,
     book_bytes: Gauge,
@@ -152,8 +153,7 @@ impl Default for Metrics {
             &falls,
         );
         let requests = Requests::register(to);
-        let leader = gauge(to, "leader", "Whether this operator leads: 1 or 0");
-        let term = gauge(to, "term", "The number of the term in which it leads; 0 for a standby");
+        let operators = Operators::register(to);
         let ledger_bytes =
             Largest::new(gauge(to, "ledger_largest_bytes", "The size of the largest ledger, packed"));
         let book_pages = gauge(to, "pod_book_pages", "Pages of the book of pods");
@@ -183,8 +183,7 @@ impl Default for Metrics {
             brakes_open,
             actor_restarts,
             requests,
-            leader,
-            term,
+            operators,
             ledger_bytes,
             book_pages,
             book_bytes,
@@ -202,16 +201,29 @@ fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
 }
 
 impl Metrics {
-    /// Everything in the text format of OpenMetrics, as of an operator that leads in this term, or in none.
+    /// Everything in the text format of OpenMetrics.
     ///
     /// # Errors
     /// Never in practice: a text has room.
-    pub(crate) fn text(&self, term: Option<i64>) -> Result<String, fmt::Error> {
-        self.0.leader.set(i64::from(term.is_some()));
-        self.0.term.set(term.unwrap_or_default());
+    pub fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(text)
+    }
+
+    /// An operator leads in this term, or in none.
+    pub(crate) fn leading(&self, scope: &Scope, term: Option<i64>) {
+        self.0.operators.leading(scope, term);
+    }
+
+    /// Whether a watch of an operator is refused.
+    pub(crate) fn refused(&self, scope: &Scope) -> Share {
+        self.0.operators.refused(scope)
+    }
+
+    /// Whether any watch of an operator is refused.
+    pub(crate) fn are_refused(&self, scope: &Scope) -> bool {
+        self.0.operators.are_refused(scope)
     }
 
     /// A transition of this kind counts.

@@ -58,7 +58,9 @@ fn told() -> BTreeMap<String, Family> {
     let metrics = Metrics::default();
     metrics.requests().count("list", Some(200));
     metrics.requests().count("create", None);
-    parse(&metrics.text(None).unwrap())
+    metrics.leading(&Scope::Cluster, None);
+    metrics.refused(&Scope::Cluster);
+    parse(&metrics.text().unwrap())
 }
 
 fn file(path: &str) -> String {
@@ -133,7 +135,9 @@ fn whatever_happens_no_label_gets_another_value() {
     }
     metrics.requests().count("list", Some(200));
     metrics.requests().count("create", None);
-    let text = metrics.text(Some(3)).unwrap();
+    metrics.leading(&Scope::Cluster, Some(3));
+    metrics.refused(&Scope::Cluster).set(1);
+    let text = metrics.text().unwrap();
     assert_eq!(parse(&text), before);
     for (name, more) in [("transitions", "when=\"ready\""), ("output_failures", "reason=\"other\"")] {
         assert!(text.contains(&format!("extendedjob_{name}_total{{{more}}} 1\n")), "{text}");
@@ -145,7 +149,7 @@ fn latency_is_counted_in_its_bucket() {
     let metrics = Metrics::default();
     metrics.triggered(Duration::from_micros(3500));
     metrics.triggered(Duration::from_secs(90));
-    let text = metrics.text(None).unwrap();
+    let text = metrics.text().unwrap();
     let bucket = |le: &str| {
         let begin = format!("extendedjob_trigger_latency_seconds_bucket{{le=\"{le}\"}} ");
         text.lines().find_map(|line| line.strip_prefix(&begin)).unwrap_or_else(|| panic!("{le}: {text}"))
@@ -178,7 +182,7 @@ fn output_is_counted_when_its_fate_is_sealed() {
     };
     metrics.output(&settled, false);
     let counts = |lines: &[&str]| {
-        let text = metrics.text(None).unwrap();
+        let text = metrics.text().unwrap();
         for line in lines {
             assert!(text.contains(&format!("extendedjob_{line}\n")), "{line}: {text}");
         }
@@ -196,12 +200,24 @@ fn output_is_counted_when_its_fate_is_sealed() {
 }
 
 #[test]
-fn a_standby_has_no_term() {
+fn each_operator_of_a_process_leads_by_itself_and_a_standby_has_no_term() {
     let metrics = Metrics::default();
-    let text = metrics.text(Some(7)).unwrap();
-    assert!(text.contains("extendedjob_leader 1\n") && text.contains("extendedjob_term 7\n"), "{text}");
-    let text = metrics.text(None).unwrap();
-    assert!(text.contains("extendedjob_leader 0\n") && text.contains("extendedjob_term 0\n"), "{text}");
+    let [a, b] = ["a", "b"].map(|namespace| Scope::Namespace(namespace.into()));
+    let mut refused = metrics.refused(&b);
+    let assert = |lines: [&str; 3]| {
+        let text = metrics.text().unwrap();
+        for line in lines {
+            assert!(text.contains(&format!("extendedjob_{line}\n")), "{line}: {text}");
+        }
+    };
+    metrics.leading(&a, Some(7));
+    metrics.leading(&b, None);
+    refused.set(1);
+    assert(["leader{watched=\"a\"} 1", "term{watched=\"a\"} 7", "leader{watched=\"b\"} 0"]);
+    assert!(metrics.are_refused(&b) && !metrics.are_refused(&a));
+    metrics.leading(&a, None);
+    drop(refused);
+    assert(["leader{watched=\"a\"} 0", "term{watched=\"a\"} 0", "watches_refused{watched=\"b\"} 0"]);
 }
 
 /// The metrics that an expression of Prometheus speaks of, without what belongs to histograms.

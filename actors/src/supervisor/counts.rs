@@ -150,7 +150,7 @@ mod tests {
         let metrics = Metrics::default();
         let mut counts = Counts::new(&metrics);
         let told = |lines: &[&str]| {
-            let text = metrics.text(None).unwrap();
+            let text = metrics.text().unwrap();
             assert!(lines.iter().all(|line| text.contains(line)), "{text}");
         };
         counts.set_brake(Brake::Pod, true);

@@ -32,7 +32,7 @@ use tokio::{
 use super::{Limits, Supervisor, Surroundings};
 use crate::{
     Cluster, Metrics, Readiness, Spool,
-    cluster::{REQUEST_TIMEOUT, configs::ConfigObject, pods::WatchedPod, watch::Told},
+    cluster::{REQUEST_TIMEOUT, configs::ConfigObject, pods::WatchedPod},
     config_watcher::ConfigHubs,
     hubs::{ConfigHub, JobHub, PodHub},
     job_runner::JobRunner,
@@ -86,16 +86,12 @@ impl Handler<Panic> for JobRunner {
 #[rtype(result = "()")]
 struct Says<T>(Observation<T>);
 
-fn told<T>(observation: Observation<T>) -> Told<T> {
-    Told { part: None, observation }
-}
-
 impl Handler<Says<Pod>> for PodHub {
     type Result = ();
 
     fn handle(&mut self, Says(observation): Says<Pod>, ctx: &mut Self::Context) {
         let watched = |pod| WatchedPod { pod, own: None };
-        StreamHandler::handle(self, told(observation.map(watched)), ctx);
+        StreamHandler::handle(self, observation.map(watched), ctx);
     }
 }
 
@@ -103,7 +99,7 @@ impl Handler<Says<Job>> for JobHub {
     type Result = ();
 
     fn handle(&mut self, Says(observation): Says<Job>, ctx: &mut Self::Context) {
-        StreamHandler::handle(self, told(observation), ctx);
+        StreamHandler::handle(self, observation, ctx);
     }
 }
 
@@ -111,7 +107,7 @@ impl Handler<Says<ConfigObject>> for ConfigHub {
     type Result = ();
 
     fn handle(&mut self, Says(observation): Says<ConfigObject>, ctx: &mut Self::Context) {
-        StreamHandler::handle(self, told(observation), ctx);
+        StreamHandler::handle(self, observation, ctx);
     }
 }
 

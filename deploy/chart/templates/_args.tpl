@@ -4,7 +4,6 @@
 - --log-format={{ .Values.log.format }}
 - --spool-folder=/spool
 - --spool-limit-mib={{ .Values.spool.sizeMiB | int64 }}
-- --lease-name={{ include "extendedjob.fullname" . }}
 {{- with include "extendedjob.namespaces" . | fromJsonArray }}
 - --namespaces={{ join "," . }}
 {{- end }}

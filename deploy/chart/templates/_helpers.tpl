@@ -23,6 +23,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{/*
+The annotations of what stays when the release is uninstalled: who does that need not want to lose all ExtendedJobs and their
+Jobs, and as long as there can be any, it is to be asked whose rights they use, also before an operator is installed again.
+*/}}
+{{- define "extendedjob.kept" -}}
+helm.sh/resource-policy: keep
+{{- end }}
+
 {{/* The operator's image. A digest, where there is one, decides what is pulled. */}}
 {{- define "extendedjob.image" -}}
 {{- with .Values.image -}}
@@ -46,4 +54,13 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "extendedjob.fullname"
 {{- else -}}
 []
 {{- end -}}
+{{- end }}
+
+{{/* The Leases of its operators, as JSON; with each goes a Secret, called after it. */}}
+{{- define "extendedjob.leases" -}}
+{{- $names := list -}}
+{{- range include "extendedjob.namespaces" . | fromJsonArray -}}
+{{- $names = append $names (printf "extendedjob-operator.%s" .) -}}
+{{- end -}}
+{{- $names | default (list "extendedjob-operator") | toJson -}}
 {{- end }}

@@ -46,14 +46,25 @@ What the operator may do, each right with its reason. Whether it is given for al
 
 {{/* Where the operator itself is: in the release's namespace. */}}
 {{- define "extendedjob.rules.home" -}}
-# The Lease by which operators agree on who leads.
+# The Lease by which operators agree on who leads: one for each namespace that is watched, or one for all.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  resourceNames: [{{ include "extendedjob.fullname" . }}]
+  resourceNames: {{ include "extendedjob.leases" . }}
+  verbs: [get, patch]
+# The fence between leaders: a Secret that says which term is the present one, for the admission policy `term`.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames:
+    {{- range include "extendedjob.leases" . | fromJsonArray }}
+    - {{ . }}-term
+    {{- end }}
   verbs: [get, patch]
 # `create` can't be allowed by name.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
   verbs: [create]
 # The book of pods: what was known of them last, for the next leader. Its pages are found by label, and deleted when no
 # ExtendedJob needs them any more.

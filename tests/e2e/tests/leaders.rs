@@ -1,7 +1,7 @@
 //! Several operators, of which one leads.
 
 use anyhow::Result;
-use e2e::{ANY, Operator, at, extended_job, names, pod, scenario};
+use e2e::{ANY, Kubectl, Operator, at, extended_job, names, pod, scenario};
 use serde_json::json;
 
 #[test]
@@ -67,5 +67,32 @@ fn a_create_of_a_past_term_is_refused_by_the_api_server() -> Result<()> {
         assert!(refusal.contains(&format!("the present term is {present}")), "{refusal}");
         let (command, job) = create(present);
         as_operator.run_with_input(&command, &job).map(drop)
+    })
+}
+
+#[test]
+fn a_fence_that_someone_has_deleted_is_raised_anew() -> Result<()> {
+    scenario(|ns| {
+        let _held = Operator::hold();
+        let fence = "secret/extendedjob-operator-term";
+        Kubectl::in_namespace(names::OPERATOR_NAMESPACE).run(&["delete", fence])?;
+        ns.create(extended_job("once").once())?;
+        ns.condition_of("once", "Complete", "True").map(drop)
+    })
+}
+
+#[test]
+fn a_fence_that_stands_too_high_is_reached_by_a_later_term() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        let high = operator.term()? + 100;
+        // As it is where the Lease was deleted, and the counting began anew.
+        let fence = ["annotate", "--overwrite", "secret/extendedjob-operator-term"];
+        let annotation = format!("{}={high}", names::TERM);
+        Kubectl::in_namespace(names::OPERATOR_NAMESPACE).run(&[&fence[..], &[&annotation]].concat())?;
+        ns.create(extended_job("once").once())?;
+        ns.condition_of("once", "Complete", "True")?;
+        assert!(operator.term()? > high);
+        Ok(())
     })
 }

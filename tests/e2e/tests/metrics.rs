@@ -30,7 +30,7 @@ fn what_the_leader_does_is_counted_and_nothing_is_called_by_its_name() -> Result
         let text = told_by(&leader)?;
         assert!(value(&text, started)? >= before + 3.0);
         assert!(value(&text, "extendedjob_trigger_latency_seconds_count")? >= 3.0);
-        assert_eq!(value(&text, "extendedjob_leader")?, 1.0);
+        assert_eq!(value(&text, r#"extendedjob_leader{watched="*"}"#)?, 1.0);
         assert_eq!(value(&text, "extendedjob_dropped_fields")?, 0.0);
         assert!(!text.contains(&ns.name) && !text.contains("on-ready"));
         Ok(())
@@ -45,7 +45,8 @@ fn who_stands_by_says_so_and_has_no_runs() -> Result<()> {
         let pods = Kubectl::in_namespace(OPERATOR_NAMESPACE).list(&["pods"])?;
         let standby = pods.iter().map(e2e::name).find(|pod| *pod != leader).context("nobody stands by")?;
         let text = told_by(standby)?;
-        for gauge in ["extendedjob_leader", "extendedjob_term", "extendedjob_runs_active"] {
+        let leading = [r#"extendedjob_leader{watched="*"}"#, r#"extendedjob_term{watched="*"}"#];
+        for gauge in leading.into_iter().chain(["extendedjob_runs_active"]) {
             assert_eq!(value(&text, gauge)?, 0.0, "{gauge}");
         }
         Ok(())

@@ -66,9 +66,10 @@ fn refused(values: &Path) -> Result<()> {
 }
 
 fn side_by_side() -> Result<()> {
-    let of = |release| facts::objects(&render(release, &["--set=watch.mode=namespace"])?);
+    let of = |release, flags| facts::objects(&render(release, &["--set=watch.mode=namespace", flags])?);
     let [one, other] = SIDE_BY_SIDE;
-    report(&facts::collisions(&of(one)?, &of(other)?)).context("two releases side by side")
+    let (one, other) = (of(one, "--set=shared.install=true")?, of(other, "--set=shared.install=false")?);
+    report(&facts::collisions(&one, &other)).context("two releases side by side")
 }
 
 fn report(faults: &[String]) -> Result<()> {

@@ -24,11 +24,9 @@ pub(super) fn faults(objects: &[Value]) -> Vec<String> {
     faults
 }
 
-/// Names that two releases of one cluster would fight for; the resource definition is there once.
+/// Names that two releases of one cluster would fight for.
 pub(super) fn collisions(one: &[Value], other: &[Value]) -> Vec<String> {
-    let names = |objects: &[Value]| -> BTreeSet<String> {
-        objects.iter().filter(|object| kind(object) != "CustomResourceDefinition").map(identity).collect()
-    };
+    let names = |objects: &[Value]| -> BTreeSet<String> { objects.iter().map(identity).collect() };
     names(one).intersection(&names(other)).map(|name| format!("both have {name}")).collect()
 }
 
@@ -41,7 +39,6 @@ pub(super) fn operator_args(objects: &[Value]) -> Vec<String> {
 struct Operator {
     user: String,
     namespace: String,
-    lease: String,
     namespaces: BTreeSet<String>,
 }
 
@@ -55,7 +52,6 @@ impl Operator {
         Some(Self {
             user: format!("system:serviceaccount:{namespace}:{}", text(&pod["serviceAccountName"])),
             namespace: namespace.to_owned(),
-            lease: flag("--lease-name=").to_owned(),
             namespaces: flag("--namespaces=")
                 .split(',')
                 .filter(|it| !it.is_empty())
@@ -64,7 +60,7 @@ impl Operator {
         })
     }
 
-    /// A policy that is about another operator, or another Lease.
+    /// A policy that is about another operator, or the terms of another.
     fn misnamed_in(&self, object: &Value) -> Vec<String> {
         let conditions = object["spec"]["matchConditions"].as_array().into_iter().flatten();
         let of_users =
@@ -72,8 +68,12 @@ impl Operator {
         let quoted = format!("'{}'", self.user);
         let mut wrong: Vec<String> = of_users.filter(|it| !it.contains(&quoted)).map(str::to_owned).collect();
         let param = &object["spec"]["paramRef"];
+        let of_terms = match bound_to(object) {
+            "" => "extendedjob-operator-term".to_owned(),
+            namespace => format!("extendedjob-operator.{namespace}-term"),
+        };
         if !param.is_null()
-            && (text(&param["namespace"]), text(&param["name"])) != (&self.namespace, &self.lease)
+            && (text(&param["namespace"]), text(&param["name"])) != (&self.namespace, &of_terms)
         {
             wrong.push(param.to_string());
         }
@@ -92,19 +92,23 @@ impl Operator {
         if watched != self.namespaces {
             faults.push(format!("rights are given in {watched:?}, and {:?} are watched", self.namespaces));
         }
-        for binding in objects.iter().filter(|object| kind(object) == "ValidatingAdmissionPolicyBinding") {
-            let selector = &binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"][0];
-            let bound: BTreeSet<_> = list(&selector["values"]).into_iter().map(str::to_owned).collect();
-            if bound != self.namespaces {
-                faults.push(format!(
-                    "{} holds in {bound:?}, and {:?} are watched",
-                    identity(binding),
-                    self.namespaces
-                ));
-            }
+        // One that has no parameter is about no operator in particular.
+        let of_terms = |object: &&Value| {
+            kind(object) == "ValidatingAdmissionPolicyBinding" && object["spec"]["paramRef"].is_object()
+        };
+        let bound: BTreeSet<_> =
+            objects.iter().filter(of_terms).map(|binding| bound_to(binding).to_owned()).collect();
+        if !bound.is_empty() && bound != self.namespaces {
+            faults.push(format!("terms count in {bound:?}, and {:?} are watched", self.namespaces));
         }
         faults
     }
+}
+
+/// The namespace in which the binding of a policy holds; "": in all.
+fn bound_to(binding: &Value) -> &str {
+    let selector = &binding["spec"]["matchResources"]["namespaceSelector"];
+    text(&selector["matchLabels"]["kubernetes.io/metadata.name"])
 }
 
 /// Rights with which the operator, or who has its token, could take others.
@@ -178,7 +182,7 @@ mod tests {
         let deployment = "
 kind: Deployment
 metadata: {name: op, namespace: home}
-spec: {template: {spec: {serviceAccountName: op, containers: [{args: [--lease-name=op, '--namespaces=a']}]}}}
+spec: {template: {spec: {serviceAccountName: op, containers: [{args: ['--namespaces=a']}]}}}
 ---
 kind: RoleBinding
 metadata: {name: 'op:watched', namespace: a}
@@ -220,7 +224,7 @@ metadata: {name: 'op:watched', namespace: a}
     }
 
     #[test]
-    fn a_policy_is_about_the_account_and_the_lease_of_its_release() {
+    fn a_policy_is_about_the_account_and_the_terms_of_its_release() {
         let policy = "kind: ValidatingAdmissionPolicy\nmetadata: {name: p}\nspec: {matchConditions: [{expression: \
                       \"request.userInfo.username == 'system:serviceaccount:other:op'\"}]}";
         assert_fault(policy, "is not about system:serviceaccount:home:op");
@@ -235,14 +239,17 @@ metadata: {name: 'op:watched', namespace: a}
             "kind: RoleBinding\nmetadata: {name: 'op:watched', namespace: b}",
             "rights are given in",
         );
-        assert_fault("kind: ValidatingAdmissionPolicyBinding\nmetadata: {name: p}", "holds in {}");
+        let everywhere = "kind: ValidatingAdmissionPolicyBinding\nmetadata: {name: p}\nspec: ";
+        let of_terms =
+            format!("{everywhere}{{paramRef: {{namespace: home, name: extendedjob-operator-term}}}}");
+        assert_fault(&of_terms, "terms count in {\"\"}");
+        assert_eq!(faults(&with(&format!("{everywhere}{{policyName: p}}"))), Vec::<String>::new());
     }
 
     #[test]
-    fn two_releases_share_the_resource_definition_alone() {
-        let crd = "kind: CustomResourceDefinition\nmetadata: {name: c}\n---\n";
-        let one = objects(&format!("{crd}kind: ClusterRole\nmetadata: {{name: r}}")).expect("manifests");
-        let other = objects(crd).expect("manifests");
+    fn two_releases_have_no_object_in_common() {
+        let one = objects("kind: ClusterRole\nmetadata: {name: r}").expect("manifests");
+        let other = objects("kind: Role\nmetadata: {name: r, namespace: a}").expect("manifests");
         assert_eq!(collisions(&one, &one), ["both have ClusterRole r"]);
         assert_eq!(collisions(&one, &other), Vec::<String>::new());
     }

@@ -146,9 +146,9 @@ fn print(bytes: &[u8]) -> Print {
 impl PodHub {
     /// Sees to it that the book names the pods that a trigger is about.
     pub(super) fn note_present(&mut self, namespace: &str, trigger: &Trigger) {
-        let seen = self.trackers.position_in(namespace);
+        let seen = self.tracker.position();
         let Some(Keeping { book, .. }) = &mut self.keeping else { return };
-        for pod in self.trackers.pods_in(namespace).filter(|pod| trigger.concerns(pod)) {
+        for pod in self.tracker.pods().filter(|pod| pod.namespace == namespace && trigger.concerns(pod)) {
             if !book.names(pod) {
                 book.note(pod, false, seen);
             }
@@ -191,8 +191,8 @@ impl PodHub {
             return None;
         }
         let progress = self.cluster.progress();
-        let in_book = book.unwritten().map_or(self.trackers.position(), |unwritten| unwritten - 1);
-        let newest = self.trackers.newest_by(in_book).max(progress.stored_time()).unwrap_or_default();
+        let in_book = book.unwritten().map_or(self.tracker.position(), |unwritten| unwritten - 1);
+        let newest = self.tracker.newest_by(in_book).max(progress.stored_time()).unwrap_or_default();
         match book.begin(&book.due()?, progress.stored(), newest) {
             Ok(page) => page.map(Piece::Store),
             Err(error) => {

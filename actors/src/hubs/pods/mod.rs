@@ -25,8 +25,7 @@ use extendedjob_decide::{
     checkpoint::{Checkpoint, Deliveries, Receipt, reach},
     pod::{Pod, Version},
     retry::Backoff,
-    track::{Observation, Start},
-    trackers::Trackers,
+    track::{Observation, Start, Tracker},
     transition::{Move, What},
     view::Trouble,
 };
@@ -43,7 +42,6 @@ use crate::{
     cluster::{
         Cluster,
         pods::{self, WatchedPod},
-        watch::Told,
     },
     lifeline::{Lifeline, stops_when_told},
     messages::{
@@ -64,7 +62,7 @@ pub(crate) struct PodHub {
     /// The namespace where the book is kept.
     home: String,
     readiness: Readiness,
-    trackers: Trackers,
+    tracker: Tracker,
     watching: Option<SpawnHandle>,
     gone: VecDeque<(Instant, Arc<Pod>)>,
     interests: Interests,
@@ -118,7 +116,7 @@ impl PodHub {
             operator,
             home,
             readiness,
-            trackers: unlisted(&cluster),
+            tracker: Tracker::default(),
             watching: None,
             gone: VecDeque::new(),
             interests: Interests::default(),
@@ -134,12 +132,12 @@ impl PodHub {
         }
     }
 
-    /// Watches on from a list, with nothing known yet but what `trackers` begin with.
-    fn watch(&mut self, trackers: Trackers, at: Option<Version>, ctx: &mut Context<Self>) {
+    /// Watches on from a list, with nothing known yet but what `tracker` begins with.
+    fn watch(&mut self, tracker: Tracker, at: Option<Version>, ctx: &mut Context<Self>) {
         if let Some(watching) = self.watching.take() {
             ctx.cancel_future(watching);
         }
-        self.trackers = trackers;
+        self.tracker = tracker;
         self.gone.clear();
         self.of_jobs.clear();
         self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE, at)));
@@ -203,7 +201,7 @@ impl PodHub {
                 keeping.behind()
             }
         };
-        let trackers = Trackers::new(self.cluster.scope(), &start, keeping.book.lines().cloned());
+        let tracker = Tracker::new(start, keeping.book.lines().cloned());
         let unused: Vec<String> = keeping
             .book
             .namespaces()
@@ -211,7 +209,7 @@ impl PodHub {
             .cloned()
             .collect();
         self.keeping = Some(keeping);
-        self.watch(trackers, at, ctx);
+        self.watch(tracker, at, ctx);
         let wanted: Vec<String> = self.interests.namespaces().cloned().collect();
         let Some(Keeping { book, checkpoint, .. }) = &mut self.keeping else { return };
         let seen = checkpoint.map(|checkpoint| checkpoint.version).unwrap_or_default();
@@ -240,7 +238,7 @@ impl PodHub {
 
     fn happened(&mut self, moved: &Move) {
         let pod = &moved.after;
-        if self.trackers.are_complete() && self.keeping.is_some() {
+        if self.tracker.is_complete() && self.keeping.is_some() {
             self.interests.count(moved);
         }
         let interested = self.interests.in_pod(pod);
@@ -273,16 +271,16 @@ impl PodHub {
 
     /// Moves the checkpoint as far as it may go.
     fn reach(&self) {
-        let Some(keeping) = self.keeping.as_ref().filter(|_| self.trackers.are_complete()) else { return };
+        let Some(keeping) = self.keeping.as_ref().filter(|_| self.tracker.is_complete()) else { return };
         let (reached, least) = if self.is_first(keeping) {
-            let listed = self.trackers.first_listed();
+            let listed = self.tracker.known_since();
             (listed, listed)
         } else {
             let (unsettled, unwritten) = (self.deliveries.oldest(), keeping.book.unwritten());
-            (reach(self.trackers.position(), unsettled, unwritten), self.trackers.known_since())
+            (reach(self.tracker.position(), unsettled, unwritten), self.tracker.known_since())
         };
         if reached >= least {
-            self.cluster.progress().reach(reached, self.trackers.newest_by(reached));
+            self.cluster.progress().reach(reached, self.tracker.newest_by(reached));
         }
     }
 
@@ -292,10 +290,10 @@ impl PodHub {
         keeping.is_first && self.cluster.progress().stored() == 0
     }
 
-    /// Where everybody of a namespace is who subscribes now.
-    fn position_in(&self, namespace: &str) -> Version {
+    /// Where everybody is who subscribes now.
+    fn position(&self) -> Version {
         let barrier = self.keeping.as_ref().map(|keeping| keeping.barrier);
-        self.trackers.position_in(namespace).max(barrier.unwrap_or_default())
+        self.tracker.position().max(barrier.unwrap_or_default())
     }
 
     /// Answers a watcher, and tells it again what is not settled.
@@ -306,8 +304,8 @@ impl PodHub {
         let now = Instant::now();
         let lately = self.gone.iter().filter(|(since, _)| now.duration_since(*since) <= GONE_REMEMBERED);
         let gone = lately.map(|(_, pod)| pod);
-        let pods = gone.chain(self.trackers.pods_in(&namespace)).filter(about).cloned().collect();
-        let (position, since) = (self.position_in(&namespace), self.trackers.position_in(&namespace));
+        let pods = gone.chain(self.tracker.pods()).filter(about).cloned().collect();
+        let (position, since) = (self.position(), self.tracker.position());
         let Some(keeping) = &mut self.keeping else { return };
         let lost = match sight {
             Sight::Again if !keeping.rebased.contains(&owner) => keeping.loss(&namespace),
@@ -321,7 +319,8 @@ impl PodHub {
         if sight != Sight::Again {
             self.note_present(&namespace, &trigger);
         }
-        let watched = self.trackers.pods_in(&namespace).filter(|pod| trigger.concerns(pod)).count();
+        let is_watched = |pod: &&Arc<Pod>| pod.namespace == namespace && trigger.concerns(pod);
+        let watched = self.tracker.pods().filter(is_watched).count();
         subscriber.watched.do_send(PodsWatched { number, pods: watched });
         subscriber.at_first.do_send(PodsAtFirst { number, pods, position, lost });
         for (receipt, moved) in self.deliveries.of(&owner) {
@@ -352,11 +351,6 @@ impl Keeping {
     }
 }
 
-/// Before the first list.
-fn unlisted(cluster: &Cluster) -> Trackers {
-    Trackers::new(cluster.scope(), &Start::Nowhere, [])
-}
-
 fn trouble(loss: &Loss) -> Trouble {
     let reason = match loss {
         Loss::Missing(_) => reasons::LEDGER_LOST,
@@ -371,7 +365,7 @@ impl Actor for PodHub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.watch(unlisted(&self.cluster), None, ctx);
+        self.watch(Tracker::default(), None, ctx);
     }
 }
 
@@ -400,27 +394,27 @@ impl Handler<StandBy> for PodHub {
     }
 }
 
-impl StreamHandler<Told<WatchedPod>> for PodHub {
-    fn handle(&mut self, Told { part, observation }: Told<WatchedPod>, ctx: &mut Self::Context) {
+impl StreamHandler<Observation<WatchedPod>> for PodHub {
+    fn handle(&mut self, observation: Observation<WatchedPod>, ctx: &mut Self::Context) {
         self.of_jobs.observe(&observation);
         let observation = observation.map(|watched| watched.pod);
         match &observation {
             Observation::Lost => self.end_term(Breach::CheckpointForgotten),
-            Observation::RelistBegun if self.trackers.is_complete(&part) => self.end_term(Breach::PlaceLost),
+            Observation::RelistBegun if self.tracker.is_complete() => self.end_term(Breach::PlaceLost),
             Observation::Undecodable(undecodable) => {
                 warn!(pod = undecodable.name, error = undecodable.error, "can't understand a pod");
             }
             _ => {}
         }
-        let was_complete = self.trackers.are_complete();
-        self.trackers.pass(self.cluster.progress().stored());
-        for moved in self.trackers.observe(&part, observation) {
+        let was_complete = self.tracker.is_complete();
+        self.tracker.pass(self.cluster.progress().stored());
+        for moved in self.tracker.observe(observation) {
             self.happened(&moved);
         }
-        if self.trackers.are_complete() {
-            self.known.set(self.trackers.count());
+        if self.tracker.is_complete() {
+            self.known.set(self.tracker.pods().len());
         }
-        if !was_complete && self.trackers.are_complete() {
+        if !was_complete && self.tracker.is_complete() {
             self.readiness.complete(List::Pods);
             // The list of a standby answers nobody: the term begins with another one.
             if self.keeping.is_some() {
@@ -442,7 +436,7 @@ impl Handler<Expect> for PodHub {
         if self.interests.get(&owner).is_none() {
             if is_new {
                 // Before the term has begun: where the checkpoint is.
-                let position = self.keeping.as_ref().map_or(0, |_| self.trackers.position_in(&namespace));
+                let position = self.keeping.as_ref().map_or(0, |_| self.tracker.position());
                 self.deliveries.hold(&owner, position);
             }
             let interest = Interest { namespace, trigger, subscriber: None, awaits_book: None, watched: 0 };
@@ -475,7 +469,7 @@ impl Handler<SubscribePods> for PodHub {
             // Its ExtendedJob has gone since.
             return;
         }
-        if self.keeping.is_some() && self.trackers.are_complete() {
+        if self.keeping.is_some() && self.tracker.is_complete() {
             self.tell_all(subscription);
             self.write_book(ctx);
         } else {
@@ -497,9 +491,9 @@ impl Handler<Recall> for PodHub {
 
     fn handle(&mut self, Recall(pods): Recall, _: &mut Self::Context) -> Self::Result {
         // A list at the checkpoint shows pods as they were then.
-        let has_caught_up = |keeping: &Keeping| self.trackers.position() >= keeping.barrier;
-        let is_known = self.trackers.are_complete() && self.keeping.as_ref().is_some_and(has_caught_up);
-        MessageResult(is_known.then(|| self.trackers.pods_of(&pods).cloned().collect()))
+        let has_caught_up = |keeping: &Keeping| self.tracker.position() >= keeping.barrier;
+        let is_known = self.tracker.is_complete() && self.keeping.as_ref().is_some_and(has_caught_up);
+        MessageResult(is_known.then(|| self.tracker.pods_of(&pods).cloned().collect()))
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 impl Stage {
     /// Waits until the metrics tell all of this.
     async fn tells(&self, lines: &[&str]) {
-        let text = || self.metrics.text(None).unwrap();
+        let text = || self.metrics.text().unwrap();
         let all = async {
             while !lines.iter().all(|line| text().contains(&format!("\nextendedjob_{line}\n"))) {
                 sleep(Duration::from_millis(5)).await;
