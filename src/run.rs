@@ -3,11 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix::{Actor as _, Addr};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use extendedjob_actors::{
-    Candidacy, Cluster, Kubelets, Metrics, Operator, Readiness, Scope, Spool, Stop, Ways, client,
+    Candidacy, Cluster, Kubelets, Metrics, Neighbours, Operator, Readiness, Scope, Spool, Stop, Ways, client,
 };
-use futures::future::{select_all, try_join_all};
+use futures::future::{join_all, select_all};
 use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -38,19 +38,23 @@ pub(crate) async fn run(args: Args, log_filter: LogFilter) -> anyhow::Result<()>
     let kubelets = Kubelets::new(&config, args.kubelets(&home), &metrics);
     let kubelets = kubelets.context("can't set up a client for kubelets")?;
     let client = client(config, &metrics).context("can't set up a client for the cluster")?;
+    let scopes = Scope::of_each(&args.namespaces);
     let cluster = Cluster::new(client, spool).with_kubelets(kubelets).with_metrics(metrics.clone());
+    let cluster = cluster.serving(scopes.clone());
 
     tokio::spawn(admin::serve(args.admin_listen, log_filter));
     let (limits, ways, identity) = (args.limits(), ways(&args, &cluster).await, identity());
     let (mut started, mut ends, mut operators) = (Vec::new(), Vec::new(), Vec::new());
-    for scope in Scope::of_each(&args.namespaces) {
+    let neighbours = Neighbours::default();
+    for scope in scopes {
         info!(?scope, "what is watched");
         let name = scope.name(&args.lease_name);
         let candidacy = Candidacy { namespace: home.clone(), name, identity: identity.clone() };
         let (cluster, readiness) = (cluster.within(scope), Readiness::default());
         let (alive, ended) = oneshot::channel::<()>();
+        let (neighbours, ways, announced) = (neighbours.clone(), ways.clone(), readiness.clone());
         let operator =
-            Operator::new(cluster.clone(), candidacy.clone(), limits, ways.clone(), readiness.clone(), alive);
+            Operator::new(cluster.clone(), neighbours, candidacy.clone(), limits, ways, announced, alive);
         started.push(Started { cluster: cluster.clone(), candidacy, actor: operator.start() });
         ends.push(ended);
         operators.push((cluster, readiness));
@@ -58,14 +62,16 @@ pub(crate) async fn run(args: Args, log_filter: LogFilter) -> anyhow::Result<()>
 
     let mut terminate = signal(SignalKind::terminate()).context("can't listen to SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen to SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = select_all(ends) => bail!("an actor that everything rests on has fallen"),
-        served = http::serve(args.listen, Answers { metrics, operators }) => served?,
-    }
-    info!("asked to stop, waiting for the writes under way");
-    try_join_all(started.into_iter().map(Started::stop)).await.map(drop)
+    let reason = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        _ = select_all(ends) => Err(anyhow!("an actor that everything rests on has fallen")),
+        served = http::serve(args.listen, Answers { metrics, operators }) => served,
+    };
+    info!("stopping, waiting for the writes under way");
+    // Whatever comes of one, the others give their Leases back.
+    let stopped = join_all(started.into_iter().map(Started::stop)).await;
+    reason.and(stopped.into_iter().collect())
 }
 
 /// One of the operators of this process.

@@ -54,8 +54,9 @@ pub(crate) struct Elector {
     memory: Memory,
     /// The Lease as this process wrote it last, while it leads.
     held: Option<Lease>,
-    /// When the fence was seen to stand last.
-    fence_seen: Instant,
+    /// When it was asked last whether the fence stands, and it did.
+    fence_stood: Instant,
+    looks_at_fence: bool,
     /// How often it has given up a term.
     resigned: u64,
     /// Who was seen to lead last, so that a change is logged once.
@@ -70,6 +71,19 @@ enum ElectionError {
     Lease(#[from] LeaseError),
     #[error(transparent)]
     Fence(#[from] FenceError),
+}
+
+/// The Lease is ours for a new term, which may be announced when no earlier one can create a Job any more. If that can't be
+/// had, another candidate may try.
+async fn begin(cluster: &Cluster, candidacy: &Candidacy, lease: Lease) -> Result<Lease, ElectionError> {
+    let term = lease.transitions;
+    if let Err(error) = cluster.raise_fence(candidacy, term).await {
+        if let Err(error) = cluster.release_lease(candidacy, Some(term), None).await {
+            warn!(%error, "the Lease was not released; it is free when it ends");
+        }
+        return Err(error.into());
+    }
+    Ok(lease)
 }
 
 #[derive(Message)]
@@ -90,7 +104,8 @@ impl Elector {
             start: Instant::now(),
             memory: Memory::default(),
             held: None,
-            fence_seen: Instant::now(),
+            fence_stood: Instant::now(),
+            looks_at_fence: false,
             resigned: 0,
             leader: None,
             _lifeline: lifeline,
@@ -112,7 +127,13 @@ impl Elector {
         let step = self.memory.step(&self.candidacy.identity, held, lease, self.start.elapsed(), TIMING);
         let lease = match step {
             Step::Stand(lease) => lease,
-            Step::Write(write) => return self.write(write, ctx),
+            Step::Write(write) => {
+                // Whoever works for an earlier term is told to stop before another one can begin.
+                if !matches!(write, Write::Renew(_)) {
+                    self.resign("the Lease is free");
+                }
+                return self.write(write, ctx);
+            }
         };
         self.resign("someone else holds the Lease");
         if self.leader != lease.holder {
@@ -125,28 +146,20 @@ impl Elector {
     fn write(&mut self, write: Write, ctx: &mut Context<Self>) {
         let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
         let (sent, resigned) = (Instant::now(), self.resigned);
-        let begins = !matches!(write, Write::Renew(_));
-        let raises_fence = begins || sent >= self.fence_seen + FENCE_PERIOD;
-        if raises_fence {
-            self.fence_seen = sent;
-        }
         let writing = async move {
-            let lease = match write {
-                Write::Create(number) => cluster.create_lease(&candidacy, number, TIMING).await?,
-                Write::Take(lease, number) => cluster.take_lease(&candidacy, &lease, number, TIMING).await?,
+            match write {
+                Write::Create(number) => {
+                    begin(&cluster, &candidacy, cluster.create_lease(&candidacy, number, TIMING).await?).await
+                }
+                Write::Take(lease, number) => {
+                    let taken = cluster.take_lease(&candidacy, &lease, number, TIMING).await?;
+                    begin(&cluster, &candidacy, taken).await
+                }
                 Write::Renew(lease) => {
                     let checkpoint = cluster.progress().checkpoint();
-                    cluster.renew_lease(&candidacy, &lease, checkpoint).await?
-                }
-            };
-            if raises_fence {
-                match cluster.raise_fence(&candidacy, lease.transitions).await {
-                    // It stood a moment ago, and may still.
-                    Err(error) if !begins && !error.is_ahead() => warn!(%error, "election"),
-                    raised => raised?,
+                    Ok(cluster.renew_lease(&candidacy, &lease, checkpoint).await?)
                 }
             }
-            Ok(lease)
         };
         ctx.spawn(writing.into_actor(self).map(move |lease, elector, ctx| match lease {
             // The answer comes to one that has given up meanwhile: see who holds it now.
@@ -160,28 +173,59 @@ impl Elector {
 
     /// The Lease is ours; the write that says so was sent at `sent`.
     fn holds(&mut self, lease: Lease, sent: Instant, ctx: &mut Context<Self>) {
-        self.cluster.term().hold(lease.transitions, sent + TIMING.renew_deadline);
+        ctx.notify_later(Tick, TIMING.period);
         self.memory.note(&lease);
-        let term = lease.transitions;
-        if self.held.as_ref().map(|held| held.transitions) != Some(term) {
+        let (term, until) = (lease.transitions, sent + TIMING.renew_deadline);
+        let begins = self.held.as_ref().map(|held| held.transitions) != Some(term);
+        if begins && until <= Instant::now() {
+            // It took too long to get so far. The Lease is taken for another term.
+            return;
+        }
+        self.cluster.term().hold(term, until);
+        if begins {
             info!(term, identity = self.candidacy.identity, "leading");
             self.leader = Some(self.candidacy.identity.clone());
             let checkpoint = self.memory.checkpoint();
             self.cluster.progress().begin(checkpoint);
+            self.fence_stood = sent;
             self.operator.do_send(Leads::Yes { term, checkpoint });
         } else if let Some(checkpoint) = lease.checkpoint {
             self.cluster.progress().store(checkpoint);
         }
         self.held = Some(lease);
-        ctx.notify_later(Tick, TIMING.period);
+        self.look_at_fence(term, ctx);
+    }
+
+    /// Sees to it from time to time that the fence still stands. Not as a part of a renewal, which must not wait for it.
+    fn look_at_fence(&mut self, term: i64, ctx: &mut Context<Self>) {
+        if self.looks_at_fence || self.fence_stood.elapsed() < FENCE_PERIOD {
+            return;
+        }
+        self.looks_at_fence = true;
+        let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
+        let (sent, looking) = (Instant::now(), async move { cluster.raise_fence(&candidacy, term).await });
+        ctx.spawn(looking.into_actor(self).map(move |stands, elector, _| {
+            elector.looks_at_fence = false;
+            match stands {
+                Ok(()) => elector.fence_stood = sent,
+                Err(FenceError::Ahead(fence, ahead)) if elector.leads_in(term) => {
+                    warn!(fence, ahead, "the fence stands higher than the term");
+                    elector.memory.note_term(ahead);
+                    elector.resign("the API server takes no Job of this term any more");
+                }
+                Err(error) => warn!(%error, "election"),
+            }
+        }));
+    }
+
+    fn leads_in(&self, term: i64) -> bool {
+        self.held.as_ref().is_some_and(|held| held.transitions == term)
     }
 
     fn failed(&mut self, error: &ElectionError, ctx: &mut Context<Self>) {
         warn!(%error, "election");
-        // The Lease may be ours by now. It is taken for another term then, whose number is above this one.
         if let ElectionError::Fence(FenceError::Ahead(_, term)) = error {
             self.memory.note_term(*term);
-            self.resign("the API server takes no Job of this term any more");
         }
         // Only an answered renewal prolongs a term.
         if self.cluster.term().number().is_none() {
@@ -208,14 +252,14 @@ impl Handler<TermBroken> for Elector {
     /// Gives the Lease back, so that whoever takes it next, which may be this process, begins anew
     /// under another number.
     fn handle(&mut self, TermBroken { term, breach }: TermBroken, ctx: &mut Self::Context) {
-        if self.held.as_ref().map(|held| held.transitions) != Some(term) {
+        if !self.leads_in(term) {
             return;
         }
         self.resign(&breach.to_string());
         let forgotten = self.memory.checkpoint().filter(|_| breach == Breach::CheckpointForgotten);
         let checkpoint = forgotten.map(|checkpoint| Checkpoint { forgotten: true, ..checkpoint });
         let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
-        let releasing = async move { cluster.release_lease(&candidacy, term, checkpoint).await };
+        let releasing = async move { cluster.release_lease(&candidacy, Some(term), checkpoint).await };
         ctx.spawn(releasing.into_actor(self).map(|released, _, _| {
             if let Err(error) = released {
                 warn!(%error, "the Lease was not released; it is free when it ends");

@@ -43,5 +43,5 @@ pub use extendedjob_decide::{
 };
 pub use messages::Stop;
 pub use metrics::Metrics;
-pub use operator::{Operator, Readiness};
+pub use operator::{Neighbours, Operator, Readiness};
 pub use supervisor::Limits;

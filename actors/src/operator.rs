@@ -6,18 +6,21 @@
 //! the whole operator with it: everything rests on it, and everything is rebuilt at a start.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, StreamHandler, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, StreamHandler, WrapFuture,
+};
 use extendedjob_api::TargetKind;
 use extendedjob_decide::{
-    checkpoint::Checkpoint, circle::circle, declared::Declared, streams::Ways, track::Observation,
-    transition::Trigger,
+    checkpoint::Checkpoint, circle::circle, declared::Declared, scope::Scope, streams::Ways,
+    track::Observation, transition::Trigger,
 };
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -63,9 +66,20 @@ impl Readiness {
     }
 }
 
+/// The operators of one process. What an ExtendedJob does in one namespace can befall one in another.
+#[derive(Clone, Default)]
+pub struct Neighbours(Arc<Mutex<BTreeMap<Scope, Recipient<Befell>>>>);
+
+impl Neighbours {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Scope, Recipient<Befell>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// See the module.
 pub struct Operator {
     cluster: Cluster,
+    neighbours: Neighbours,
     readiness: Readiness,
     candidacy: Candidacy,
     foundation: Option<Foundation>,
@@ -103,6 +117,7 @@ impl Operator {
     #[must_use]
     pub fn new(
         cluster: Cluster,
+        neighbours: Neighbours,
         candidacy: Candidacy,
         limits: Limits,
         ways: Ways,
@@ -113,6 +128,7 @@ impl Operator {
             declared: Watched::new(cluster.clone(), extendedjobs::SOURCE),
             known: cluster.metrics().extended_jobs(),
             cluster,
+            neighbours,
             readiness,
             candidacy,
             foundation: None,
@@ -209,6 +225,7 @@ impl Actor for Operator {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let (cluster, readiness, me) = (&self.cluster, &self.readiness, ctx.address());
+        self.neighbours.all().insert(cluster.scope().clone(), me.clone().recipient());
         let lifeline = |name, generation| Lifeline::new(name, generation, me.clone().recipient());
         let (mut pods, mut jobs, mut elector) =
             (Children::default(), Children::default(), Children::default());
@@ -290,6 +307,13 @@ impl Handler<Befell> for Operator {
 
     fn handle(&mut self, befell: Befell, _: &mut Self::Context) {
         let Some((namespace, name)) = befell.extended_job.split_once('/') else { return };
+        if self.cluster.scope().namespace().is_some_and(|own| own != namespace) {
+            let there = Scope::Namespace(namespace.into());
+            if let Some(neighbour) = self.neighbours.all().get(&there) {
+                neighbour.do_send(befell);
+            }
+            return;
+        }
         let is_it = |declared: &&Arc<Declared>| declared.namespace == namespace && declared.name == name;
         let other = self.declared.store.objects().find(is_it);
         // One that is gone has no Events to look at.

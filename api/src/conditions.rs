@@ -42,6 +42,8 @@ pub mod reasons {
     pub const NOT_STALLED: &str = "NotStalled";
     /// Ready, Stalled: the spec breaks a rule of the schema; it was stored before the schema had that rule.
     pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// Ready, Stalled: output is to go to a namespace that the operator is not for.
+    pub const TARGET_NOT_SERVED: &str = "TargetNotServed";
     /// Ready, Stalled: the API server refuses the template as a Job. The message is the API server's.
     pub const INVALID_TEMPLATE: &str = "InvalidTemplate";
     /// Ready, Stalled: a Job of the name that the run needs is there, and is not ours.

@@ -46,8 +46,8 @@ pub const RUN_REQUESTED_AT: &str = "fissile.cloudfoundry.org/run-requested-at";
 /// Annotation on an errand: the number of the request after whose run the operator has last set `run` back.
 pub const RESET: &str = "fissile.cloudfoundry.org/reset";
 
-/// Annotation on a Job: the `leaseTransitions` of the Lease under which it was created. An admission policy
-/// refuses the operator's create of a Job of an earlier term.
+/// Annotation on a Job: the `leaseTransitions` of the Lease under which it was created; and on the fence between leaders,
+/// a ServiceAccount: those of the present term. An admission policy refuses the operator's create of a Job of another one.
 pub const TERM: &str = "fissile.cloudfoundry.org/term";
 
 /// Annotation on the Lease: the resourceVersion up to which each pod transition that counts has its Job or stands

@@ -17,10 +17,10 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// The promtool of this machine, or that of Debian's package, unpacked once under target/: to install the package would
+/// The promtool of this machine, or that of Debian's package, unpacked once into the cache: to install the package would
 /// start a Prometheus.
 fn tool() -> Result<PathBuf> {
-    let own = process::project().join("target/tools/prometheus");
+    let own = local_cluster::cache()?.join("prometheus");
     let path = own.join("usr/bin/promtool");
     if path.exists() {
         return Ok(path);

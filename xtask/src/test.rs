@@ -16,7 +16,7 @@ use crate::{
 
 /// Run all checks and tests, those on a real Kubernetes too
 ///
-/// Checks formatting, lints, unit and property tests, generated files and the chart, then installs the operator in a
+/// Checks formatting, lints, unit and property tests, dependencies, generated files and the chart, then installs the operator in a
 /// local Kubernetes and runs the end-to-end tests against it. A step that fails does not keep the others from
 /// running, unless they need it. A table of all steps and the number of tests stand at the end.
 #[derive(Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Test {
     #[command(flatten)]
     which: Which,
 
-    /// Do also what takes too long for every run: licences and sources of dependencies, the book, the alert rules, the tests of the
+    /// Do also what takes too long for every run: the book, the alert rules, the tests of the
     /// local cluster itself, the larger model checks, all storms, an uninstallation, an operator for some
     /// namespaces, an upgrade, and tests on clusters with feature gates
     #[arg(long)]
@@ -51,7 +51,6 @@ impl Test {
             without_cluster(&mut report);
         }
         if self.all {
-            report.step("dependencies", deny::check);
             report.step("alert rules", monitoring::check);
             report.step("book", book::check);
             report.tests("tests of the local cluster itself", local_cluster_tests);
@@ -120,6 +119,7 @@ fn without_cluster(report: &mut Report) {
         process::run(compiling("clippy")?.args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
     report.tests("unit and property tests", || compiling("test"));
+    report.step("dependencies", deny::check);
     report.step("generated files", generate::check);
     report.step("chart", chart::check::check);
     report.step("flags in the chart", chart::flags::check);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use local_cluster::cache;
 
 use crate::cargo::cargo;
 use crate::process;
@@ -19,11 +20,10 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// The one of this machine, or one that is built under target/, which takes minutes once. It works in the project's
-    /// folder.
+    /// The one of this machine, or one that is built into the cache, which takes minutes once. It works in the project's folder.
     pub(crate) fn command(&self) -> Result<Command> {
         let Self { name, version, options } = *self;
-        let own = process::project().join("target/tools");
+        let own = cache()?.join(format!("{name}-{version}"));
         let path = own.join("bin").join(name);
         if !path.exists() {
             // Whether it can be started says whether it is there: not all answer when they are asked for their version alone.

@@ -21,8 +21,8 @@ const TESTS: &str = "upgrade::";
 pub(crate) fn test(target: &Target, name: &str, report: &mut Report) -> Option<()> {
     report.counted("end-to-end tests of an upgrade", |count| {
         let previous = checked_out()?;
-        // Over this one: who deletes the policies and the Lease, and makes them anew, finds that the API server remembers
-        // the Lease of before.
+        // Over this one. Its policy for terms has the Lease as parameter, so that this works once in the life of an API
+        // server: see `cluster::fence`.
         let install = ["xtask", "install", "--name", name, "--profile", "dev"];
         process::run(Command::new("cargo").current_dir(previous).args(install))
             .context("install the version before this one")?;

@@ -86,6 +86,7 @@ fn needs_someone(trouble: &Trouble) -> bool {
     matches!(
         trouble.reason,
         reasons::INVALID_SPEC
+            | reasons::TARGET_NOT_SERVED
             | reasons::STREAMS_NOT_SEPARABLE
             | reasons::INVALID_TEMPLATE
             | reasons::JOB_NAME_TAKEN

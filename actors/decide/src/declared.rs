@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use extendedjob_api::{
-    ExtendedJobSpec, ExtendedJobStatus, Mode, Output, Run, Streams, When, conditions::reasons, validate,
+    ExtendedJobSpec, ExtendedJobStatus, Mode, Output, Run, StreamOutput, Streams, Target, When,
+    conditions::reasons, validate,
 };
 use jiff::Timestamp;
 
@@ -11,6 +12,7 @@ use crate::{
     output::{self, Wish},
     pod::Version,
     references::{self, Object, References},
+    scope::{Scope, serves},
     streams::{Way, Ways},
     view::Trouble,
 };
@@ -55,20 +57,28 @@ impl Declared {
     /// What is wrong with the spec, so that nothing may start: the rules that it breaks, if it was stored under an
     /// older schema; or what only the operator can know.
     #[must_use]
-    pub fn problem(&self, ways: &Ways) -> Option<Trouble> {
+    pub fn problem(&self, ways: &Ways, served: &BTreeSet<Scope>) -> Option<Trouble> {
         if let Err(problems) = validate(&self.spec, &self.namespace) {
             let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
             return Some(Trouble { reason: reasons::INVALID_SPEC, message: words.join("; ") });
         }
         let Way { streams, obstacle } = ways.of(&self.spec);
-        let trouble = self.wishes(streams).err()?;
+        let trouble = self.wishes(streams, served).err()?;
         let why = obstacle.map(|obstacle| format!(" ({obstacle})")).unwrap_or_default();
         Some(Trouble { message: trouble.message + &why, ..trouble })
     }
 
     /// What is to become of the output of runs whose streams are told apart in this way; an error is one that only the
     /// user can end.
-    pub fn wishes(&self, streams: Streams) -> Result<Vec<Wish>, Trouble> {
+    pub fn wishes(&self, streams: Streams, served: &BTreeSet<Scope>) -> Result<Vec<Wish>, Trouble> {
+        let mut targets = targets(&self.spec, &self.namespace);
+        if let Some((_, target)) = targets.find(|(_, target)| !serves(served, &target.namespace)) {
+            let namespace = &target.namespace;
+            let message = format!(
+                "output is to go to {target}, and this operator is not for namespace {namespace}: name an object elsewhere"
+            );
+            return Err(Trouble { reason: reasons::TARGET_NOT_SERVED, message });
+        }
         self.spec
             .output
             .as_ref()
@@ -108,11 +118,19 @@ fn of_template(spec: &ExtendedJobSpec) -> References {
 }
 
 /// The objects in its own namespace that an ExtendedJob writes.
-fn written(spec: &ExtendedJobSpec, namespace: &str) -> impl Iterator<Item = Object> {
-    let streams = spec.output.iter().flat_map(Output::streams).filter(|(_, stream)| !stream.versioned);
-    let targets = streams.filter_map(move |(_, stream)| stream.target(namespace));
-    let own = targets.filter(move |target| target.namespace == namespace);
-    own.map(|target| Object { kind: target.kind, name: target.name })
+fn written<'a>(spec: &'a ExtendedJobSpec, namespace: &'a str) -> impl Iterator<Item = Object> {
+    let of_name = targets(spec, namespace).filter(|(stream, _)| !stream.versioned);
+    let own = of_name.filter(move |(_, target)| target.namespace == namespace);
+    own.map(|(_, target)| Object { kind: target.kind, name: target.name })
+}
+
+/// Where its output goes, in whatever namespace.
+fn targets<'a>(
+    spec: &'a ExtendedJobSpec,
+    namespace: &'a str,
+) -> impl Iterator<Item = (&'a StreamOutput, Target)> {
+    let streams = spec.output.iter().flat_map(Output::streams);
+    streams.filter_map(move |(_, stream)| Some((stream, stream.target(namespace)?)))
 }
 
 /// Which ConfigMaps and Secrets have runs start again, in words.

@@ -45,6 +45,12 @@ impl Scope {
     }
 }
 
+/// Whether one of the operators of a process is for this namespace.
+#[must_use]
+pub fn serves(served: &BTreeSet<Scope>, namespace: &str) -> bool {
+    served.iter().any(|scope| scope.namespace().is_none_or(|only| only == namespace))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

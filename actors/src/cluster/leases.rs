@@ -131,12 +131,12 @@ impl Cluster {
         self.patch_lease(of, lease, json!({ "renewTime": now() }), checkpoint).await
     }
 
-    /// Gives the Lease back, if it is ours in the term `number`, so that the next leader need not wait for its
-    /// end.
+    /// Gives the Lease back, if it is ours, in the term `number` or in whichever, so that the next leader need not wait for
+    /// its end.
     pub(crate) async fn release_lease(
         &self,
         of: &Candidacy,
-        number: i64,
+        number: Option<i64>,
         checkpoint: Option<Checkpoint>,
     ) -> Result<(), LeaseError> {
         let mut released = self.try_to_release(of, number, checkpoint).await;
@@ -150,11 +150,12 @@ impl Cluster {
     async fn try_to_release(
         &self,
         of: &Candidacy,
-        number: i64,
+        number: Option<i64>,
         checkpoint: Option<Checkpoint>,
     ) -> Result<(), LeaseError> {
         let Some(lease) = self.lease(of).await? else { return Ok(()) };
-        if lease.holder.as_deref() == Some(of.identity.as_str()) && lease.transitions == number {
+        let is_ours = lease.holder.as_deref() == Some(of.identity.as_str());
+        if is_ours && number.is_none_or(|number| lease.transitions == number) {
             let released = json!({ "holderIdentity": "", "renewTime": now() });
             self.patch_lease(of, &lease, released, checkpoint).await?;
         }

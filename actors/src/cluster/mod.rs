@@ -22,7 +22,7 @@ pub(crate) mod targets;
 mod term;
 pub(crate) mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use extendedjob_api::names;
 use extendedjob_decide::scope::Scope;
@@ -79,6 +79,8 @@ const DELETES_IN_FLIGHT: usize = 16;
 pub struct Cluster {
     client: Client,
     scope: Scope,
+    /// What all operators of this process are for.
+    served: Arc<BTreeSet<Scope>>,
     term: Term,
     progress: Progress,
     creates: Creates,
@@ -111,6 +113,7 @@ impl Cluster {
         Self {
             client,
             scope: Scope::default(),
+            served: Arc::new(BTreeSet::from([Scope::default()])),
             term: Term::default(),
             progress: Progress::default(),
             creates: Creates::default(),
@@ -128,8 +131,24 @@ impl Cluster {
         }
     }
 
-    /// For an operator that looks there, and leads, or does not, by itself: connections, bounds and counters it shares with all
-    /// others of this process.
+    /// For a process whose operators look there.
+    #[must_use]
+    pub fn serving(self, served: BTreeSet<Scope>) -> Self {
+        Self { served: Arc::new(served), ..self }
+    }
+
+    /// Where this operator looks.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What the operators of this process are for.
+    pub(crate) fn served(&self) -> &BTreeSet<Scope> {
+        &self.served
+    }
+
+    /// For one of them: it leads, or does not, by itself, and shares connections, bounds and counters with the
+    /// others.
     #[must_use]
     pub fn within(&self, scope: Scope) -> Self {
         Self {
@@ -208,9 +227,10 @@ impl Cluster {
 
     /// Gives the Lease back, so that a standby need not wait for its end.
     pub async fn resign(&self, candidacy: &Candidacy, _: Quiet) {
-        let Some(term) = self.term.number() else { return };
+        // One that was taken a moment ago is given back as well.
+        let checkpoint = self.term.number().and_then(|_| self.progress.checkpoint());
         self.term.end();
-        if let Err(error) = self.release_lease(candidacy, term, self.progress.checkpoint()).await {
+        if let Err(error) = self.release_lease(candidacy, None, checkpoint).await {
             warn!(%error, "the Lease was not released; a standby takes over when it ends");
         }
     }

@@ -101,6 +101,8 @@ impl Desk {
             // It was followed from its start; what is there now may begin after a rotation.
             Ok(Some(read)) if read.kept.seen >= followed.capture.seen() => Ok(Some(read)),
             Err(obstacle) if !self.is_in_vain(order, &obstacle) => Err(obstacle),
+            // Nothing was heard of it, which does not say that it was silent.
+            read if followed.is_silent() && !followed.ended => read,
             // What was read before is better than nothing.
             _ => kept(followed, limit).await.map(Some),
         }

@@ -371,6 +371,24 @@ fn what_was_followed_is_not_given_up_for_less() {
     });
 }
 
+#[test]
+fn a_log_of_which_nothing_was_heard_before_its_pod_went_is_lost_and_not_empty() {
+    System::new().block_on(async {
+        let mut api = StandIn::answering(|_| Reply::refused(404, "NotFound"));
+        let told = Told::default();
+        let parent = Parent(Arc::clone(&told)).start();
+        let mut order = wish("job", 1);
+        let end = order.attempts[0].end.clone();
+        let capture = Recorder::new(Spool::without_room(), 1000).finish().await;
+        let log = (end.logs[0].clone(), Stream::Log);
+        let followed = HashMap::from([(log, Followed::cut_short(capture))]);
+        order.attempts = [Arc::new(Attempted { end, followed })].into();
+        writer(&api, &parent).do_send(order);
+        assert_eq!(told_of(&told, 1).await, [(Some("OutputLost"), true)]);
+        assert_eq!(api.count(|asked| asked.method != Method::GET), 0);
+    });
+}
+
 /// What is written of the first run of a container that failed and may be started again, of which its pod does not tell
 /// yet: by what was followed, and by what the kubelet has of its present run and of the one before.
 async fn written_of_a_first_run(

@@ -86,7 +86,7 @@ impl Handler<Edited> for Supervisor {
             return;
         }
         if before.generation != self.declared.generation {
-            self.problem = self.declared.problem(&self.around.ways.borrow());
+            self.problem = self.declared.problem(&self.around.ways.borrow(), self.around.cluster.served());
             if before.spec.template.get() != self.declared.spec.template.get() {
                 self.template = Template::Unchecked;
                 self.check_template(ctx);
@@ -134,7 +134,7 @@ impl Handler<WaysChanged> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: WaysChanged, ctx: &mut Self::Context) {
-        let problem = self.declared.problem(&self.around.ways.borrow());
+        let problem = self.declared.problem(&self.around.ways.borrow(), self.around.cluster.served());
         if std::mem::replace(&mut self.problem, problem) != self.problem {
             // What was not to be written for that, or is not to be now.
             self.write_unsettled(ctx);

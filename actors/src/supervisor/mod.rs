@@ -125,7 +125,7 @@ impl Supervisor {
         // The API server has been asked about this generation's template before, and answered
         // well: a start with nothing changed asks for nothing.
         let template = Template::told(&declared);
-        let problem = declared.problem(&around.ways.borrow());
+        let problem = declared.problem(&around.ways.borrow(), around.cluster.served());
         let (namespace, extendedjob) = (&declared.namespace, &declared.name);
         // Of the highest level, so that it is there whatever is logged.
         let span = error_span!(parent: None, "extendedjob", namespace, extendedjob);

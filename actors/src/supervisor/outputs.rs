@@ -149,7 +149,7 @@ impl Supervisor {
 
     /// What is to become of the output of a Job.
     fn wishes(&self, job: &Job) -> Result<Vec<Arc<Wish>>, Trouble> {
-        let wishes = self.declared.wishes(job.streams)?;
+        let wishes = self.declared.wishes(job.streams, self.around.cluster.served())?;
         Ok(wishes.into_iter().map(Arc::new).collect())
     }
 
@@ -283,7 +283,7 @@ impl Supervisor {
             if is_wished {
                 let streams = unsettled.job.as_ref().map(|job| job.streams).unwrap_or_default();
                 let before = unsettled.take_back();
-                match self.declared.wishes(streams) {
+                match self.declared.wishes(streams, self.around.cluster.served()) {
                     Ok(wishes) => {
                         let wishes: Vec<Arc<Wish>> = wishes.into_iter().map(Arc::new).collect();
                         let new = unsettled.orders_for_held(&wishes);

@@ -18,7 +18,12 @@
 {{- end -}}
 {{- range .Values.extraArgs -}}
 {{- if regexMatch "^--(lease-name|lease-namespace|namespaces)(=|$)" (toString .) -}}
-{{- fail (printf "extraArgs can't hold %s: the operator's rights and the admission policy extendedjob-term know the Lease, the Secret that goes with it and the namespaces of this chart alone" .) -}}
+{{- fail (printf "extraArgs can't hold %s: the operator's rights and the admission policy extendedjob-term know the Lease and the namespaces of this chart alone" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name (list "EXTENDEDJOB_LEASE_NAME" "EXTENDEDJOB_LEASE_NAMESPACE" "EXTENDEDJOB_NAMESPACES") -}}
+{{- fail (printf "extraEnv can't hold %s: the operator's rights and the admission policy extendedjob-term know the Lease and the namespaces of this chart alone" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled .Values.metrics.serviceMonitor.enabled (not .Values.networkPolicy.ingressFrom) -}}
@@ -50,6 +55,16 @@ because of their names; whether there is one for all namespaces beside one for s
 {{- /* Else whoever installs may have no right to look at what is the whole cluster's. */ -}}
 {{- with lookup "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "" "extendedjob-operator" -}}
 {{- $rights = append $rights . -}}
+{{- end -}}
+{{- end -}}
+{{- /* The operators before and after a change between all namespaces and some know nothing of each other's Leases. */ -}}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "extendedjob.fullname" .) -}}
+{{- $some := false -}}
+{{- range (first .spec.template.spec.containers).args -}}
+{{- if hasPrefix "--namespaces=" . -}}{{- $some = true -}}{{- end -}}
+{{- end -}}
+{{- if and (gt (int .spec.replicas) 0) (ne $some (ne $root.Values.watch.mode "cluster")) -}}
+{{- fail (printf "between watch.mode: cluster and the other modes no operator may run: kubectl scale -n %s deployment/%s --replicas=0, and wait until its pods are gone" .metadata.namespace .metadata.name) -}}
 {{- end -}}
 {{- end -}}
 {{- range $rights -}}

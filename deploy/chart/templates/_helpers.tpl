@@ -56,7 +56,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "extendedjob.fullname"
 {{- end -}}
 {{- end }}
 
-{{/* The Leases of its operators, as JSON; with each goes a Secret, called after it. */}}
+{{/* The Leases of its operators, as JSON; with each goes a ServiceAccount, called after it. */}}
 {{- define "extendedjob.leases" -}}
 {{- $names := list -}}
 {{- range include "extendedjob.namespaces" . | fromJsonArray -}}

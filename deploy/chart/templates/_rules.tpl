@@ -51,9 +51,10 @@ What the operator may do, each right with its reason. Whether it is given for al
   resources: [leases]
   resourceNames: {{ include "extendedjob.leases" . }}
   verbs: [get, patch]
-# The fence between leaders: a Secret that says which term is the present one, for the admission policy `term`.
+# The fence between leaders: a ServiceAccount, used by nobody, that says which term is the present one, for the admission policy
+# extendedjob-term.
 - apiGroups: [""]
-  resources: [secrets]
+  resources: [serviceaccounts]
   resourceNames:
     {{- range include "extendedjob.leases" . | fromJsonArray }}
     - {{ . }}-term
@@ -64,7 +65,7 @@ What the operator may do, each right with its reason. Whether it is given for al
   resources: [leases]
   verbs: [create]
 - apiGroups: [""]
-  resources: [secrets]
+  resources: [serviceaccounts]
   verbs: [create]
 # The book of pods: what was known of them last, for the next leader. Its pages are found by label, and deleted when no
 # ExtendedJob needs them any more.

@@ -74,10 +74,9 @@ fn a_create_of_a_past_term_is_refused_by_the_api_server() -> Result<()> {
 fn a_fence_that_someone_has_deleted_is_raised_anew() -> Result<()> {
     scenario(|ns| {
         let _held = Operator::hold();
-        let fence = "secret/extendedjob-operator-term";
+        let fence = "serviceaccount/extendedjob-operator-term";
         Kubectl::in_namespace(names::OPERATOR_NAMESPACE).run(&["delete", fence])?;
-        ns.create(extended_job("once").once())?;
-        ns.condition_of("once", "Complete", "True").map(drop)
+        ns.first_run(extended_job("once").once()).map(drop)
     })
 }
 
@@ -87,11 +86,10 @@ fn a_fence_that_stands_too_high_is_reached_by_a_later_term() -> Result<()> {
         let operator = Operator::hold();
         let high = operator.term()? + 100;
         // As it is where the Lease was deleted, and the counting began anew.
-        let fence = ["annotate", "--overwrite", "secret/extendedjob-operator-term"];
+        let fence = ["annotate", "--overwrite", "serviceaccount/extendedjob-operator-term"];
         let annotation = format!("{}={high}", names::TERM);
         Kubectl::in_namespace(names::OPERATOR_NAMESPACE).run(&[&fence[..], &[&annotation]].concat())?;
-        ns.create(extended_job("once").once())?;
-        ns.condition_of("once", "Complete", "True")?;
+        ns.first_run(extended_job("once").once())?;
         assert!(operator.term()? > high);
         Ok(())
     })

@@ -115,6 +115,31 @@ fn an_edit_needs_the_rights_too_and_metadata_needs_none() -> Result<()> {
 }
 
 #[test]
+fn to_set_run_back_needs_no_right_and_nothing_else_may_change_with_it() -> Result<()> {
+    scenario(|ns| {
+        ns.create(printing_keys().with("/run", json!("now")))?;
+        let alice = alice(ns)?;
+        let asked = json!({"annotations": {"fissile.cloudfoundry.org/run-requested-at": "now"}});
+        for change in [
+            json!({"spec": {"run": "manually", "suspend": true}}),
+            json!({"spec": {"run": "manually", "output": null}}),
+            json!({"spec": {"run": "manually"}, "metadata": asked}),
+        ] {
+            let patch = format!("--patch={change}");
+            says(
+                &alice.refusal(&["patch", "extendedjob", "print-keys", "--type=merge", &patch], "")?,
+                &["Jobs"],
+            );
+        }
+        let set = |run: &str| format!("--patch={}", json!({"spec": {"run": run}}));
+        alice.run(&["patch", "extendedjob", "print-keys", "--type=merge", &set("manually")])?;
+        let again = ["patch", "extendedjob", "print-keys", "--type=merge", &set("now")];
+        says(&alice.refusal(&again, "")?, &["Jobs"]);
+        Ok(())
+    })
+}
+
+#[test]
 fn who_may_not_run_it_may_not_ask_for_a_run() -> Result<()> {
     scenario(|ns| {
         ns.create(printing_keys())?;

@@ -63,8 +63,8 @@ impl Audit {
         .await
     }
 
-    /// What the event says, if it is a write of an operator that is of interest. Not the Lease: it is renewed
-    /// all the time. Nor anything in the namespaces of other storms, which may still be on their way out.
+    /// What the event says, if it is a write of an operator that is of interest. Not the Lease, which is renewed
+    /// all the time, nor the fence, which is raised with each term. Nor anything in the namespaces of other storms, which may still be on their way out.
     fn write_in(&self, event: &Value) -> Option<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (verb, object) = (text(&event["verb"]), &event["objectRef"]);
@@ -74,6 +74,7 @@ impl Audit {
         let counts = event["user"]["username"] == OPERATOR_ACCOUNT
             && changes
             && object["resource"] != "leases"
+            && object["resource"] != "serviceaccounts"
             && !is_elsewhere;
         counts.then(|| format!("{verb} {}", text(&event["requestURI"])))
     }

@@ -1,7 +1,7 @@
 //! Every Job that was ever there, also those that are gone: a watch from before the first of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use futures::{StreamExt, pin_mut};
@@ -51,6 +51,8 @@ pub(crate) struct Run {
     pub(crate) pod: String,
     pub(crate) transition: String,
     pub(crate) is_gone: bool,
+    /// When it was seen first.
+    pub(crate) seen: Option<Instant>,
 }
 
 impl JobsSeen {
@@ -138,6 +140,7 @@ impl Seen {
             pod: annotation(POD_NAME).unwrap_or_default(),
             transition,
             is_gone: false,
+            seen: Some(Instant::now()),
         };
         self.runs.entry(job.uid.clone().unwrap_or_default()).or_insert_with(run).is_gone = is_gone;
     }

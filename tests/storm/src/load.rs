@@ -15,7 +15,7 @@ pub(crate) struct Load {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(20..=3000))]
     pods: Option<u16>,
 
-    /// How long leaders are killed one after the other [default: 2, or 20 seconds with --short]
+    /// How long leaders are killed, or asked to stop, one after the other [default: 2, or 20 seconds with --short]
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..=60))]
     minutes: Option<u64>,
 
@@ -34,7 +34,7 @@ impl Load {
         self.pods.unwrap_or(if self.short { 100 } else { 500 }).into()
     }
 
-    /// How long leaders are killed.
+    /// How long leaders end one after the other.
     pub(crate) fn time(&self) -> Duration {
         let default = Duration::from_secs(if self.short { 20 } else { 120 });
         self.minutes.map_or(default, |minutes| Duration::from_secs(60 * minutes))

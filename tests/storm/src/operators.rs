@@ -92,6 +92,21 @@ impl<'a> Operators<'a> {
         lease::release(&self.target.client, |name| name == leader).await
     }
 
+    /// Asks the one that leads to stop, and waits until it has.
+    pub(crate) async fn stop_leader(&mut self) -> Result<()> {
+        let leader = self.leader().await?;
+        self.signal(&leader, Signal::TERM)?;
+        let running = &mut self.running;
+        until("the leader to stop", async || {
+            let of_leader = running.iter_mut().find(|operator| operator.name == leader);
+            let ended = of_leader.map(|operator| operator.child.try_wait()).transpose()?.flatten();
+            Ok(ended.map(drop))
+        })
+        .await?;
+        self.running.retain(|operator| operator.name != leader);
+        Ok(())
+    }
+
     /// kill -9 of all.
     pub(crate) async fn kill_all(&mut self) -> Result<()> {
         let names = self.names();

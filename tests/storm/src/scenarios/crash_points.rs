@@ -14,9 +14,10 @@ const PODS: usize = 3;
 /// The writes, by the names that the operator gives them, and which of their kind. The first of a Lease is taking
 /// it, the first ledger is the baseline, the second one the queue. A third status need not be: what happens in a quarter
 /// of a second goes with one.
-const WRITES: [(&str, u32); 12] = [
+const WRITES: [(&str, u32); 13] = [
     ("lease", 1),
     ("lease", 3),
+    ("fence", 1),
     ("ledger", 1),
     ("ledger", 2),
     ("page", 1),

@@ -44,6 +44,8 @@ pub(crate) enum Scenario {
     Queue,
     /// One leader after the other is killed
     Leaders,
+    /// One leader after the other is asked to stop
+    Handovers,
     /// A leader stands still while another leads, and goes on
     StoppedLeader,
     /// The API server is killed in the middle of a burst
@@ -61,9 +63,10 @@ pub(crate) enum Scenario {
 impl Scenario {
     /// All of them, or those that take seconds.
     pub(crate) fn all(short: bool) -> Vec<Self> {
-        // A Lease has to run out in the first.
+        // A Lease has to run out in the second.
         let takes_long = |scenario: &Self| {
-            matches!(scenario, Self::StoppedLeader | Self::LongLog | Self::ManyLogs | Self::ManySecrets)
+            use Scenario::{Handovers, LongLog, ManyLogs, ManySecrets, StoppedLeader};
+            matches!(scenario, Handovers | StoppedLeader | LongLog | ManyLogs | ManySecrets)
         };
         Self::value_variants().iter().copied().filter(|scenario| !(short && takes_long(scenario))).collect()
     }
@@ -80,7 +83,8 @@ impl Scenario {
             Self::OutputCrashes => output_crashes::play(stage).await,
             Self::ConfigCrashes => config_crashes::play(stage).await,
             Self::Queue => queue::play(stage).await,
-            Self::Leaders => leaders::play(stage).await,
+            Self::Leaders => leaders::killed(stage).await,
+            Self::Handovers => leaders::asked_to_stop(stage).await,
             Self::StoppedLeader => stopped_leader::play(stage).await,
             Self::Apiserver => burst::with_a_killed_api_server(stage).await,
             Self::LongLog => logs::one_long(stage).await,
