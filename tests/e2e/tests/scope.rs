@@ -3,7 +3,9 @@
 
 use anyhow::Result;
 use e2e::names::OPERATOR_ACCOUNT;
-use e2e::{Kubectl, Namespace, extended_job, operator_account, pod, scenario, template, watched};
+use e2e::{
+    Kubectl, Namespace, extended_job, operator_account, pod, scenario, scenario_alone, template, watched,
+};
 use serde_json::{Value, json};
 
 /// Runs of each mode, in a namespace of which the operator knows nothing yet.
@@ -33,7 +35,7 @@ fn use_all(ns: &Namespace) -> Result<()> {
 #[test]
 #[ignore = "it needs an operator for some namespaces"]
 fn all_works_in_each_namespace_that_is_watched() -> Result<()> {
-    watched()?.iter().try_for_each(use_all)
+    scenario(|_| watched()?.iter().try_for_each(use_all))
 }
 
 #[test]
@@ -60,31 +62,34 @@ fn an_extendedjob_elsewhere_is_left_alone_and_output_to_there_is_refused() -> Re
 #[test]
 #[ignore = "it needs an operator for some namespaces"]
 fn a_namespace_where_its_role_is_taken_away_holds_up_no_other_and_goes_on_when_it_is_back() -> Result<()> {
-    let watched = watched()?;
-    let [home, other] = &watched[..] else { return Ok(()) };
-    other.declare(extended_job("role").on_ready().of("app", "role").running(template::nothing()))?;
-    other.start(pod("before").labelled("app", "role").ready())?;
-    other.job_for("role", "before")?;
-    let binding = ["rolebinding", "extendedjob-operator:watched"];
-    let mut taken = other.kubectl.get(&binding)?;
-    taken["metadata"] = json!({"name": taken["metadata"]["name"], "labels": taken["metadata"]["labels"]});
-    other.delete(&binding.join("/"))?;
-    let meanwhile = || {
-        // One that starts without it knows nothing of that namespace, and is ready all the same.
-        home.kubectl.run(&["rollout", "restart", "deployment"])?;
-        home.kubectl.run(&["rollout", "status", "deployment", "--timeout=120s"])?;
-        home.create(extended_job("undisturbed").once().running(template::nothing()))?;
-        home.condition_of("undisturbed", "Complete", "True")?;
-        other.start(pod("meanwhile").labelled("app", "role").ready())
-    };
-    let undisturbed = meanwhile();
-    // Whatever came of it, other tests need it.
-    other.create(taken)?;
-    undisturbed?;
-    other.job_for("role", "meanwhile")?;
-    let runs = other.runs_after_a_sentinel("role", ("app", "role"))?;
-    assert_eq!(runs, ["before", "meanwhile"]);
-    Ok(())
+    scenario_alone(|_| {
+        let watched = watched()?;
+        let [home, other] = &watched[..] else { return Ok(()) };
+        other.declare(extended_job("role").on_ready().of("app", "role").running(template::nothing()))?;
+        other.start(pod("before").labelled("app", "role").ready())?;
+        other.job_for("role", "before")?;
+        let binding = ["rolebinding", "extendedjob-operator:watched"];
+        let mut taken = other.kubectl.get(&binding)?;
+        let kept = ["name", "labels", "annotations"].map(|key| (key, taken["metadata"][key].take()));
+        taken["metadata"] = kept.into_iter().collect();
+        other.delete(&binding.join("/"))?;
+        let meanwhile = || {
+            // One that starts without it knows nothing of that namespace, and is ready all the same.
+            home.kubectl.run(&["rollout", "restart", "deployment"])?;
+            home.kubectl.run(&["rollout", "status", "deployment", "--timeout=120s"])?;
+            home.create(extended_job("undisturbed").once().running(template::nothing()))?;
+            home.condition_of("undisturbed", "Complete", "True")?;
+            other.start(pod("meanwhile").labelled("app", "role").ready())
+        };
+        let undisturbed = meanwhile();
+        // Whatever came of it, other tests need it.
+        other.create(taken)?;
+        undisturbed?;
+        other.job_for("role", "meanwhile")?;
+        let runs = other.runs_after_a_sentinel("role", ("app", "role"))?;
+        assert_eq!(runs, ["before", "meanwhile"]);
+        Ok(())
+    })
 }
 
 /// What the operator may do where it watches, and what it may not: verb, resource, subresource.
