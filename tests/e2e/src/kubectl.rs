@@ -80,7 +80,8 @@ impl Kubectl {
         Ok(child.wait_with_output()?)
     }
 
-    fn command(&self, args: &[&str]) -> Result<Command> {
+    /// A call of it that is still to be started.
+    pub fn command(&self, args: &[&str]) -> Result<Command> {
         let mut command = target::kubectl()?;
         command.arg("--namespace").arg(&self.namespace);
         if let Some(user) = &self.user {

@@ -22,6 +22,7 @@ mod kubelet;
 mod leaders;
 mod ledger;
 mod lifecycle;
+mod log_filter;
 mod metrics;
 mod mishaps;
 mod names;
