@@ -101,7 +101,7 @@ impl JobRunner {
         ctx.spawn(asking.into_actor(self).map(|pods, runner, ctx| match pods {
             Ok(pods) => runner.listed(&by_end(pods), ctx),
             Err(error) => {
-                debug!(parent: &runner.means.span, %error, "the pods of an ended Job are not known");
+                runner.means.span.in_scope(|| debug!(%error, "the pods of an ended Job are not known"));
                 if let Stage::Following(following) = &mut runner.stage {
                     ctx.notify_later(ListAgain, following.backoff.after_failure(Timestamp::now()));
                 }

@@ -150,7 +150,7 @@ impl JobRunner {
 
     fn begin_to_follow(&mut self, job: Arc<Job>, made_now: bool, heard: Heard, ctx: &mut Context<Self>) {
         let Stage::Making { run, .. } = &self.stage else { return };
-        info!(parent: &self.means.span, because = run.because(), made_now, "run started");
+        self.means.span.in_scope(|| info!(because = run.because(), made_now, "run started"));
         self.stage = Stage::Following(Following::default());
         self.supervisor.do_send(RunNews::Started { job, made_now });
         self.hear(heard, ctx);
@@ -165,7 +165,7 @@ impl JobRunner {
         let delay = self.backoff.after_failure(Timestamp::now());
         self.failures += 1;
         let error = refusal.to_string();
-        warn!(parent: &self.means.span, error, ?delay, "no Job yet");
+        self.means.span.in_scope(|| warn!(error, ?delay, "no Job yet"));
         if let Some(reason) = refusal.reason(self.failures) {
             self.supervisor.do_send(RunNews::Hindered { job, trouble: Trouble { reason, message: error } });
         }

@@ -184,9 +184,9 @@ impl OutputWriter {
         self.desk.cluster.metrics().output(&settled, done);
         let (_, job, id) = place.clone();
         match &settled.trouble {
-            None => info!(parent: &self.span, job, id, "output settled"),
+            None => self.span.in_scope(|| info!(job, id, "output settled")),
             Some(Trouble { reason, message: error }) => {
-                warn!(parent: &self.span, job, id, reason, error, "output not written");
+                self.span.in_scope(|| warn!(job, id, reason, error, "output not written"));
             }
         }
         self.supervisor.do_send(OutputSettled { job, id, settled, done });

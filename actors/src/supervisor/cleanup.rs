@@ -171,7 +171,7 @@ impl Supervisor {
             supervisor.cleanup.asked.remove(&name);
             match done {
                 Err(error) if error.fault().class() == Class::NotFound => {
-                    debug!(parent: &supervisor.span, %error, "gone already");
+                    supervisor.span.in_scope(|| debug!(%error, "gone already"));
                     if let Some(runs) = &mut supervisor.runs {
                         runs.jobs.remove(&name);
                     }
@@ -180,7 +180,7 @@ impl Supervisor {
                     supervisor.clean_up_later(ctx);
                 }
                 Err(error) => {
-                    warn!(parent: &supervisor.span, %error, "not cleaned up");
+                    supervisor.span.in_scope(|| warn!(%error, "not cleaned up"));
                     supervisor.clean_up_later(ctx);
                 }
                 Ok(()) => {}

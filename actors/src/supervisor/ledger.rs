@@ -195,7 +195,7 @@ impl Supervisor {
 
     /// What was on record is lost: pods and Jobs are taken as they are.
     fn rebuild(&mut self, reason: &'static str, lost: &str, ctx: &mut Context<Self>) {
-        error!(parent: &self.span, lost, "rebuilding the ledger");
+        self.span.in_scope(|| error!(lost, "rebuilding the ledger"));
         let message =
             format!("{lost}; made anew from the pods and Jobs that are there, without starting runs");
         self.warn(reason, None, message.clone(), ctx);
@@ -264,7 +264,7 @@ impl Supervisor {
         let Some(ledger) = self.desk.in_writing() else { return };
         let bytes = match ledger.encode() {
             Ok(bytes) => bytes,
-            Err(error) => return error!(parent: &self.span, %error, "a ledger can't be packed"),
+            Err(error) => return self.span.in_scope(|| error!(%error, "a ledger can't be packed")),
         };
         self.keeper.turn = Turn::Writing;
         let (cluster, declared) = (self.around.cluster.clone(), self.declared.clone());
@@ -369,7 +369,7 @@ impl Supervisor {
     }
 
     fn ledger_failed(&mut self, error: &LedgerError, ctx: &mut Context<Self>) {
-        warn!(parent: &self.span, %error, "ledger");
+        self.span.in_scope(|| warn!(%error, "ledger"));
         self.keeper.failures += 1;
         if error.fault().class() != Class::Transient || self.keeper.failures >= LASTING {
             self.nothing_on_record(&error.to_string(), ctx);

@@ -81,7 +81,8 @@ const SHARE_OF_CREATES: usize = 16;
 pub(crate) struct Supervisor {
     around: Surroundings,
     declared: Arc<Declared>,
-    /// For the log. (A field `name` would stand beside the name of the span itself.)
+    /// For the log: entered for each line, because as JSON a line shows the spans that are entered, and not those that it
+    /// names as its parents. (A field `name` would stand beside the name of the span itself.)
     span: Span,
     /// What is wrong with the spec.
     problem: Option<Trouble>,
@@ -261,7 +262,9 @@ impl Supervisor {
         };
         let Some(fall) = fall else { return };
         self.around.cluster.metrics().actor_restarts(id.kind(), panicked);
-        error!(parent: &self.span, child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell");
+        self.span.in_scope(
+            || error!(child = ?id, panicked, falls = fall.falls, delay = ?fall.delay, "child fell"),
+        );
         ctx.notify_later(Revive(id), fall.delay);
     }
 }

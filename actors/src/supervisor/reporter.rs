@@ -149,9 +149,9 @@ impl Supervisor {
                 match error.fault().class() {
                     // The watch tells the version that is newer than ours, or that it is deleted.
                     Class::Conflict | Class::NotFound => {
-                        debug!(parent: &self.span, %error, "status not written")
+                        self.span.in_scope(|| debug!(%error, "status not written"))
                     }
-                    _ => warn!(parent: &self.span, %error, "status not written"),
+                    _ => self.span.in_scope(|| warn!(%error, "status not written")),
                 }
                 delay = self.reporter.backoff.after_failure(Timestamp::now());
             }
@@ -214,7 +214,7 @@ impl Supervisor {
             // Gone, or another one of its name.
             Err(error) if matches!(error.fault().class(), Class::NotFound | Class::Conflict) => {}
             Err(error) => {
-                debug!(parent: &supervisor.span, %error, "settled output not marked");
+                supervisor.span.in_scope(|| debug!(%error, "settled output not marked"));
                 let delay = backoff.after_failure(Timestamp::now());
                 ctx.run_later(delay, move |supervisor, ctx| supervisor.mark(job, backoff, ctx));
             }

@@ -205,7 +205,7 @@ impl Supervisor {
         let resetting = async move { cluster.reset_run(&declared, number).await };
         ctx.spawn(resetting.into_actor(self).map(move |reset, supervisor, ctx| match reset {
             Ok(declared) => {
-                info!(parent: &supervisor.span, number, "run is set back to manually");
+                supervisor.span.in_scope(|| info!(number, "run is set back to manually"));
                 supervisor.requests.resetting = false;
                 supervisor.requests.backoff.reset();
                 supervisor.requests.failures = 0;
@@ -222,10 +222,10 @@ impl Supervisor {
         match error.fault().class() {
             // The watch tells the version that is newer than ours, or that it is deleted.
             Class::Conflict | Class::NotFound => {
-                debug!(parent: &self.span, %error, "run is not set back yet")
+                self.span.in_scope(|| debug!(%error, "run is not set back yet"))
             }
             class => {
-                warn!(parent: &self.span, %error, ?delay, "run is not set back yet");
+                self.span.in_scope(|| warn!(%error, ?delay, "run is not set back yet"));
                 self.requests.failures += 1;
                 if class != Class::Transient || self.requests.failures >= LASTING {
                     let message = format!("the run is over, but run is not set back to manually: {error}");

@@ -210,7 +210,7 @@ impl Supervisor {
         self.desk.revise(&self.declared, digests, &changed, again);
         let (revision, runs) = (self.desk.revision(), self.desk.len() - waited);
         let changes = listed(&changed);
-        info!(parent: &self.span, changed = changes, revision, runs, "what the pods use has changed");
+        self.span.in_scope(|| info!(changed = changes, revision, runs, "what the pods use has changed"));
         if runs > 0 {
             self.around.cluster.metrics().config_restart();
             self.config.restarts.news.extend(changed);

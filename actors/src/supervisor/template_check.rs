@@ -75,7 +75,7 @@ impl Supervisor {
             }
             _ => {
                 let delay = self.check.backoff.after_failure(Timestamp::now());
-                warn!(parent: &self.span, %error, ?delay, "the template could not be checked");
+                self.span.in_scope(|| warn!(%error, ?delay, "the template could not be checked"));
                 let asked = self.check.asked;
                 ctx.notify_later(Ask { asked }, delay);
                 self.template_checked(Template::Unchecked, ctx);
