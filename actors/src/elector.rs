@@ -78,12 +78,17 @@ enum ElectionError {
 async fn begin(cluster: &Cluster, candidacy: &Candidacy, lease: Lease) -> Result<Lease, ElectionError> {
     let term = lease.transitions;
     if let Err(error) = cluster.raise_fence(candidacy, term).await {
-        if let Err(error) = cluster.release_lease(candidacy, Some(term), None).await {
-            warn!(%error, "the Lease was not released; it is free when it ends");
-        }
+        give_back(cluster, candidacy, term, None).await;
         return Err(error.into());
     }
     Ok(lease)
+}
+
+/// The Lease is ours in this term, and free when it ends; others need not wait for that.
+async fn give_back(cluster: &Cluster, candidacy: &Candidacy, term: i64, checkpoint: Option<Checkpoint>) {
+    if let Err(error) = cluster.release_lease(candidacy, Some(term), checkpoint).await {
+        warn!(%error, "the Lease was not released; it is free when it ends");
+    }
 }
 
 #[derive(Message)]
@@ -176,7 +181,7 @@ impl Elector {
         ctx.notify_later(Tick, TIMING.period);
         self.memory.note(&lease);
         let (term, until) = (lease.transitions, sent + TIMING.renew_deadline);
-        let begins = self.held.as_ref().map(|held| held.transitions) != Some(term);
+        let begins = !self.leads_in(term);
         if begins && until <= Instant::now() {
             // It took too long to get so far. The Lease is taken for another term.
             return;
@@ -259,12 +264,8 @@ impl Handler<TermBroken> for Elector {
         let forgotten = self.memory.checkpoint().filter(|_| breach == Breach::CheckpointForgotten);
         let checkpoint = forgotten.map(|checkpoint| Checkpoint { forgotten: true, ..checkpoint });
         let (cluster, candidacy) = (self.cluster.clone(), self.candidacy.clone());
-        let releasing = async move { cluster.release_lease(&candidacy, Some(term), checkpoint).await };
-        ctx.spawn(releasing.into_actor(self).map(|released, _, _| {
-            if let Err(error) = released {
-                warn!(%error, "the Lease was not released; it is free when it ends");
-            }
-        }));
+        let giving_back = async move { give_back(&cluster, &candidacy, term, checkpoint).await };
+        ctx.spawn(giving_back.into_actor(self));
     }
 }
 

@@ -172,6 +172,32 @@ mod tests {
     }
 
     #[test]
+    fn output_goes_only_where_an_operator_of_the_process_is() {
+        let to = |target: &str| {
+            let spec = json!({
+                "run": "once", "output": { "stdout": { "configRef": target } },
+                "template": { "spec": { "template": { "spec": {} } } },
+            });
+            Declared { spec: serde_json::from_str(&spec.to_string()).unwrap(), ..declared() }
+        };
+        let namespaces = |names: &[&str]| -> BTreeSet<Scope> {
+            Scope::of_each(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+        };
+        for (target, served, is_served) in [
+            ("out", &[][..], true),
+            ("b/out", &[], true),
+            ("out", &["ns", "b"], true),
+            ("b/out", &["ns", "b"], true),
+            ("c/out", &["ns", "b"], false),
+        ] {
+            let (declared, served) = (to(target), namespaces(served));
+            let reason = declared.problem(&Ways::default(), &served).map(|trouble| trouble.reason);
+            assert_eq!(reason, (!is_served).then_some(reasons::TARGET_NOT_SERVED), "{target}");
+            assert_eq!(declared.wishes(Streams::Merged, &served).is_ok(), is_served, "{target}");
+        }
+    }
+
+    #[test]
     fn what_it_writes_itself_is_no_reference_unless_each_run_writes_an_object_of_its_own() {
         for (versioned, used, written) in [
             (false, &["ConfigMap/a"][..], &["ConfigMap/b"][..]),

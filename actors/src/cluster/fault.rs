@@ -50,6 +50,11 @@ impl Fault {
         }
     }
 
+    /// Whether the object that was to be written is not as it was when it was read.
+    pub(super) fn is_outdated(&self) -> bool {
+        matches!(self.class(), Class::Conflict | Class::AlreadyExists | Class::NotFound)
+    }
+
     /// What kind of trouble it is.
     #[must_use]
     pub fn class(&self) -> Class {

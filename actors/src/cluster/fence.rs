@@ -51,16 +51,13 @@ impl Wire {
 impl Cluster {
     /// Says that the term `number` has begun. Never takes back a later one.
     pub(crate) async fn raise_fence(&self, of: &Candidacy, number: i64) -> Result<(), FenceError> {
-        let mut last = self.try_to_raise_fence(of, number).await;
         for _ in 1..TRIES {
-            match last {
-                Err(FenceError::Write(_, ref fault)) if is_outdated(fault) => {
-                    last = self.try_to_raise_fence(of, number).await;
-                }
-                _ => break,
+            match self.try_to_raise_fence(of, number).await {
+                Err(FenceError::Write(_, fault)) if fault.is_outdated() => {}
+                raised => return raised,
             }
         }
-        last
+        self.try_to_raise_fence(of, number).await
     }
 
     async fn try_to_raise_fence(&self, of: &Candidacy, number: i64) -> Result<(), FenceError> {
@@ -94,8 +91,4 @@ impl Cluster {
         let raised = self.call_at::<Wire>(Failpoint::Fence, request).await;
         raised.map(drop).map_err(|fault| FenceError::Write(full_name(), fault))
     }
-}
-
-fn is_outdated(fault: &Fault) -> bool {
-    matches!(fault.class(), Class::Conflict | Class::AlreadyExists | Class::NotFound)
 }

@@ -35,7 +35,7 @@ impl LeaseError {
     /// Whether the Lease is not as it was when it was read.
     pub(crate) fn is_conflict(&self) -> bool {
         let (Self::Read(_, fault) | Self::Create(_, fault) | Self::Write(_, fault)) = self;
-        matches!(fault.class(), Class::Conflict | Class::AlreadyExists | Class::NotFound)
+        fault.is_outdated()
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Metrics`] reaches whoever counts by way of the `Cluster`. What is counted on the way of a pod is fetched once, so
 //! that to count is one atomic addition. Labels have few values: never names of ExtendedJobs, pods or other objects, nor of
-//! namespaces, but for those that this process was told to look at. What belongs to an actor is a [`Share`] of a gauge, and goes with that actor, also when it falls or
-//! another operator leads.
+//! namespaces, but for those that this process was told to look at. What belongs to an actor is a [`Share`] of a gauge, and
+//! goes with that actor, also when it falls or another operator leads.
 
 mod counters;
 mod labels;

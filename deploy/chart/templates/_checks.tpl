@@ -16,14 +16,15 @@
 {{- if and (eq .Values.streams.mode "kubelet") (not .Values.kubeletLogs.enabled) -}}
 {{- fail "streams.mode: kubelet needs kubeletLogs.enabled: without the right to read logs from kubelets no Job with output could start" -}}
 {{- end -}}
+{{- $ours := "the operator's rights and the admission policy extendedjob-term know the Lease and the namespaces of this chart alone" -}}
 {{- range .Values.extraArgs -}}
 {{- if regexMatch "^--(lease-name|lease-namespace|namespaces)(=|$)" (toString .) -}}
-{{- fail (printf "extraArgs can't hold %s: the operator's rights and the admission policy extendedjob-term know the Lease and the namespaces of this chart alone" .) -}}
+{{- fail (printf "extraArgs can't hold %s: %s" . $ours) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraEnv -}}
 {{- if has .name (list "EXTENDEDJOB_LEASE_NAME" "EXTENDEDJOB_LEASE_NAMESPACE" "EXTENDEDJOB_NAMESPACES") -}}
-{{- fail (printf "extraEnv can't hold %s: the operator's rights and the admission policy extendedjob-term know the Lease and the namespaces of this chart alone" .name) -}}
+{{- fail (printf "extraEnv can't hold %s: %s" .name $ours) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled .Values.metrics.serviceMonitor.enabled (not .Values.networkPolicy.ingressFrom) -}}

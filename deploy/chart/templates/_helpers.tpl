@@ -56,11 +56,12 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "extendedjob.fullname"
 {{- end -}}
 {{- end }}
 
-{{/* The Leases of its operators, as JSON; with each goes a ServiceAccount, called after it. */}}
-{{- define "extendedjob.leases" -}}
-{{- $names := list -}}
-{{- range include "extendedjob.namespaces" . | fromJsonArray -}}
-{{- $names = append $names (printf "extendedjob-operator.%s" .) -}}
-{{- end -}}
-{{- $names | default (list "extendedjob-operator") | toJson -}}
+{{/* The Lease of its operator for a namespace, or, of "", for all. With it goes a ServiceAccount, called after it. */}}
+{{- define "extendedjob.lease" -}}
+extendedjob-operator{{ with . }}.{{ . }}{{ end }}
+{{- end }}
+
+{{/* The namespaces that have an operator each, as JSON; "" stands for all of them. */}}
+{{- define "extendedjob.operators" -}}
+{{- include "extendedjob.namespaces" . | fromJsonArray | default (list "") | toJson -}}
 {{- end }}

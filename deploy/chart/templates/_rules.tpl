@@ -49,15 +49,18 @@ What the operator may do, each right with its reason. Whether it is given for al
 # The Lease by which operators agree on who leads: one for each namespace that is watched, or one for all.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  resourceNames: {{ include "extendedjob.leases" . }}
+  resourceNames:
+    {{- range include "extendedjob.operators" . | fromJsonArray }}
+    - {{ include "extendedjob.lease" . }}
+    {{- end }}
   verbs: [get, patch]
 # The fence between leaders: a ServiceAccount, used by nobody, that says which term is the present one, for the admission policy
 # extendedjob-term.
 - apiGroups: [""]
   resources: [serviceaccounts]
   resourceNames:
-    {{- range include "extendedjob.leases" . | fromJsonArray }}
-    - {{ . }}-term
+    {{- range include "extendedjob.operators" . | fromJsonArray }}
+    - {{ include "extendedjob.lease" . }}-term
     {{- end }}
   verbs: [get, patch]
 # `create` can't be allowed by name.

@@ -4,7 +4,8 @@
 use anyhow::Result;
 use e2e::names::OPERATOR_ACCOUNT;
 use e2e::{
-    Kubectl, Namespace, extended_job, operator_account, pod, scenario, scenario_alone, template, watched,
+    Kubectl, Namespace, extended_job, operator_account, pod, scenario, scenario_alone, template, text,
+    watched,
 };
 use serde_json::{Value, json};
 
@@ -56,6 +57,27 @@ fn an_extendedjob_elsewhere_is_left_alone_and_output_to_there_is_refused() -> Re
         assert_eq!((&once["status"], elsewhere.jobs_of("once")?.len()), (&Value::Null, 0));
         assert!(elsewhere.kubectl.list(&["configmaps"])?.iter().all(|it| e2e::name(it) != "out"));
         Ok(())
+    })
+}
+
+#[test]
+#[ignore = "it needs an operator for some namespaces"]
+fn who_loses_output_to_an_extended_job_of_another_namespace_is_told() -> Result<()> {
+    scenario(|_| {
+        let watched = watched()?;
+        let [one, other] = &watched[..] else { return Ok(()) };
+        let target = format!("{}/shared", one.name);
+        for (ns, name) in [(one, "loser"), (other, "winner")] {
+            let bold = extended_job(name).once().running(template::script("echo x")).stdout_to(&target);
+            ns.create(bold.with("/output/stdout/overwrite", json!(true)))?;
+            ns.condition_of(name, "OutputWritten", "True")?;
+        }
+        one.event_of("loser", "OutputReplaced", |event| {
+            let message = text(&event["message"]);
+            let is_it =
+                event["reason"] == "OutputReplaced" && message.contains("was replaced by Job winner-");
+            is_it.then_some(())
+        })
     })
 }
 

@@ -64,7 +64,8 @@ impl Audit {
     }
 
     /// What the event says, if it is a write of an operator that is of interest. Not the Lease, which is renewed
-    /// all the time, nor the fence, which is raised with each term. Nor anything in the namespaces of other storms, which may still be on their way out.
+    /// all the time, nor the fence, which is raised with each term. Nor anything in the namespaces of other storms,
+    /// which may still be on their way out.
     fn write_in(&self, event: &Value) -> Option<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (verb, object) = (text(&event["verb"]), &event["objectRef"]);

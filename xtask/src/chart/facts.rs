@@ -68,12 +68,11 @@ impl Operator {
         let quoted = format!("'{}'", self.user);
         let mut wrong: Vec<String> = of_users.filter(|it| !it.contains(&quoted)).map(str::to_owned).collect();
         let param = &object["spec"]["paramRef"];
-        let of_terms = match bound_to(object) {
+        let fence = match bound_to(object) {
             "" => "extendedjob-operator-term".to_owned(),
             namespace => format!("extendedjob-operator.{namespace}-term"),
         };
-        if !param.is_null()
-            && (text(&param["namespace"]), text(&param["name"])) != (&self.namespace, &of_terms)
+        if !param.is_null() && (text(&param["namespace"]), text(&param["name"])) != (&self.namespace, &fence)
         {
             wrong.push(param.to_string());
         }

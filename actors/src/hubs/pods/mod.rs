@@ -300,7 +300,8 @@ impl PodHub {
     fn tell_all(&mut self, subscription: SubscribePods) {
         let SubscribePods { owner, namespace, trigger, sight, number, subscriber } = subscription;
         let first = sight == Sight::First;
-        let about = |pod: &&Arc<Pod>| first && pod.namespace == namespace && trigger.concerns(pod);
+        let is_watched = |pod: &&Arc<Pod>| pod.namespace == namespace && trigger.concerns(pod);
+        let about = |pod: &&Arc<Pod>| first && is_watched(pod);
         let now = Instant::now();
         let lately = self.gone.iter().filter(|(since, _)| now.duration_since(*since) <= GONE_REMEMBERED);
         let gone = lately.map(|(_, pod)| pod);
@@ -319,7 +320,6 @@ impl PodHub {
         if sight != Sight::Again {
             self.note_present(&namespace, &trigger);
         }
-        let is_watched = |pod: &&Arc<Pod>| pod.namespace == namespace && trigger.concerns(pod);
         let watched = self.tracker.pods().filter(is_watched).count();
         subscriber.watched.do_send(PodsWatched { number, pods: watched });
         subscriber.at_first.do_send(PodsAtFirst { number, pods, position, lost });
