@@ -39,17 +39,28 @@ impl Report {
     pub(crate) fn counted<T>(&mut self, name: &str, step: impl FnOnce(&mut Count) -> Result<T>) -> Option<T> {
         let Self { steps, count } = self;
         let failed_before = count.failed;
-        let result = steps.attempt(name, || step(count));
-        count.failed += usize::from(result.is_none() && count.failed == failed_before);
-        result
+        steps
+            .take(name, || step(count))
+            .inspect_err(|error| {
+                eprintln!("error: {error:#}");
+                if count.failed == failed_before {
+                    count.failed += 1;
+                    count.reasons.push(format!("{name}\n    {error:#}"));
+                }
+            })
+            .ok()
     }
 }
 
-/// The table of steps, and the numbers as the last word.
+/// The table of steps, why what failed did, and the numbers as the last word.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Count { passed, failed } = self.count;
-        write!(f, "{}\n{passed} passed, {failed} failed", self.steps)
+        let Count { passed, failed, reasons } = &self.count;
+        writeln!(f, "{}", self.steps)?;
+        for reason in reasons {
+            writeln!(f, "FAILED {reason}\n")?;
+        }
+        write!(f, "{passed} passed, {failed} failed")
     }
 }
 
@@ -71,11 +82,12 @@ mod tests {
         report.step::<()>("broken", || bail!("broken"));
         report.tests("not even built", || bail!("broken"));
         let two_failed = |count: &mut Count| {
-            *count += Count { passed: 3, failed: 2 };
+            *count += Count { passed: 3, failed: 2, ..Count::default() };
             bail!("broken")
         };
         report.counted::<()>("tested", two_failed);
         assert_eq!(last_line(&report), "3 passed, 4 failed");
+        assert!(report.to_string().contains("FAILED not even built\n    broken\n"));
         assert!(!report.is_good());
     }
 }
