@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::names::POD_NAME;
 use crate::pods::HOLD;
-use crate::{Namespace, annotation, at, controller, name, pod, text};
+use crate::{Namespace, annotation, at, controller, name, pod, poll, text};
 
 /// A label for sentinels of an ExtendedJob for which every pod counts.
 pub const ANY: (&str, &str) = ("app", "any");
@@ -43,6 +43,21 @@ impl Namespace {
     /// Lets the Job stay when it is deleted, until it is let go.
     pub fn hold(&self, job: &Value) -> Result<()> {
         self.patch(&format!("job/{}", name(job)), &json!({"metadata": {"finalizers": [HOLD]}}))
+    }
+
+    /// Sets the only Job of this ExtendedJob a deadline that is over, once its container `main` has printed this: one from
+    /// the start would have to guess how long that takes.
+    pub fn let_time_run_out(&self, extended_job: &str, printed: &str) -> Result<()> {
+        let job = format!("job/{}", name(&self.jobs_until(extended_job, 1)?[0]));
+        let pod = self.until_running()?;
+        poll(&format!("{printed:?} in the log of {pod}"), || {
+            match self.kubectl.run(&["logs", &pod, "--container=main"]) {
+                Ok(log) if log.contains(printed) => Ok(Ok(())),
+                // The pod may run before this container of it does.
+                other => Ok(Err(format!("{other:?}"))),
+            }
+        })?;
+        self.patch(&job, &json!({"spec": {"activeDeadlineSeconds": 1}}))
     }
 
     /// Waits until a held Job has been deleted.

@@ -2,7 +2,7 @@
 //! of one way is in `wrapper` and `unwrapped`; what is done where none leads to the end, in `unseparated`.
 
 use anyhow::Result;
-use e2e::{ExtendedJob, Namespace, Operator, extended_job, name, poll, scenario, streams, template, text};
+use e2e::{ExtendedJob, Namespace, Operator, extended_job, scenario, streams, template, text};
 use serde_json::{Value, json};
 
 /// Its standard output goes to the Secret `out`, its standard error to the ConfigMap `errors`, whatever becomes of it.
@@ -183,15 +183,7 @@ fn what_a_program_writes_when_it_is_told_to_end_goes_apart_too() -> Result<()> {
         let mut template = template::script(script);
         template["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(30);
         ns.create(apart("ends", template))?;
-        let pod = ns.until_running()?;
-        poll("a program that waits", || match ns.kubectl.run(&["logs", &pod, "--container=main"]) {
-            Ok(log) if log.contains("waits") => Ok(Ok(())),
-            // The pod may run before this container of it does.
-            other => Ok(Err(format!("{other:?}"))),
-        })?;
-        // Only now: a deadline from the start would have to guess how long that takes.
-        let job = format!("job/{}", name(&ns.jobs_until("ends", 1)?[0]));
-        ns.patch(&job, &json!({"spec": {"activeDeadlineSeconds": 1}}))?;
+        ns.let_time_run_out("ends", "waits")?;
         ns.condition_of("ends", "Failed", "True")?;
         // "waits\nlast\n"
         let stdout = json!({"main.stdout": "d2FpdHMKbGFzdAo="});
