@@ -2,7 +2,7 @@
 //! of the others is over, and all that are to come with it.)
 
 use anyhow::Result;
-use e2e::{Operator, TRANSITIONS, at, scenario_alone, template};
+use e2e::{Operator, TRANSITIONS, at, extended_job, pod, scenario_alone, template};
 use serde_json::{Value, json};
 
 use crate::triggers::{assert_runs, cache, caches_on};
@@ -43,6 +43,24 @@ fn after_an_outage_that_the_watch_cannot_bridge_pods_are_compared_with_those_kno
             ns,
             [("created", &["comes"]), ("ready", &["flips"]), ("notready", &["dips"]), ("deleted", &["goes"])],
         )
+    })
+}
+
+#[test]
+fn fifty_jobs_that_write_to_one_object_at_once_all_find_their_place() -> Result<()> {
+    scenario_alone(|ns| {
+        // Beside others, fifty containers wait for their turn to start rather than for each other.
+        let ejob = extended_job("many").on("created").of("app", "a");
+        let ejob = ejob.running(template::script_on_pod("echo from $POD")).stdout_to("out");
+        ns.declare(ejob.with("/output/stdout/key", json!("{pod}")))?;
+        let names: Vec<String> = (0..50).map(|number| format!("p{number:02}")).collect();
+        ns.create_all(names.iter().map(|name| pod(name).labelled("app", "a").into()))?;
+        ns.status_until("many", &json!({"succeeded": 50}))?;
+        let expected: Value =
+            names.iter().map(|name| (name.clone(), json!(format!("from {name}\n")))).collect();
+        ns.kubectl.until(&["configmap", "out"], "50 keys with what each pod's Job printed", |out| {
+            (out["data"] == expected).then_some(())
+        })
     })
 }
 

@@ -164,20 +164,3 @@ fn output_waits_for_room_in_its_object() -> Result<()> {
         Ok(())
     })
 }
-
-#[test]
-fn fifty_jobs_that_write_to_one_object_at_once_all_find_their_place() -> Result<()> {
-    scenario(|ns| {
-        let ejob = extended_job("many").on("created").of("app", "a");
-        let ejob = ejob.running(template::script_on_pod("echo from $POD")).stdout_to("out");
-        ns.declare(ejob.with("/output/stdout/key", json!("{pod}")))?;
-        let names: Vec<String> = (0..50).map(|number| format!("p{number:02}")).collect();
-        ns.create_all(names.iter().map(|name| pod(name).labelled("app", "a").into()))?;
-        ns.status_until("many", &json!({"succeeded": 50}))?;
-        let expected: Value =
-            names.iter().map(|name| (name.clone(), json!(format!("from {name}\n")))).collect();
-        ns.kubectl.until(&["configmap", "out"], "50 keys with what each pod's Job printed", |out| {
-            (out["data"] == expected).then_some(())
-        })
-    })
-}
