@@ -1,6 +1,7 @@
 //! The commands of the project; the steps of CI are these.
 
 mod argocd;
+mod bench;
 mod book;
 mod cargo;
 mod chart;
@@ -49,6 +50,7 @@ enum Task {
     Demo(demo::Demo),
     Test(test::Test),
     Storm(storm::Storm),
+    Bench(bench::Bench),
     Install(install::Install),
     Image(image::Image),
     Sbom(sbom::Sbom),
@@ -79,6 +81,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Demo(demo) => demo.run()?,
         Task::Test(test) => return test.run(),
         Task::Storm(storm) => storm.run()?,
+        Task::Bench(bench) => bench.run()?,
         Task::Install(install) => install.run()?,
         Task::Image(image) => image.run()?,
         Task::Sbom(sbom) => sbom.run()?,

@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::names::OPERATOR_ACCOUNT;
-use crate::namespace::{Namespace, PREFIX};
-use crate::patience::until;
-use crate::target::Target;
+use crowds::names::OPERATOR_ACCOUNT;
+use crowds::namespace::{Namespace, PREFIX};
+use crowds::patience::until;
+use crowds::target::Target;
 
 /// How long an operator has nothing to write before it counts as idle: longer than anything that it gathers
 /// before it writes it.

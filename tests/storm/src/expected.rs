@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::jobs_seen::{Run, Seen};
-use crate::pods::Pod;
+use crowds::jobs_seen::{Run, Seen};
+use crowds::pods::Pod;
 
 /// What a scenario has caused so far.
 #[derive(Debug, Default)]

@@ -9,9 +9,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::jobs_seen::{Run, Seen};
-use crate::namespace::Namespace;
-use crate::patience::{answered, done_or};
+use crowds::jobs_seen::{Run, Seen};
+use crowds::namespace::Namespace;
+use crowds::patience::{answered, done_or};
 
 /// Ends each parked Job as it appears, for ever. Fails when two of an ExtendedJob that is to run `one_at_a_time` are
 /// there unfinished.

@@ -9,26 +9,13 @@
 //! `target → stage → scenarios → jobs_seen → expected → report`: the cluster; one namespace with its operators;
 //! what is done there; what came of it; what should have come of it; the table.
 
-mod account;
 mod audit;
-mod deployment;
 mod expected;
-mod extended_jobs;
-mod faults;
 mod finish;
-mod jobs_seen;
-mod lease;
 mod load;
-mod names;
-mod namespace;
-mod operators;
-mod patience;
-mod pods;
 mod report;
 mod scenarios;
 mod stage;
-mod target;
-mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,7 +25,7 @@ use clap::Parser;
 
 use crate::load::Load;
 use crate::report::Report;
-use crate::target::Target;
+use crowds::target::Target;
 
 /// Storms on a local cluster in which the operator is installed
 #[derive(Parser)]

@@ -9,7 +9,7 @@ use crate::expected::Tally;
 use crate::load::Load;
 use crate::scenarios::Scenario;
 use crate::stage::Stage;
-use crate::target::Target;
+use crowds::target::Target;
 
 /// Differences that are shown of one scenario; one is often as good as a hundred.
 const SHOWN: usize = 10;

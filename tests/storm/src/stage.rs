@@ -4,12 +4,12 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::expected::{Expected, Tally};
-use crate::jobs_seen::{JobsSeen, Seen};
 use crate::load::Load;
-use crate::namespace::Namespace;
-use crate::operators::Operators;
-use crate::pods::{IN_SELECTOR, Pod};
-use crate::target::Target;
+use crowds::jobs_seen::{JobsSeen, Seen};
+use crowds::namespace::Namespace;
+use crowds::operators::Operators;
+use crowds::pods::{IN_SELECTOR, Pod};
+use crowds::target::Target;
 
 /// See the module.
 pub(crate) struct Stage<'a> {

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use futures::try_join;
 
-use crate::extended_jobs::triggered;
-use crate::pods::{IN_SELECTOR, Pod};
 use crate::stage::Stage;
+use crowds::extended_jobs::triggered;
+use crowds::pods::{IN_SELECTOR, Pod};
 
 /// Nobody dies.
 pub(super) async fn undisturbed(stage: &mut Stage<'_>) -> Result<()> {

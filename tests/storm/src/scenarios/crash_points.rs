@@ -4,10 +4,10 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::extended_jobs::triggered;
 use crate::finish::finish_as_they_come;
-use crate::jobs_seen::Run;
 use crate::stage::Stage;
+use crowds::extended_jobs::triggered;
+use crowds::jobs_seen::Run;
 
 /// Pods for each crash: one whose run starts at once, and two that wait.
 const PODS: usize = 3;

@@ -4,9 +4,9 @@
 use anyhow::Result;
 
 use crate::audit::Audit;
-use crate::extended_jobs::triggered;
-use crate::pods::{IN_SELECTOR, OUT_OF_SELECTOR, Pod};
 use crate::stage::Stage;
+use crowds::extended_jobs::triggered;
+use crowds::pods::{IN_SELECTOR, OUT_OF_SELECTOR, Pod};
 
 const CREATED: &str = "created";
 const READY: &str = "ready";

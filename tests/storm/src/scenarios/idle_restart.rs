@@ -3,12 +3,12 @@
 use anyhow::{Result, ensure};
 
 use crate::audit::Audit;
-use crate::extended_jobs::{once, triggered};
 use crate::finish::finish;
-use crate::jobs_seen::JobsSeen;
-use crate::namespace::Namespace;
-use crate::pods::IN_SELECTOR;
 use crate::stage::Stage;
+use crowds::extended_jobs::{once, triggered};
+use crowds::jobs_seen::JobsSeen;
+use crowds::namespace::Namespace;
+use crowds::pods::IN_SELECTOR;
 
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {

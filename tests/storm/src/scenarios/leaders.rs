@@ -7,9 +7,9 @@ use anyhow::Result;
 use futures::try_join;
 use tokio::time::interval;
 
-use crate::extended_jobs::triggered;
-use crate::pods::IN_SELECTOR;
 use crate::stage::Stage;
+use crowds::extended_jobs::triggered;
+use crowds::pods::IN_SELECTOR;
 
 /// From one end to the next.
 const REIGN: Duration = Duration::from_secs(5);

@@ -8,10 +8,10 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
-use crate::extended_jobs::once;
-use crate::patience::{answered, until_within};
 use crate::stage::Stage;
-use crate::usage::{Process, mebibytes};
+use crowds::extended_jobs::once;
+use crowds::patience::{answered, until_within};
+use crowds::usage::{Process, mebibytes};
 
 /// So many bytes come of one container.
 const LONG: u64 = 2 << 30;

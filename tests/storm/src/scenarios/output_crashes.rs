@@ -7,11 +7,11 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use super::crash_points::STAGES;
-use crate::extended_jobs::triggered;
-use crate::namespace::Namespace;
-use crate::patience::{answered, until};
-use crate::pods::Pod;
 use crate::stage::Stage;
+use crowds::extended_jobs::triggered;
+use crowds::namespace::Namespace;
+use crowds::patience::{answered, until};
+use crowds::pods::Pod;
 
 /// Pods, each with a run that writes: all at once, so that they meet in one object.
 const PODS: usize = 3;

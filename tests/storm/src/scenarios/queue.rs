@@ -4,11 +4,11 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::extended_jobs::triggered;
 use crate::finish::finish_as_they_come;
-use crate::jobs_seen::Seen;
-use crate::pods::{IN_SELECTOR, Pod};
 use crate::stage::Stage;
+use crowds::extended_jobs::triggered;
+use crowds::jobs_seen::Seen;
+use crowds::pods::{IN_SELECTOR, Pod};
 
 const ONE_AT_A_TIME: &str = "one-at-a-time";
 const CLEANED_UP: &str = "cleaned-up";

@@ -7,11 +7,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::core::ObjectMeta;
 
-use crate::extended_jobs::following_secret;
-use crate::namespace::Namespace;
-use crate::patience::answered;
 use crate::stage::Stage;
-use crate::usage::mebibytes;
+use crowds::extended_jobs::following_secret;
+use crowds::namespace::Namespace;
+use crowds::patience::answered;
+use crowds::usage::mebibytes;
 
 /// So many Secrets, of so many bytes.
 const SECRETS: usize = 10_000;

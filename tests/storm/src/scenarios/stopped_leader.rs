@@ -4,9 +4,9 @@
 use anyhow::Result;
 use futures::try_join;
 
-use crate::extended_jobs::triggered;
-use crate::pods::IN_SELECTOR;
 use crate::stage::Stage;
+use crowds::extended_jobs::triggered;
+use crowds::pods::IN_SELECTOR;
 
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {

@@ -1,21 +1,21 @@
 //! The names that users' manifests and scripts rely on, and those of the installed operator.
 
 /// The annotation on a Job with the name of the pod that it runs for.
-pub(crate) const POD_NAME: &str = "fissile.cloudfoundry.org/affected-pod-name";
+pub const POD_NAME: &str = "fissile.cloudfoundry.org/affected-pod-name";
 /// The annotation on a Job with the UID of the pod that it runs for.
-pub(crate) const POD_UID: &str = "fissile.cloudfoundry.org/affected-pod-uid";
+pub const POD_UID: &str = "fissile.cloudfoundry.org/affected-pod-uid";
 /// The annotation on a Job with the transition that it stands for.
-pub(crate) const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
+pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 /// Annotation on a Job: the config revision that it was made under.
-pub(crate) const CONFIG_REVISION: &str = "fissile.cloudfoundry.org/config-revision";
+pub const CONFIG_REVISION: &str = "fissile.cloudfoundry.org/config-revision";
 /// The API group and version of ExtendedJobs.
-pub(crate) const GROUP: &str = "fissile.cloudfoundry.org";
+pub const GROUP: &str = "fissile.cloudfoundry.org";
 /// See [`GROUP`].
-pub(crate) const VERSION: &str = "v1alpha1";
+pub const VERSION: &str = "v1alpha1";
 /// Their kind.
-pub(crate) const KIND: &str = "ExtendedJob";
+pub const KIND: &str = "ExtendedJob";
 /// The operator's namespace, and what is called so in it: account, Deployment and Lease; also the value of the
 /// label `app.kubernetes.io/name` on its pods.
-pub(crate) const OPERATOR: &str = "extendedjob-operator";
+pub const OPERATOR: &str = "extendedjob-operator";
 /// The user that it is to the API server.
-pub(crate) const OPERATOR_ACCOUNT: &str = "system:serviceaccount:extendedjob-operator:extendedjob-operator";
+pub const OPERATOR_ACCOUNT: &str = "system:serviceaccount:extendedjob-operator:extendedjob-operator";

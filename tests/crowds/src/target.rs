@@ -1,4 +1,4 @@
-//! The cluster under storm, and the folder for what the operators log.
+//! The cluster, and the folder for what the operators log.
 
 use std::env;
 use std::fs;
@@ -12,39 +12,45 @@ use local_cluster::Cluster;
 use crate::deployment::Resting;
 use crate::{account, lease};
 
-/// A cluster in which no operator runs but those of the storms.
-pub(crate) struct Target {
+/// A cluster in which no operator runs but those that are started here.
+pub struct Target {
     /// The administrator's.
-    pub(crate) client: Client,
+    pub client: Client,
     /// For faults of the cluster itself.
-    pub(crate) cluster: Cluster,
+    pub cluster: Cluster,
     /// The operator's program.
-    pub(crate) operator: PathBuf,
+    pub operator: PathBuf,
     /// Logs, and the operators' kubeconfig.
-    pub(crate) folder: PathBuf,
+    pub folder: PathBuf,
+    config: Config,
     installed: Resting,
 }
 
 impl Target {
     /// Lets the installed operator rest, and prepares for others in its place.
-    pub(crate) async fn prepare(name: &str, operator: PathBuf) -> Result<Self> {
+    pub async fn prepare(name: &str, operator: PathBuf) -> Result<Self> {
         let cluster = Cluster::named(name)?;
         let admin = Kubeconfig::read_from(cluster.kubeconfig()).context("cannot read the kubeconfig")?;
         let options = KubeConfigOptions { context: Some(cluster.context()), ..KubeConfigOptions::default() };
         let config = Config::from_custom_kubeconfig(admin.clone(), &options).await?;
-        let client = Client::try_from(config).context("cannot set up a client for the cluster")?;
-        let folder = env::temp_dir().join(format!("extendedjob-storm-{}", std::process::id()));
+        let client = Client::try_from(config.clone()).context("cannot set up a client for the cluster")?;
+        let folder = env::temp_dir().join(format!("extendedjob-crowds-{}", std::process::id()));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let installed = Resting::begin(&client).await?;
-        // Held, if at all, by an operator that was killed with its storm: no other is left.
+        // Held, if at all, by an operator that was killed with the program that had started it: no other is left.
         lease::release(&client, |_| true).await?;
-        let target = Self { client, cluster, operator, folder, installed };
+        let target = Self { client, cluster, operator, folder, config, installed };
         account::write_kubeconfig(&target.client, &admin, &target.account_kubeconfig()).await?;
         Ok(target)
     }
 
+    /// One more client of the administrator's, with connections of its own.
+    pub fn connect(&self) -> Result<Client> {
+        Client::try_from(self.config.clone()).context("cannot set up a client for the cluster")
+    }
+
     /// Lets the installed operator run again. What tells about a failure stays.
-    pub(crate) async fn leave(&self, all_is_good: bool) -> Result<()> {
+    pub async fn leave(&self, all_is_good: bool) -> Result<()> {
         self.installed.end().await?;
         let folder = self.folder.display();
         if all_is_good {
@@ -56,7 +62,7 @@ impl Target {
     }
 
     /// The kubeconfig with which operators are started.
-    pub(crate) fn account_kubeconfig(&self) -> PathBuf {
+    pub fn account_kubeconfig(&self) -> PathBuf {
         self.folder.join("kubeconfig")
     }
 }

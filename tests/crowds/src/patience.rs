@@ -7,18 +7,18 @@ use kube::core::Status;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than an API server takes to come back, and than a Lease lasts.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks at something that can't be watched.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// What a single request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What the API server answers: what was asked for, or a refusal.
-pub(crate) type Answer<T> = Result<T, Box<Status>>;
+pub type Answer<T> = Result<T, Box<Status>>;
 
 /// Makes a request until it is answered, so it must be one that can be made twice. A refusal is an answer,
 /// unless it says that the API server is busy or not yet ready.
-pub(crate) async fn asked<T, F>(what: &str, request: impl Fn() -> F) -> Result<Answer<T>>
+pub async fn asked<T, F>(what: &str, request: impl Fn() -> F) -> Result<Answer<T>>
 where
     F: Future<Output = kube::Result<T>>,
 {
@@ -38,7 +38,7 @@ where
 }
 
 /// The same, where a refusal is an error.
-pub(crate) async fn answered<T, F>(what: &str, request: impl Fn() -> F) -> Result<T>
+pub async fn answered<T, F>(what: &str, request: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = kube::Result<T>>,
 {
@@ -46,7 +46,7 @@ where
 }
 
 /// The same, where some refusals, told by their HTTP status, mean that there is nothing left to be done.
-pub(crate) async fn done_or<T, F>(what: &str, code: u16, request: impl Fn() -> F) -> Result<()>
+pub async fn done_or<T, F>(what: &str, code: u16, request: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = kube::Result<T>>,
 {
@@ -57,12 +57,12 @@ where
 }
 
 /// Looks again and again until something is found; `None` is "not yet".
-pub(crate) async fn until<T>(wanted: &str, look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn until<T>(wanted: &str, look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     until_within(PATIENCE, wanted, look).await
 }
 
 /// The same with another patience.
-pub(crate) async fn until_within<T>(
+pub async fn until_within<T>(
     patience: Duration,
     wanted: &str,
     mut look: impl AsyncFnMut() -> Result<Option<T>>,

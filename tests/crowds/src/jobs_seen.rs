@@ -25,16 +25,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 const GONE: u16 = 410;
 
 /// The Jobs of one namespace, followed until it is dropped.
-pub(crate) struct JobsSeen {
+pub struct JobsSeen {
     seen: watch::Receiver<Seen>,
     following: JoinHandle<()>,
 }
 
 /// What has been seen of them so far.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// By UID, those of ExtendedJobs.
-    pub(crate) runs: BTreeMap<String, Run>,
+    pub runs: BTreeMap<String, Run>,
     /// The names of all others.
     marks: BTreeSet<String>,
     /// How often the watch could not be resumed.
@@ -43,21 +43,26 @@ pub(crate) struct Seen {
 
 /// A Job of an ExtendedJob.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Run {
-    pub(crate) job: String,
-    pub(crate) extended_job: String,
+pub struct Run {
+    /// Its name.
+    pub job: String,
+    /// Whose it is.
+    pub extended_job: String,
     /// Empty where no pod is concerned, and so are the next two.
-    pub(crate) pod_uid: String,
-    pub(crate) pod: String,
-    pub(crate) transition: String,
-    pub(crate) is_gone: bool,
+    pub pod_uid: String,
+    /// The name of that pod.
+    pub pod: String,
+    /// What happened to it, and under which config revision.
+    pub transition: String,
+    /// Whether it was deleted.
+    pub is_gone: bool,
     /// When it was seen first.
-    pub(crate) seen: Option<Instant>,
+    pub seen: Option<Instant>,
 }
 
 impl JobsSeen {
     /// Follows the Jobs from now on.
-    pub(crate) async fn follow(namespace: &Namespace) -> Result<Self> {
+    pub async fn follow(namespace: &Namespace) -> Result<Self> {
         let api: Api<Job> = namespace.api();
         let (sender, seen) = watch::channel(Seen::default());
         let version = catch_up(&api, &sender).await?;
@@ -66,17 +71,17 @@ impl JobsSeen {
     }
 
     /// A look of one's own at them.
-    pub(crate) fn receiver(&self) -> watch::Receiver<Seen> {
+    pub fn receiver(&self) -> watch::Receiver<Seen> {
         self.seen.clone()
     }
 
     /// What has been seen by now.
-    pub(crate) fn look<T>(&self, at: impl FnOnce(&Seen) -> T) -> T {
+    pub fn look<T>(&self, at: impl FnOnce(&Seen) -> T) -> T {
         at(&self.seen.borrow())
     }
 
     /// Waits until it is so; the patience begins anew with each Job.
-    pub(crate) async fn until(&self, wanted: &str, is_so: impl Fn(&Seen) -> bool) -> Result<()> {
+    pub async fn until(&self, wanted: &str, is_so: impl Fn(&Seen) -> bool) -> Result<()> {
         let mut seen = self.receiver();
         let mut count = 0;
         loop {
@@ -94,7 +99,7 @@ impl JobsSeen {
 
     /// Waits until everything has been seen that is there by now: a mark is set, and the watch tells of it
     /// after all that came before. Fails if Jobs may have come and gone unseen.
-    pub(crate) async fn catch_up_with(&self, namespace: &Namespace, mark: &str) -> Result<()> {
+    pub async fn catch_up_with(&self, namespace: &Namespace, mark: &str) -> Result<()> {
         let containers = json!([{"name": "main", "image": "busybox"}]);
         let template = json!({"spec": {"restartPolicy": "Never", "containers": containers}});
         let job = json!({"metadata": {"name": mark}, "spec": {"suspend": true, "template": template}});

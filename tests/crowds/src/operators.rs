@@ -2,22 +2,30 @@
 
 use std::fs::File;
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 use crate::account::CONTEXT;
 use crate::lease;
 use crate::names::OPERATOR;
-use crate::patience::until;
+use crate::patience::{PATIENCE, until};
 use crate::target::Target;
 use crate::usage::Process;
 
+/// Between two questions to an operator whether it is ready.
+const INTERVAL: Duration = Duration::from_millis(5);
+
 /// The operators of one scenario. They are killed when it is dropped.
-pub(crate) struct Operators<'a> {
+pub struct Operators<'a> {
     target: &'a Target,
     running: Vec<Operator>,
 }
@@ -27,29 +35,31 @@ struct Operator {
     /// What the Lease calls it.
     name: String,
     child: Child,
+    /// Where it says whether it is ready.
+    address: SocketAddr,
     log: PathBuf,
 }
 
 impl<'a> Operators<'a> {
     /// None yet.
-    pub(crate) fn none(target: &'a Target) -> Self {
+    pub fn none(target: &'a Target) -> Self {
         Self { target, running: Vec::new() }
     }
 
     /// Starts one more, and does not wait until it does anything.
-    pub(crate) fn start(&mut self) -> Result<()> {
+    pub fn start(&mut self) -> Result<()> {
         self.running.push(Operator::start(self.target, None)?);
         Ok(())
     }
 
     /// The same for one that ends itself, as by a crash, at this place of its program.
-    pub(crate) fn start_to_crash(&mut self, failpoint: &str) -> Result<()> {
+    pub fn start_to_crash(&mut self, failpoint: &str) -> Result<()> {
         self.running.push(Operator::start(self.target, Some(failpoint))?);
         Ok(())
     }
 
     /// Waits until the only one that runs has crashed. The next one need not wait until its Lease ends.
-    pub(crate) async fn crashed(&mut self, failpoint: &str) -> Result<()> {
+    pub async fn crashed(&mut self, failpoint: &str) -> Result<()> {
         let running = &mut self.running;
         until(&format!("the operator to crash at {failpoint}"), async || {
             let ended = running.iter_mut().all(|operator| !matches!(operator.child.try_wait(), Ok(None)));
@@ -60,12 +70,12 @@ impl<'a> Operators<'a> {
     }
 
     /// Waits until one of those that run leads, and gives its name.
-    pub(crate) async fn leader(&mut self) -> Result<String> {
+    pub async fn leader(&mut self) -> Result<String> {
         self.leader_other_than("").await
     }
 
     /// The same, if it must be another one.
-    pub(crate) async fn leader_other_than(&mut self, former: &str) -> Result<String> {
+    pub async fn leader_other_than(&mut self, former: &str) -> Result<String> {
         // A closure that is called again can't lend what it holds: so the Lease alone is looked at in it.
         let (client, names) = (&self.target.client, self.names());
         let found = until("one of the operators to lead", async || {
@@ -79,21 +89,32 @@ impl<'a> Operators<'a> {
     }
 
     /// The process that leads, as soon as one does.
-    pub(crate) async fn leading_process(&mut self) -> Result<Process> {
+    pub async fn leading_process(&mut self) -> Result<Process> {
         let leader = self.leader().await?;
         let leading = self.position(&leader).and_then(|index| self.running.get(index));
         Ok(Process(leading.with_context(|| format!("no operator {leader} runs"))?.child.id()))
     }
 
+    /// Waits until the one that was started last is ready, to within a few milliseconds.
+    pub async fn until_ready(&self) -> Result<()> {
+        let address = self.running.last().context("no operator runs")?.address;
+        let deadline = Instant::now() + PATIENCE;
+        while !is_ready(address).await {
+            ensure!(Instant::now() < deadline, "waited {PATIENCE:?} for the operator to be ready");
+            sleep(INTERVAL).await;
+        }
+        Ok(())
+    }
+
     /// kill -9 of the one that leads. The next one need not wait until its Lease ends.
-    pub(crate) async fn kill_leader(&mut self) -> Result<()> {
+    pub async fn kill_leader(&mut self) -> Result<()> {
         let leader = self.leader().await?;
         self.running.retain(|operator| operator.name != leader);
         lease::release(&self.target.client, |name| name == leader).await
     }
 
     /// Asks the one that leads to stop, and waits until it has.
-    pub(crate) async fn stop_leader(&mut self) -> Result<()> {
+    pub async fn stop_leader(&mut self) -> Result<()> {
         let leader = self.leader().await?;
         self.signal(&leader, Signal::TERM)?;
         let running = &mut self.running;
@@ -108,25 +129,25 @@ impl<'a> Operators<'a> {
     }
 
     /// kill -9 of all.
-    pub(crate) async fn kill_all(&mut self) -> Result<()> {
+    pub async fn kill_all(&mut self) -> Result<()> {
         let names = self.names();
         self.running.clear();
         lease::release(&self.target.client, |name| names.iter().any(|killed| killed == name)).await
     }
 
     /// Keeps one of them from doing anything, as a machine does that stands still.
-    pub(crate) fn freeze(&self, name: &str) -> Result<()> {
+    pub fn freeze(&self, name: &str) -> Result<()> {
         self.signal(name, Signal::STOP)
     }
 
     /// Lets it go on, as if no time had passed.
-    pub(crate) fn thaw(&self, name: &str) -> Result<()> {
+    pub fn thaw(&self, name: &str) -> Result<()> {
         self.signal(name, Signal::CONT)
     }
 
     /// That none has ended by itself.
-    pub(crate) fn ensure_alive(&mut self) -> Result<()> {
-        for Operator { name, child, log } in &mut self.running {
+    pub fn ensure_alive(&mut self) -> Result<()> {
+        for Operator { name, child, log, .. } in &mut self.running {
             let ended = child.try_wait().with_context(|| format!("cannot look at the operator {name}"))?;
             if let Some(status) = ended {
                 bail!("the operator {name} has ended by itself ({status}): see {}", log.display());
@@ -156,8 +177,11 @@ impl<'a> Operators<'a> {
 impl Operator {
     fn start(target: &Target, failpoint: Option<&str>) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("storm-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("operator-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let log = target.folder.join(format!("{name}.log"));
+        // Free a moment ago; whoever takes it first, an operator that does not get it ends at once, and says so.
+        let address =
+            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).context("no port is free")?;
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         // setpriv becomes the operator, which then dies with this program, however that ends.
         let mut command = Command::new("setpriv");
@@ -170,7 +194,7 @@ impl Operator {
             .arg("--kubeconfig")
             .arg(target.account_kubeconfig())
             .args(["--context", CONTEXT, "--lease-namespace", OPERATOR])
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--listen", &address.to_string(), "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             // The first part of its identity in the Lease.
             .env("HOSTNAME", &name)
             .stdin(Stdio::null())
@@ -178,8 +202,19 @@ impl Operator {
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {}", target.operator.display()))?;
-        Ok(Self { name, child, log })
+        Ok(Self { name, child, address, log })
     }
+}
+
+/// What the kubelet would ask.
+async fn is_ready(address: SocketAddr) -> bool {
+    let asked = async {
+        let mut connection = TcpStream::connect(address).await?;
+        connection.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.map(|_| answer)
+    };
+    asked.await.is_ok_and(|answer| answer.lines().next().is_some_and(|status| status.contains(" 200 ")))
 }
 
 impl Drop for Operator {

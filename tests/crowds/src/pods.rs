@@ -15,27 +15,36 @@ use crate::patience::{answered, asked, done_or};
 const IN_FLIGHT: usize = 24;
 
 /// The label `app` of pods that the ExtendedJobs are about.
-pub(crate) const IN_SELECTOR: &str = "web";
+pub const IN_SELECTOR: &str = "web";
 /// That of others.
-pub(crate) const OUT_OF_SELECTOR: &str = "other";
+pub const OUT_OF_SELECTOR: &str = "other";
 
 /// A pod that was created.
 #[derive(Clone, Debug)]
-pub(crate) struct Pod {
-    pub(crate) name: String,
-    pub(crate) uid: String,
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
 }
 
 impl Namespace {
     /// Creates pods, named by what they are for.
-    pub(crate) async fn create_pods(&self, purpose: &str, count: usize, label: &str) -> Result<Vec<Pod>> {
+    pub async fn create_pods(&self, purpose: &str, count: usize, label: &str) -> Result<Vec<Pod>> {
         let created =
             stream::iter(0..count).map(|number| self.create_pod(format!("{purpose}-{number}"), label));
         created.buffer_unordered(IN_FLIGHT).try_collect().await
     }
 
+    /// The same, each with its name as its label.
+    pub async fn create_pods_apart(&self, purpose: &str, count: usize) -> Result<Vec<Pod>> {
+        let names = (0..count).map(|number| format!("{purpose}-{number}"));
+        let created = names.map(async |name| self.create_pod(name.clone(), &name).await);
+        stream::iter(created).buffer_unordered(IN_FLIGHT).try_collect().await
+    }
+
     /// Creates one pod.
-    pub(crate) async fn create_pod(&self, name: String, label: &str) -> Result<Pod> {
+    pub async fn create_pod(&self, name: String, label: &str) -> Result<Pod> {
         let manifest = json!({
             "metadata": {"name": name, "labels": {"app": label}},
             "spec": {
@@ -57,17 +66,17 @@ impl Namespace {
     }
 
     /// These pods turn ready in this second, or are ready since then.
-    pub(crate) async fn turn_ready(&self, pods: &[Pod], second: u8) -> Result<()> {
+    pub async fn turn_ready(&self, pods: &[Pod], second: u8) -> Result<()> {
         self.set_ready(pods, "True", second).await
     }
 
     /// These pods are no longer ready, since this second.
-    pub(crate) async fn turn_unready(&self, pods: &[Pod], second: u8) -> Result<()> {
+    pub async fn turn_unready(&self, pods: &[Pod], second: u8) -> Result<()> {
         self.set_ready(pods, "False", second).await
     }
 
     /// Deletes these pods; they are gone at once.
-    pub(crate) async fn delete_pods(&self, pods: &[Pod]) -> Result<()> {
+    pub async fn delete_pods(&self, pods: &[Pod]) -> Result<()> {
         let (api, params) = (self.api::<PodObject>(), DeleteParams::default().grace_period(0));
         // Not found: by a request before this one.
         each(pods, async |pod| {
@@ -77,7 +86,7 @@ impl Namespace {
     }
 
     /// Puts another label on these pods.
-    pub(crate) async fn relabel(&self, pods: &[Pod], label: &str) -> Result<()> {
+    pub async fn relabel(&self, pods: &[Pod], label: &str) -> Result<()> {
         self.patch(pods, None, json!({"metadata": {"labels": {"app": label}}})).await
     }
 

@@ -10,33 +10,33 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// A process of this machine.
 #[derive(Clone, Copy)]
-pub(crate) struct Process(pub(crate) u32);
+pub struct Process(pub(crate) u32);
 
 impl Process {
     /// Memory that it holds now, in KiB.
-    pub(crate) fn memory(self) -> Result<u64> {
+    pub fn memory(self) -> Result<u64> {
         self.status("VmRSS:")
     }
 
     /// The most that it held since [`Self::forget_peak`], in KiB.
-    pub(crate) fn peak(self) -> Result<u64> {
+    pub fn peak(self) -> Result<u64> {
         self.status("VmHWM:")
     }
 
     /// From now on another peak is looked for.
-    pub(crate) fn forget_peak(self) -> Result<()> {
+    pub fn forget_peak(self) -> Result<()> {
         fs::write(format!("/proc/{}/clear_refs", self.0), "5").context("cannot reset the peak of memory")
     }
 
     /// Its open connections, listeners among them.
-    pub(crate) fn sockets(self) -> Result<usize> {
+    pub fn sockets(self) -> Result<usize> {
         let files = fs::read_dir(format!("/proc/{}/fd", self.0)).context("cannot list open files")?;
         let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
         Ok(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
     }
 
     /// The processor time it has used so far.
-    pub(crate) fn processor(self) -> Result<Duration> {
+    pub fn processor(self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).context("cannot read times")?;
         // Behind the name, which may hold anything but ')'.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -55,6 +55,6 @@ impl Process {
 }
 
 /// KiB in MiB, for people.
-pub(crate) fn mebibytes(kibibytes: u64) -> String {
+pub fn mebibytes(kibibytes: u64) -> String {
     format!("{}.{} MiB", kibibytes / 1024, kibibytes % 1024 * 10 / 1024)
 }

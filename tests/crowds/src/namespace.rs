@@ -11,22 +11,22 @@ use kube::{Api, Client, Resource};
 
 use crate::patience::{answered, done_or};
 
-/// What the names of all namespaces of storms begin with.
-pub(crate) const PREFIX: &str = "storm-";
+/// What the names of all these namespaces begin with.
+pub const PREFIX: &str = "crowd-";
 /// The HTTP status where the object is there already.
 const ALREADY_EXISTS: u16 = 409;
 
 /// A namespace, and what is in it.
 #[derive(Clone)]
-pub(crate) struct Namespace {
+pub struct Namespace {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     client: Client,
 }
 
 impl Namespace {
     /// A new one, in which pods can be created.
-    pub(crate) async fn create(client: &Client, purpose: &str) -> Result<Self> {
+    pub async fn create(client: &Client, purpose: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{purpose}-{}-{number}", std::process::id());
@@ -47,7 +47,7 @@ impl Namespace {
     }
 
     /// The objects of a kind in it.
-    pub(crate) fn api<K>(&self) -> Api<K>
+    pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
@@ -56,7 +56,7 @@ impl Namespace {
 
     /// Gives it up without waiting for its end. Its ExtendedJobs go first, so that the end of its pods is
     /// nothing to the operators of the next scenario.
-    pub(crate) async fn abandon(&self) -> Result<()> {
+    pub async fn abandon(&self) -> Result<()> {
         let (delete, all) = (DeleteParams::default(), ListParams::default());
         let extended_jobs = self.extended_jobs();
         let deleted = answered("delete the ExtendedJobs", || extended_jobs.delete_collection(&delete, &all));
@@ -66,7 +66,7 @@ impl Namespace {
     }
 
     /// The client that leads to it.
-    pub(crate) fn client(&self) -> &Client {
+    pub fn client(&self) -> &Client {
         &self.client
     }
 }

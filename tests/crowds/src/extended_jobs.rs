@@ -12,28 +12,33 @@ use crate::patience::{answered, until};
 use crate::pods::IN_SELECTOR;
 
 /// The spec of one that waits for pods. Its Jobs are parked: they start no pod, and end when they are told to.
-pub(crate) fn triggered(when: &str) -> Value {
-    let selector = json!({"matchLabels": {"app": IN_SELECTOR}});
+pub fn triggered(when: &str) -> Value {
+    triggered_by(when, IN_SELECTOR)
+}
+
+/// The same of one that waits for pods with this label.
+pub fn triggered_by(when: &str, label: &str) -> Value {
+    let selector = json!({"matchLabels": {"app": label}});
     json!({"triggers": {"when": when, "selector": selector}, "template": parked()})
 }
 
 /// The spec of one that runs once.
-pub(crate) fn once() -> Value {
+pub fn once() -> Value {
     json!({"run": "once", "template": parked()})
 }
 
 /// The spec of one that someone has asked for, and that keeps no Job.
-pub(crate) fn errand() -> Value {
+pub fn errand() -> Value {
     json!({"run": "now", "successfulRunsHistoryLimit": 0, "template": parked()})
 }
 
 /// The spec of one that runs once, and again when this ConfigMap changes.
-pub(crate) fn following(config_map: &str) -> Value {
+pub fn following(config_map: &str) -> Value {
     restarting(json!([{"configMapRef": {"name": config_map}}]))
 }
 
 /// The same of a Secret.
-pub(crate) fn following_secret(secret: &str) -> Value {
+pub fn following_secret(secret: &str) -> Value {
     restarting(json!([{"secretRef": {"name": secret}}]))
 }
 
@@ -43,7 +48,8 @@ fn restarting(used: Value) -> Value {
     json!({"run": "once", "updateOnConfigChange": true, "template": template})
 }
 
-fn parked() -> Value {
+/// A Job's template that starts no pod.
+pub fn parked() -> Value {
     let containers = json!([{"name": "main", "image": "busybox"}]);
     json!({"spec": {
         "suspend": true,
@@ -53,13 +59,13 @@ fn parked() -> Value {
 
 impl Namespace {
     /// Those in the namespace.
-    pub(crate) fn extended_jobs(&self) -> Api<DynamicObject> {
+    pub fn extended_jobs(&self) -> Api<DynamicObject> {
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, KIND));
         Api::namespaced_with(self.client().clone(), &self.name, &kind)
     }
 
     /// Creates one, and waits until an operator acts on it.
-    pub(crate) async fn declare(&self, name: &str, spec: Value) -> Result<()> {
+    pub async fn declare(&self, name: &str, spec: Value) -> Result<()> {
         self.create_extended_job(name, spec).await?;
         self.until(name, "Ready=True", |seen| {
             let mut conditions = seen["status"]["conditions"].as_array().into_iter().flatten();
@@ -70,7 +76,7 @@ impl Namespace {
     }
 
     /// Creates one, whoever acts on it.
-    pub(crate) async fn create_extended_job(&self, name: &str, spec: Value) -> Result<()> {
+    pub async fn create_extended_job(&self, name: &str, spec: Value) -> Result<()> {
         let manifest = json!({
             "apiVersion": format!("{GROUP}/{VERSION}"),
             "kind": KIND,
@@ -85,12 +91,12 @@ impl Namespace {
     }
 
     /// Waits until none of its runs waits to be started.
-    pub(crate) async fn until_nothing_is_pending(&self, name: &str) -> Result<()> {
+    pub async fn until_nothing_is_pending(&self, name: &str) -> Result<()> {
         self.until(name, "no pending run", |seen| seen["status"]["pending"].as_u64().unwrap_or(0) == 0).await
     }
 
     /// Waits until a run is under way after so many changes of configuration.
-    pub(crate) async fn until_revision(&self, name: &str, revision: u64) -> Result<()> {
+    pub async fn until_revision(&self, name: &str, revision: u64) -> Result<()> {
         self.until(name, &format!("a run of config revision {revision}"), |seen| {
             let status = &seen["status"];
             let runs = status["runs"].as_array().map_or(0, Vec::len);
@@ -102,14 +108,14 @@ impl Namespace {
     }
 
     /// Asks for a run of an errand.
-    pub(crate) async fn set_to_now(&self, name: &str) -> Result<()> {
+    pub async fn set_to_now(&self, name: &str) -> Result<()> {
         let (extended_jobs, params) = (self.extended_jobs(), PatchParams::default());
         let patch = Patch::Merge(json!({"spec": {"run": "now"}}));
         answered("set run to now", || extended_jobs.patch(name, &params, &patch)).await.map(drop)
     }
 
     /// Waits until so many requests are completed, and `run` is back.
-    pub(crate) async fn until_completed(&self, name: &str, requests: u64) -> Result<()> {
+    pub async fn until_completed(&self, name: &str, requests: u64) -> Result<()> {
         self.until(name, "a completed request", |seen| {
             seen["status"]["completedRunNumber"] == requests && seen["spec"]["run"] == "manually"
         })

@@ -14,7 +14,7 @@ const GONE: u16 = 410;
 
 impl Target {
     /// kill -9, and a new start; returns when it is ready again.
-    pub(crate) async fn kill_and_restart_api_server(&self) -> Result<()> {
+    pub async fn kill_and_restart_api_server(&self) -> Result<()> {
         self.to_cluster(|cluster| {
             cluster.stop_component("kube-apiserver")?;
             cluster.start_component("kube-apiserver")
@@ -23,12 +23,12 @@ impl Target {
     }
 
     /// From now on no watch can be resumed from a version before this moment.
-    pub(crate) async fn forget_history(&self) -> Result<()> {
+    pub async fn forget_history(&self) -> Result<()> {
         self.to_cluster(Cluster::forget_history).await
     }
 
     /// Does something that takes its time, and lets everything else here go on.
-    async fn to_cluster(&self, act: impl FnOnce(&Cluster) -> Result<()> + Send + 'static) -> Result<()> {
+    pub async fn to_cluster(&self, act: impl FnOnce(&Cluster) -> Result<()> + Send + 'static) -> Result<()> {
         let cluster = self.cluster.clone();
         tokio::task::spawn_blocking(move || act(&cluster)).await?
     }
@@ -36,14 +36,14 @@ impl Target {
 
 impl Namespace {
     /// The version of its pods now, as a watch would start from.
-    pub(crate) async fn version_of_pods(&self) -> Result<String> {
+    pub async fn version_of_pods(&self) -> Result<String> {
         let (pods, one) = (self.api::<Pod>(), ListParams::default().limit(1));
         let list = answered("list the pods", || pods.list_metadata(&one)).await?;
         list.metadata.resource_version.context("a list without a version")
     }
 
     /// That the pods as of this version can no longer be had.
-    pub(crate) async fn ensure_forgotten(&self, version: &str) -> Result<()> {
+    pub async fn ensure_forgotten(&self, version: &str) -> Result<()> {
         let as_of = ListParams::default().at(version).matching(VersionMatch::Exact);
         let pods = self.api::<Pod>();
         let answer = asked("list the pods of a former version", || pods.list_metadata(&as_of)).await?;

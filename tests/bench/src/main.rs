@@ -1,0 +1,79 @@
+//! What the operator costs, measured on a real control plane beside the floor: the barest program that could do its work, in
+//! the same run and under the same load.
+//!
+//! Pods have no node, and nobody but the operator and the floor sees their Jobs: the controllers of Kubernetes rest, so that
+//! it is the operator that is measured. `cargo xtask bench` brings up a cluster and starts this program.
+//!
+//! `scenario → runner → (floor | operator) → arrivals → figures`.
+
+mod arrivals;
+mod figures;
+mod floor;
+mod lines;
+mod runner;
+mod scenarios;
+mod statistics;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use crowds::target::Target;
+
+use crate::figures::Figures;
+use crate::scenarios::Scenario;
+
+/// Measures the operator in a local cluster
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The local cluster
+    #[arg(long, value_name = "NAME")]
+    cluster: String,
+
+    /// The operator's program, built for this machine
+    #[arg(long, value_name = "PATH")]
+    operator: PathBuf,
+
+    /// How large the crowds are, in hundredths of those that the targets are about
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+    size: u32,
+
+    /// Only these scenarios
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO")]
+    only: Vec<Scenario>,
+
+    /// Write the figures here as JSON, too
+    #[arg(long, value_name = "PATH")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(figures) if figures.are_met() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Figures> {
+    // One thread does, for the load and for the floor: the cores are for the cluster and the operator.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let figures = runtime.context("cannot start the runtime")?.block_on(async {
+        let target = Target::prepare(&arguments.cluster, arguments.operator.clone()).await?;
+        let measured = scenarios::measure(&target, &arguments.only, arguments.size).await;
+        target.leave(measured.is_ok()).await?;
+        measured
+    })?;
+    println!("\n{figures}");
+    if let Some(path) = &arguments.json {
+        let json = serde_json::to_string_pretty(&figures)?;
+        fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(figures)
+}

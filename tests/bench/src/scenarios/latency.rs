@@ -1,0 +1,73 @@
+//! One pod at a time turns ready: how long until there is its Job.
+//!
+//! From the return of the change to its status until a watch shows the Job. Floor and operator take turns, so that what
+//! else goes on on the machine meets both.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::pods::{IN_SELECTOR, Pod};
+
+use super::Bench;
+use crate::figures::{Figure, Target};
+use crate::runner::{Runner, Who};
+use crate::statistics::percentile;
+
+/// Pods in all.
+const PODS: usize = 1000;
+/// Those of one turn.
+const TURN: usize = 50;
+/// What is not measured: connections are opened, pages are touched.
+const WARM_UP: usize = 20;
+
+pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
+    let count = bench.sized(PODS);
+    let floor = Side::set(bench, Who::Floor, count).await?;
+    let operator = Side::set(bench, Who::Operator, count).await?;
+    let (mut of_floor, mut of_operator) = (vec![], vec![]);
+    floor.latencies(0..WARM_UP).await?;
+    operator.latencies(0..WARM_UP).await?;
+    for first in (WARM_UP..WARM_UP + count).step_by(TURN) {
+        let turn = first..(first + TURN).min(WARM_UP + count);
+        of_floor.extend(floor.latencies(turn.clone()).await?);
+        of_operator.extend(operator.latencies(turn).await?);
+    }
+    floor.runner.stop().await?;
+    operator.runner.stop().await?;
+    for hundredths in [50, 90, 99] {
+        let milliseconds = |of: &mut [Duration]| percentile(of, hundredths).as_secs_f64() * 1e3;
+        let figure = Figure::new("latency", format!("p{hundredths}"), "ms", milliseconds(&mut of_operator));
+        let figure = figure.beside(milliseconds(&mut of_floor));
+        bench.figures.push(if hundredths == 90 { figure } else { figure.within(Target::TimesFloor(1.15)) });
+    }
+    Ok(())
+}
+
+/// One of the two, and its pods.
+struct Side<'a> {
+    runner: Runner<'a>,
+    pods: Vec<Pod>,
+}
+
+impl<'a> Side<'a> {
+    async fn set(bench: &Bench<'a>, who: Who, count: usize) -> Result<Self> {
+        let runner = Runner::start(bench.target, who, "latency").await?;
+        if who == Who::Operator {
+            runner.namespace.declare("ready", triggered("ready")).await?;
+        }
+        let pods = runner.namespace.create_pods("pod", WARM_UP + count, IN_SELECTOR).await?;
+        Ok(Self { runner, pods })
+    }
+
+    async fn latencies(&self, range: std::ops::Range<usize>) -> Result<Vec<Duration>> {
+        let mut latencies = vec![];
+        for pod in &self.pods[range] {
+            self.runner.namespace.turn_ready(std::slice::from_ref(pod), 0).await?;
+            let returned = Instant::now();
+            // The Job may be there before the answer is read.
+            latencies.push(self.runner.arrivals.of(&pod.uid).await?.saturating_duration_since(returned));
+        }
+        Ok(latencies)
+    }
+}
