@@ -360,6 +360,9 @@ fn page(namespace: &str, bytes: &[u8]) -> Result<(usize, Timestamp, Page), Unrea
 
 #[cfg(test)]
 mod tests {
+    use mangled::mangled;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::fixtures::{at, pod};
 
@@ -469,6 +472,39 @@ mod tests {
             let mut damaged = stored.clone();
             damaged[lost].bytes.truncate(100);
             assert!(matches!(Book::read(damaged).lost["ns"], Loss::Unreadable(page, _) if page == lost));
+        }
+    }
+
+    fn stored_page() -> Stored {
+        store(&mut filled(3), 0).swap_remove(0)
+    }
+
+    fn wire() -> serde_json::Value {
+        packed::unpack(&stored_page().bytes).unwrap()
+    }
+
+    proptest! {
+        /// What someone has made of a page is a loss, of which is told, or read as a book that can be written again.
+        #[test]
+        fn no_page_makes_it_panic(wire in mangled(wire())) {
+            let bytes = packed::pack(&wire).unwrap();
+            let Read { mut book, lost, .. } = Book::read(vec![Stored { bytes, ..stored_page() }]);
+            prop_assert_ne!(lost.contains_key("ns"), book.holds("ns"));
+            let lines = book.lines().count();
+            book.note(&numbered(7, 9), false, 9);
+            let again = Book::read(store(&mut book, 0));
+            let expected = if lost.is_empty() { lines + 1 } else { 0 };
+            prop_assert!(again.lost.is_empty() && again.book.lines().count() == expected);
+        }
+
+        /// A damaged page is lost, or read as what was written; never as something else.
+        #[test]
+        fn damage_is_noticed(at in 0..1000usize, bit in 0..8u8, cut in any::<bool>()) {
+            let mut page = stored_page();
+            let at = at % page.bytes.len();
+            if cut { page.bytes.truncate(at) } else { page.bytes[at] ^= 1 << bit }
+            let Read { book, lost, .. } = Book::read(vec![page]);
+            prop_assert!(lost.contains_key("ns") || book.lines().eq(filled(3).lines()));
         }
     }
 }

@@ -112,11 +112,15 @@ fn as_map<'a>(value: &'a mut Value, path: &'static str) -> Result<&'a mut Map<St
 mod tests {
     use std::sync::Arc;
 
+    use mangled::mangled;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
         fixtures::{at, declared, pod},
         pod::Status,
         transition::Transition,
+        wrap::Wrapper,
     };
 
     fn with_template(template: Value) -> Declared {
@@ -211,6 +215,42 @@ mod tests {
         ] {
             let declared = with_template(template);
             assert_eq!(build(&declared, &run(&declared), &Ways::default()), Err(BuildError::NotAMap(path)));
+        }
+    }
+
+    fn whole_template() -> Value {
+        let container = json!({
+            "name": "main", "image": "busybox", "command": ["sh", "-c", "true"], "args": ["x"],
+            "env": [{ "name": "A", "valueFrom": { "configMapKeyRef": { "name": "c", "key": "k" } } }],
+            "resources": { "limits": { "cpu": "1", "memory": "1Mi" } }, "volumeMounts": [{ "name": "v", "mountPath": "/v" }],
+        });
+        let pod = json!({
+            "restartPolicy": "OnFailure", "containers": [container], "initContainers": [container],
+            "volumes": [{ "name": "v", "emptyDir": {} }], "imagePullSecrets": [{ "name": "s" }],
+        });
+        let metadata = json!({ "labels": { "a": "b" }, "annotations": { names::TRANSITION: "forged" } });
+        json!({ "metadata": metadata, "spec": { "backoffLimit": 1, "template": { "metadata": metadata, "spec": pod } } })
+    }
+
+    proptest! {
+        /// Whatever a template is, the Job made of it is the run's, and known as such; or there is none, and a word why.
+        #[test]
+        fn no_template_passes_its_job_off_as_another(template in mangled(whole_template())) {
+            let mut declared = with_template(template);
+            let output = json!({ "stdout": { "configRef": "c" }, "stderr": { "secretRef": "s" } });
+            declared.spec.output = serde_json::from_value(output).unwrap();
+            let run = run(&declared);
+            let wrapper = Wrapper { image: "registry/operator:1".into(), pull_secrets: vec!["p".into()] };
+            let ways = Ways { wrapper: Some(wrapper), ..Ways::default() };
+            if let Ok(job) = build(&declared, &run, &ways) {
+                let (metadata, pods) = (&job["metadata"], &job["spec"]["template"]["metadata"]);
+                prop_assert_eq!(&metadata["name"], &run.job);
+                prop_assert_eq!(&metadata["ownerReferences"], &owner_references(&declared));
+                for marked in [metadata, pods] {
+                    prop_assert_eq!(&marked["labels"][names::EXTENDEDJOB_LABEL], "ejob1");
+                    prop_assert_eq!(&marked["annotations"][names::TRANSITION], &run.reason.key());
+                }
+            }
         }
     }
 }

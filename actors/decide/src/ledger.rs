@@ -175,6 +175,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use extendedjob_api::TargetKind;
+    use mangled::mangled;
     use proptest::prelude::*;
 
     use super::*;
@@ -281,5 +282,25 @@ mod tests {
                 prop_assert_eq!(read.encode().unwrap(), whole);
             }
         }
+
+        /// What someone has made of a ledger is refused, or read as a ledger that can be written again.
+        #[test]
+        fn no_ledger_makes_it_panic(wire in mangled(wire())) {
+            if let Ok(read) = Ledger::decode(&packed::pack(&wire).unwrap(), &declared()) {
+                prop_assert!(read.baseline.is_some());
+                let again = Ledger::decode(&read.encode().unwrap(), &declared()).unwrap();
+                prop_assert_eq!(again.pending.len(), read.pending.len());
+            }
+        }
+    }
+
+    /// With all that a ledger may hold.
+    fn wire() -> serde_json::Value {
+        let object = Object { kind: TargetKind::ConfigMap, name: "app".into() };
+        let asked = Run::for_request(&declared(), 2, By::Someone);
+        let again = Run { changed: BTreeSet::from([object]), ..asked.under(&declared(), 4) };
+        let pending = ledger().pending.into_iter().chain([again]).collect();
+        let config = Config { revision: 4, ..Config::default() };
+        packed::unpack(&Ledger { config, pending, ..ledger() }.encode().unwrap()).unwrap()
     }
 }

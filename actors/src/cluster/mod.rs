@@ -1,6 +1,8 @@
 //! All that is said to the Kubernetes API server: one resource per file, and no decision here
 //! about what it means.
 
+#[cfg(test)]
+mod bad_input;
 pub(crate) mod configs;
 mod counted;
 mod creates;

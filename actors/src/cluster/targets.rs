@@ -150,7 +150,7 @@ pub(super) fn resource(kind: TargetKind) -> &'static str {
     }
 }
 
-fn present(kind: TargetKind, json: &str) -> Result<Present, serde_json::Error> {
+pub(super) fn present(kind: TargetKind, json: &str) -> Result<Present, serde_json::Error> {
     let wire: Wire<'_> = serde_json::from_str(json)?;
     let mut sizes = BTreeMap::new();
     for (key, value) in wire.data {

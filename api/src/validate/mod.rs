@@ -126,7 +126,8 @@ fn begins_ends_and_holds(text: &str, ends: impl Fn(u8) -> bool, holds: impl Fn(u
 mod tests {
     use std::sync::LazyLock;
 
-    use proptest::{prop_assert_eq, proptest};
+    use mangled::mangled;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
     use regex::Regex;
     use serde_json::{Value, json};
 
@@ -236,6 +237,30 @@ mod tests {
 
     static LABEL_KEY: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_KEY_FORM).unwrap());
     static LABEL_VALUE: LazyLock<Regex> = LazyLock::new(|| Regex::new(LABEL_VALUE_FORM).unwrap());
+
+    proptest! {
+        /// What an older schema has let in is judged, whatever it is: each problem names a field of the spec.
+        #[test]
+        fn no_spec_makes_it_panic(spec in mangled(whole_spec())) {
+            if let Ok(spec) = serde_json::from_str::<ExtendedJobSpec>(&spec.to_string()) {
+                for problem in validate(&spec, "ns").err().into_iter().flatten() {
+                    prop_assert!(problem.field.starts_with("spec") && !problem.message.is_empty());
+                }
+            }
+        }
+    }
+
+    fn whole_spec() -> Value {
+        let expression = json!({ "key": "tier", "operator": "In", "values": ["cache"] });
+        let stream = json!({ "configRef": "ns/out", "key": "{job}.{container}.{stream}", "limit": "64Ki",
+            "labels": { "a": "b" }, "annotations": { "c": "d" }, "overwrite": true });
+        json!({
+            "triggers": { "when": "ready", "selector": { "matchLabels": { "app": "web" }, "matchExpressions": [expression] } },
+            "maxConcurrentRuns": 3, "suspend": false, "updateOnConfigChange": true,
+            "output": { "stdout": stream, "stderr": { "secretRef": "other" } },
+            "template": { "spec": { "template": { "spec": { "containers": [{ "name": "a" }, { "name": "b" }] } } } },
+        })
+    }
 
     // The schema has its forms as regular expressions, this file as code: they must agree.
     proptest! {
