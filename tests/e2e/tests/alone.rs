@@ -49,9 +49,10 @@ fn after_an_outage_that_the_watch_cannot_bridge_pods_are_compared_with_those_kno
 #[test]
 fn fifty_jobs_that_write_to_one_object_at_once_all_find_their_place() -> Result<()> {
     scenario_alone(|ns| {
-        // Beside others, fifty containers wait for their turn to start rather than for each other.
+        // Beside others, fifty containers wait for their turn to start rather than for each other. They stay for a moment
+        // because older versions of containerd lose, of one in a hundred, what is printed right before the end.
         let ejob = extended_job("many").on("created").of("app", "a");
-        let ejob = ejob.running(template::script_on_pod("echo from $POD")).stdout_to("out");
+        let ejob = ejob.running(template::script_on_pod("echo from $POD; sleep 2")).stdout_to("out");
         ns.declare(ejob.with("/output/stdout/key", json!("{pod}")))?;
         let names: Vec<String> = (0..50).map(|number| format!("p{number:02}")).collect();
         ns.create_all(names.iter().map(|name| pod(name).labelled("app", "a").into()))?;
