@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: what the operator costs, beside the barest program that could do its work.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -42,28 +41,28 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
         let cluster = Cluster::named(&self.name)?;
-        let target = Target::Local(cluster.clone(), self.name.clone());
         let mut steps = Steps::begin();
-        let result = self.on(&target, &mut steps);
+        let result = self.on(&cluster, &mut steps);
         if !self.keep {
-            steps.take(&format!("{target} is gone"), || cluster.down())?;
+            steps.take("the local cluster is gone", || cluster.down())?;
         }
         result
     }
 
-    fn on(&self, target: &Target, steps: &mut Steps) -> Result<()> {
+    fn on(&self, cluster: &Cluster, steps: &mut Steps) -> Result<()> {
+        let target = &Target::Local(cluster.clone(), self.name.clone());
         steps.take(&format!("{target} is up"), || target.up())?;
         let image = steps.take("operator image", || install::provide_image(target, Profile::Release))?;
         steps.take("operator installed", || install::apply(target, &image))?;
         steps
-            .take("measurements", || self.measure())
+            .take("measurements", || self.measure(cluster))
             .context("a target was missed, or the measuring went wrong")
     }
 
     /// The operator that is measured is a process of this machine; the installed one rests, and has brought its rights.
-    fn measure(&self) -> Result<()> {
+    fn measure(&self, cluster: &Cluster) -> Result<()> {
         let [operator, bench] = cargo::build(Profile::Release, [OPERATOR, "bench"])?;
-        let mut command = Command::new(bench);
+        let mut command = cluster.exec(&bench.display().to_string());
         command.args(["--cluster", &self.name, "--operator"]).arg(operator);
         command.args(self.size.map(|size| format!("--size={size}")));
         command.args(self.only.iter().map(|scenario| format!("--only={scenario}")));

@@ -1,6 +1,6 @@
 //! When the Job for each pod was seen first, by whomever it was made.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -8,12 +8,12 @@ use crowds::names::POD_UID;
 use futures::TryStreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Client;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::lines::{self, Line};
+use crate::lines::{self, Event};
 
 /// The annotation on the floor's Jobs with the UID of the pod that they are for.
 pub(crate) const FLOOR_POD_UID: &str = "bench.fissile.cloudfoundry.org/pod-uid";
@@ -27,24 +27,13 @@ pub(crate) struct Arrivals {
     following: JoinHandle<()>,
 }
 
-#[derive(Deserialize)]
-struct BareJob {
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
 impl Arrivals {
     /// From now on.
     pub(crate) async fn follow(client: &Client, namespace: &str) -> Result<Self> {
-        let events = lines::watch::<Job, BareJob>(client, namespace).await?;
+        let events = lines::watch::<Job, IgnoredAny>(client, namespace).await?;
         let (sender, seen) = watch::channel(HashMap::new());
         let following = tokio::spawn(async move {
-            let noted = events.try_for_each(|Line { object, .. }| {
+            let noted = events.try_for_each(|Event { object, .. }| {
                 let now = Instant::now();
                 let uid =
                     [FLOOR_POD_UID, POD_UID].iter().find_map(|key| object.metadata.annotations.get(*key));

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::arrivals::FLOOR_POD_UID;
-use crate::lines;
+use crate::lines::{self, Event};
 
 /// Jobs that are asked for at a time.
 const IN_FLIGHT: usize = 16;
@@ -24,20 +24,9 @@ const IN_FLIGHT: usize = 16;
 /// Runs until it is dropped.
 pub(crate) struct Floor(JoinHandle<()>);
 
+/// What decides of a pod.
 #[derive(Deserialize)]
-struct BarePod {
-    metadata: Metadata,
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    uid: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Status {
+struct Readiness {
     #[serde(default)]
     conditions: Vec<Condition>,
 }
@@ -48,9 +37,9 @@ struct Condition {
     status: String,
 }
 
-impl BarePod {
+impl Readiness {
     fn is_ready(&self) -> bool {
-        self.status.conditions.iter().any(|it| it.r#type == "Ready" && it.status == "True")
+        self.conditions.iter().any(|it| it.r#type == "Ready" && it.status == "True")
     }
 }
 
@@ -58,11 +47,11 @@ impl Floor {
     /// Starts it in a namespace where no pod is ready yet, with connections of its own.
     pub(crate) async fn start(target: &crowds::target::Target, namespace: &str) -> Result<Self> {
         let (client, namespace) = (target.connect()?, namespace.to_owned());
-        let events = lines::watch::<Pod, BarePod>(&client, &namespace).await?;
+        let events = lines::watch::<Pod, Readiness>(&client, &namespace).await?;
         let mut known = HashSet::new();
-        let turned_ready = events.try_filter_map(move |line| {
-            let is_new = line.kind != "DELETED" && line.object.is_ready();
-            let uid = line.object.metadata.uid;
+        let turned_ready = events.try_filter_map(move |Event { kind, object }| {
+            let is_new = kind != "DELETED" && object.status.is_ready();
+            let uid = object.metadata.uid;
             std::future::ready(Ok((is_new && known.insert(uid.clone())).then_some(uid)))
         });
         let work = async move {

@@ -1,7 +1,7 @@
 //! What the operator costs, measured on a real control plane beside the floor: the barest program that could do its work, in
 //! the same run and under the same load.
 //!
-//! Pods have no node, and nobody but the operator and the floor sees their Jobs: the controllers of Kubernetes rest, so that
+//! It runs inside the cluster's network, so that no forwarder stands between. Pods have no node, and nobody but the operator and the floor sees their Jobs: the controllers of Kubernetes rest, so that
 //! it is the operator that is measured. `cargo xtask bench` brings up a cluster and starts this program.
 //!
 //! `scenario → runner → (floor | operator) → arrivals → figures`.
@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use crowds::target::Target;
+use local_cluster::Cluster;
 
 use crate::figures::Figures;
 use crate::scenarios::Scenario;
@@ -36,6 +37,10 @@ struct Arguments {
     /// The operator's program, built for this machine
     #[arg(long, value_name = "PATH")]
     operator: PathBuf,
+
+    /// The administrator's, for use inside the cluster's network, where this program runs
+    #[arg(long, env = "KUBECONFIG", value_name = "PATH")]
+    kubeconfig: PathBuf,
 
     /// How large the crowds are, in hundredths of those that the targets are about
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -65,7 +70,8 @@ fn run(arguments: &Arguments) -> Result<Figures> {
     // One thread does, for the load and for the floor: the cores are for the cluster and the operator.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let figures = runtime.context("cannot start the runtime")?.block_on(async {
-        let target = Target::prepare(&arguments.cluster, arguments.operator.clone()).await?;
+        let cluster = Cluster::named(&arguments.cluster)?;
+        let target = Target::prepare(cluster, &arguments.kubeconfig, arguments.operator.clone()).await?;
         let measured = scenarios::measure(&target, &arguments.only, arguments.size).await;
         target.leave(measured.is_ok()).await?;
         measured

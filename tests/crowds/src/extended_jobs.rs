@@ -1,6 +1,7 @@
 //! The ExtendedJobs of a scenario.
 
 use anyhow::{Context, Result};
+use futures::{StreamExt, TryStreamExt, stream};
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -10,6 +11,9 @@ use crate::names::{GROUP, KIND, VERSION};
 use crate::namespace::Namespace;
 use crate::patience::{answered, until};
 use crate::pods::IN_SELECTOR;
+
+/// ExtendedJobs that are declared at a time.
+const AT_A_TIME: usize = 16;
 
 /// The spec of one that waits for pods. Its Jobs are parked: they start no pod, and end when they are told to.
 pub fn triggered(when: &str) -> Value {
@@ -75,6 +79,13 @@ impl Namespace {
         .await
     }
 
+    /// The same of many, several at a time.
+    pub async fn declare_all(&self, declared: impl IntoIterator<Item = (String, Value)>) -> Result<()> {
+        let declared =
+            declared.into_iter().map(async |(name, spec): (String, Value)| self.declare(&name, spec).await);
+        stream::iter(declared).buffer_unordered(AT_A_TIME).try_collect().await
+    }
+
     /// Creates one, whoever acts on it.
     pub async fn create_extended_job(&self, name: &str, spec: Value) -> Result<()> {
         let manifest = json!({
@@ -93,6 +104,16 @@ impl Namespace {
     /// Waits until none of its runs waits to be started.
     pub async fn until_nothing_is_pending(&self, name: &str) -> Result<()> {
         self.until(name, "no pending run", |seen| seen["status"]["pending"].as_u64().unwrap_or(0) == 0).await
+    }
+
+    /// Waits until so many runs have succeeded, and the output of the last of them is stored.
+    pub async fn until_written(&self, name: &str, runs: usize) -> Result<()> {
+        self.until(name, &format!("the output of {runs} runs"), |seen| {
+            let outputs = seen["status"]["lastRun"]["outputs"].as_array();
+            seen["status"]["succeeded"] == runs
+                && outputs.is_some_and(|all| all.iter().all(|output| output["result"] == "Written"))
+        })
+        .await
     }
 
     /// Waits until a run is under way after so many changes of configuration.

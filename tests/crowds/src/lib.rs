@@ -5,9 +5,11 @@
 //! is imported from the operator.
 
 mod account;
+pub mod audit;
 mod deployment;
 pub mod extended_jobs;
 mod faults;
+pub mod finish;
 pub mod jobs_seen;
 mod lease;
 pub mod names;

@@ -36,10 +36,17 @@ impl Namespace {
         created.buffer_unordered(IN_FLIGHT).try_collect().await
     }
 
-    /// The same, each with its name as its label.
-    pub async fn create_pods_apart(&self, purpose: &str, count: usize) -> Result<Vec<Pod>> {
-        let names = (0..count).map(|number| format!("{purpose}-{number}"));
-        let created = names.map(async |name| self.create_pod(name.clone(), &name).await);
+    /// The same, each with a label of its own.
+    pub async fn create_pods_labelled(
+        &self,
+        purpose: &str,
+        count: usize,
+        label: impl Fn(usize) -> String,
+    ) -> Result<Vec<Pod>> {
+        let created = (0..count).map(async |number| {
+            let label = label(number);
+            self.create_pod(format!("{purpose}-{number}"), &label).await
+        });
         stream::iter(created).buffer_unordered(IN_FLIGHT).try_collect().await
     }
 

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -27,10 +27,10 @@ pub struct Target {
 }
 
 impl Target {
-    /// Lets the installed operator rest, and prepares for others in its place.
-    pub async fn prepare(name: &str, operator: PathBuf) -> Result<Self> {
-        let cluster = Cluster::named(name)?;
-        let admin = Kubeconfig::read_from(cluster.kubeconfig()).context("cannot read the kubeconfig")?;
+    /// Lets the installed operator rest, and prepares for others in its place. The way to the API server is that of the
+    /// administrator's kubeconfig, for the operators as well.
+    pub async fn prepare(cluster: Cluster, kubeconfig: &Path, operator: PathBuf) -> Result<Self> {
+        let admin = Kubeconfig::read_from(kubeconfig).context("cannot read the kubeconfig")?;
         let options = KubeConfigOptions { context: Some(cluster.context()), ..KubeConfigOptions::default() };
         let config = Config::from_custom_kubeconfig(admin.clone(), &options).await?;
         let client = Client::try_from(config.clone()).context("cannot set up a client for the cluster")?;

@@ -22,10 +22,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use crowds::target::Target;
+use local_cluster::Cluster;
 
 use crate::load::Load;
 use crate::report::Report;
-use crowds::target::Target;
 
 /// Storms on a local cluster in which the operator is installed
 #[derive(Parser)]
@@ -59,7 +60,9 @@ fn run(arguments: Arguments) -> Result<Report> {
     // One thread does: this program mostly waits, and the cores are for the cluster and the operators.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
-        let target = Target::prepare(&arguments.cluster, arguments.operator).await?;
+        let cluster = Cluster::named(&arguments.cluster)?;
+        let kubeconfig = cluster.kubeconfig();
+        let target = Target::prepare(cluster, &kubeconfig, arguments.operator).await?;
         let report = Report::gather(&target, &arguments.load).await;
         println!("\n{report}");
         target.leave(report.is_good()).await?;

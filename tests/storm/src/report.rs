@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
+use crowds::target::Target;
 
 use crate::expected::Tally;
 use crate::load::Load;
 use crate::scenarios::Scenario;
 use crate::stage::Stage;
-use crowds::target::Target;
 
 /// Differences that are shown of one scenario; one is often as good as a hundred.
 const SHOWN: usize = 10;

@@ -1,15 +1,15 @@
 //! What each scenario plays on: a namespace of its own, its operators, and the count of its Jobs.
 
 use anyhow::Result;
-use serde_json::Value;
-
-use crate::expected::{Expected, Tally};
-use crate::load::Load;
 use crowds::jobs_seen::{JobsSeen, Seen};
 use crowds::namespace::Namespace;
 use crowds::operators::Operators;
 use crowds::pods::{IN_SELECTOR, Pod};
 use crowds::target::Target;
+use serde_json::Value;
+
+use crate::expected::{Expected, Tally};
+use crate::load::Load;
 
 /// See the module.
 pub(crate) struct Stage<'a> {

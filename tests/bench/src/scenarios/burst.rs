@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use crowds::extended_jobs::{triggered, triggered_by};
 use crowds::pods::{IN_SELECTOR, Pod};
-use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
 
 use super::Bench;
 use crate::figures::{Figure, Target};
@@ -21,9 +21,6 @@ const PODS: usize = 1000;
 const OTHERS: usize = 1000;
 /// ExtendedJobs with one pod each.
 const SINGLE: usize = 500;
-
-/// ExtendedJobs declared at a time.
-const AT_A_TIME: usize = 16;
 
 /// What a burst came to.
 struct Burst {
@@ -103,20 +100,14 @@ async fn burst(bench: &Bench<'_>, who: Who, count: usize, declared: Declared) ->
         Declared::None => {}
         Declared::OneBeside(others) => {
             namespace.declare("ready", triggered("ready")).await?;
-            let names = (0..others).map(|number| format!("other-{number}"));
-            let declared =
-                names.map(async |name| namespace.declare(&name, triggered_by("ready", &name)).await);
-            stream::iter(declared).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+            namespace.declare_all((0..others).map(|number| waiting_for(&format!("other-{number}")))).await?;
         }
         Declared::OneForEach => {
-            let names = (0..count).map(|number| format!("pod-{number}"));
-            let declared =
-                names.map(async |name| namespace.declare(&name, triggered_by("ready", &name)).await);
-            stream::iter(declared).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+            namespace.declare_all((0..count).map(|number| waiting_for(&name(number)))).await?;
         }
     }
     let pods: Vec<Pod> = match declared {
-        Declared::OneForEach => namespace.create_pods_apart("pod", count).await?,
+        Declared::OneForEach => namespace.create_pods_labelled("pod", count, name).await?,
         _ => namespace.create_pods("pod", count, IN_SELECTOR).await?,
     };
     let processor = || runner.process.map_or(Ok(Duration::ZERO), |process| process.processor());
@@ -127,4 +118,14 @@ async fn burst(bench: &Bench<'_>, who: Who, count: usize, declared: Declared) ->
     let processor = processor()? - before;
     runner.stop().await?;
     Ok(Burst { took, processor })
+}
+
+/// An ExtendedJob and the label of its pods.
+fn name(number: usize) -> String {
+    format!("single-{number}")
+}
+
+/// An ExtendedJob that waits for pods with its name as their label.
+fn waiting_for(name: &str) -> (String, Value) {
+    (name.to_owned(), triggered_by("ready", name))
 }

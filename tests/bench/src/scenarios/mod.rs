@@ -1,7 +1,10 @@
 //! What is measured, and with how many.
 
 mod burst;
+mod calls;
+mod churn;
 mod latency;
+mod output;
 mod resident;
 
 use std::fmt;
@@ -23,20 +26,34 @@ pub(crate) enum Scenario {
     FanOut,
     /// Memory and idleness with 10,000 pods and 1,000 ExtendedJobs, and the time to start there
     Resident,
+    /// 10 minutes of 50 transitions a second on 10,000 pods: memory, and what etcd gets
+    Churn,
+    /// Requests per run whose output is stored
+    Calls,
+    /// 100 outputs of a megabyte
+    Output,
 }
 
 /// What a scenario needs to know.
 pub(crate) struct Bench<'a> {
-    pub(crate) target: &'a Target,
+    target: &'a Target,
     /// In hundredths.
     size: u32,
-    pub(crate) figures: Figures,
+    figures: Figures,
 }
 
 impl Bench<'_> {
     /// So many at full size, and at least some.
-    pub(crate) fn sized(&self, full: usize) -> usize {
+    fn sized(&self, full: usize) -> usize {
         (full * self.size as usize / 100).max(10)
+    }
+
+    /// How large etcd's data is, as the API server tells.
+    async fn stored_bytes(&self) -> Result<f64> {
+        let request = http::Request::get("/metrics").body(vec![])?;
+        let metrics = self.target.client.request_text(request).await?;
+        let sizes = metrics.lines().filter(|line| line.starts_with("apiserver_storage_size_bytes"));
+        Ok(sizes.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 }
 
@@ -45,23 +62,29 @@ const RESTING: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
 /// Measures these, or all, and shows the figures as they come.
 pub(crate) async fn measure(target: &Target, only: &[Scenario], size: u32) -> Result<Figures> {
-    for component in RESTING {
-        target.to_cluster(move |cluster| cluster.stop_component(component)).await?;
-    }
     let mut bench = Bench { target, size, figures: Figures::default() };
     let all = Scenario::value_variants().iter().copied();
-    let mut measured = Ok(());
     for scenario in all.filter(|scenario| only.is_empty() || only.contains(scenario)) {
         println!("==> {scenario}");
-        measured = bench.measure(scenario).await.with_context(|| format!("{scenario} went wrong"));
-        if measured.is_err() {
-            break;
+        if !scenario.needs_controllers() {
+            for component in RESTING {
+                target.to_cluster(move |cluster| cluster.stop_component(component)).await?;
+            }
         }
+        let measured = bench.measure(scenario).await;
+        for component in RESTING {
+            target.to_cluster(move |cluster| cluster.start_component(component)).await?;
+        }
+        measured.with_context(|| format!("{scenario} went wrong"))?;
     }
-    for component in RESTING {
-        target.to_cluster(move |cluster| cluster.start_component(component)).await?;
+    Ok(bench.figures)
+}
+
+impl Scenario {
+    /// Whether its Jobs are to be carried out.
+    fn needs_controllers(self) -> bool {
+        matches!(self, Self::Calls | Self::Output)
     }
-    measured.map(|()| bench.figures)
 }
 
 impl Bench<'_> {
@@ -71,6 +94,9 @@ impl Bench<'_> {
             Scenario::Burst => burst::measure(self).await,
             Scenario::FanOut => burst::fan_out(self).await,
             Scenario::Resident => resident::measure(self).await,
+            Scenario::Churn => churn::measure(self).await,
+            Scenario::Calls => calls::measure(self).await,
+            Scenario::Output => output::measure(self).await,
         }
     }
 }

@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use crowds::extended_jobs::triggered_by;
 use crowds::operators::Operators;
 use crowds::pods::IN_SELECTOR;
-use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::ListParams;
 use kube::core::Request;
 use tokio::time::sleep;
@@ -17,8 +16,6 @@ use crate::runner::{Runner, Who};
 
 const PODS: usize = 10_000;
 const EXTENDED_JOBS: usize = 1000;
-/// ExtendedJobs declared at a time.
-const AT_A_TIME: usize = 16;
 /// What an operator holds that has been idle for a while is what it needs.
 const SETTLING: Duration = Duration::from_secs(30);
 /// For how long it is then looked at.
@@ -31,12 +28,11 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
 
     let (pods, count) = (bench.sized(PODS), bench.sized(EXTENDED_JOBS));
     let namespace = &empty.namespace;
-    let names = (0..count).map(|number| format!("ready-{number}"));
     // The first of them is for all pods, the others for none.
-    let label = |number: &str| if number == "ready-0" { IN_SELECTOR.to_owned() } else { number.to_owned() };
+    let label = |number| if number == 0 { IN_SELECTOR.to_owned() } else { format!("other-{number}") };
     let declared =
-        names.map(async |name| namespace.declare(&name, triggered_by("ready", &label(&name))).await);
-    stream::iter(declared).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+        (0..count).map(|number| (format!("ready-{number}"), triggered_by("ready", &label(number))));
+    namespace.declare_all(declared).await?;
     let created = namespace.create_pods("pod", pods, IN_SELECTOR).await?;
     sleep(SETTLING).await;
     memory(bench, &empty, &format!("{pods} pods pending, {count} ExtendedJobs"), 60.0)?;

@@ -1,11 +1,11 @@
 //! All pods become ready at once: each gets one Job, whoever dies meanwhile.
 
 use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::pods::{IN_SELECTOR, Pod};
 use futures::try_join;
 
 use crate::stage::Stage;
-use crowds::extended_jobs::triggered;
-use crowds::pods::{IN_SELECTOR, Pod};
 
 /// Nobody dies.
 pub(super) async fn undisturbed(stage: &mut Stage<'_>) -> Result<()> {

@@ -2,15 +2,15 @@
 //! one loses no change, and makes no run twice.
 
 use anyhow::Result;
+use crowds::extended_jobs::following;
+use crowds::namespace::Namespace;
+use crowds::patience::answered;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::crash_points::crashes;
 use crate::stage::Stage;
-use crowds::extended_jobs::following;
-use crowds::namespace::Namespace;
-use crowds::patience::answered;
 
 /// What its pods use goes on record, the request is accepted, and the first Job made; then the change goes on record, the old
 /// Job is told of and deleted, and the new one made.

@@ -2,12 +2,12 @@
 //! answer. The next operator makes up for it.
 
 use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::jobs_seen::Run;
 use serde_json::{Value, json};
 
 use crate::finish::finish_as_they_come;
 use crate::stage::Stage;
-use crowds::extended_jobs::triggered;
-use crowds::jobs_seen::Run;
 
 /// Pods for each crash: one whose run starts at once, and two that wait.
 const PODS: usize = 3;

@@ -2,11 +2,11 @@
 //! that can't be resumed, what the state before and after tells.
 
 use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::pods::{IN_SELECTOR, OUT_OF_SELECTOR, Pod};
 
 use crate::audit::Audit;
 use crate::stage::Stage;
-use crowds::extended_jobs::triggered;
-use crowds::pods::{IN_SELECTOR, OUT_OF_SELECTOR, Pod};
 
 const CREATED: &str = "created";
 const READY: &str = "ready";

@@ -1,14 +1,14 @@
 //! An operator starts where nothing has changed since the last one: it writes nothing but its Lease.
 
 use anyhow::{Result, ensure};
-
-use crate::audit::Audit;
-use crate::finish::finish;
-use crate::stage::Stage;
 use crowds::extended_jobs::{once, triggered};
+use crowds::finish::finish;
 use crowds::jobs_seen::JobsSeen;
 use crowds::namespace::Namespace;
 use crowds::pods::IN_SELECTOR;
+
+use crate::audit::Audit;
+use crate::stage::Stage;
 
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::pods::IN_SELECTOR;
 use futures::try_join;
 use tokio::time::interval;
 
 use crate::stage::Stage;
-use crowds::extended_jobs::triggered;
-use crowds::pods::IN_SELECTOR;
 
 /// From one end to the next.
 const REIGN: Duration = Duration::from_secs(5);

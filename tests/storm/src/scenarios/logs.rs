@@ -3,15 +3,15 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
+use crowds::extended_jobs::once;
+use crowds::patience::{answered, until_within};
+use crowds::usage::{Process, mebibytes};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::ListParams;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
 use crate::stage::Stage;
-use crowds::extended_jobs::once;
-use crowds::patience::{answered, until_within};
-use crowds::usage::{Process, mebibytes};
 
 /// So many bytes come of one container.
 const LONG: u64 = 2 << 30;

@@ -2,16 +2,16 @@
 //! twice.
 
 use anyhow::{Result, ensure};
+use crowds::extended_jobs::triggered;
+use crowds::namespace::Namespace;
+use crowds::patience::{answered, until};
+use crowds::pods::Pod;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use super::crash_points::STAGES;
 use crate::stage::Stage;
-use crowds::extended_jobs::triggered;
-use crowds::namespace::Namespace;
-use crowds::patience::{answered, until};
-use crowds::pods::Pod;
 
 /// Pods, each with a run that writes: all at once, so that they meet in one object.
 const PODS: usize = 3;

@@ -2,13 +2,13 @@
 //! Jobs are cleaned up meanwhile, and stay done.
 
 use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::jobs_seen::Seen;
+use crowds::pods::{IN_SELECTOR, Pod};
 use serde_json::json;
 
 use crate::finish::finish_as_they_come;
 use crate::stage::Stage;
-use crowds::extended_jobs::triggered;
-use crowds::jobs_seen::Seen;
-use crowds::pods::{IN_SELECTOR, Pod};
 
 const ONE_AT_A_TIME: &str = "one-at-a-time";
 const CLEANED_UP: &str = "cleaned-up";

@@ -2,11 +2,11 @@
 //! run, and swallows no request.
 
 use anyhow::Result;
+use crowds::extended_jobs::errand;
 
 use super::crash_points::crashes;
 use crate::finish::finish_as_they_come;
 use crate::stage::Stage;
-use crowds::extended_jobs::errand;
 
 /// The first status accepts the request, the next ones tell of the run and of its completion.
 const WRITES: [(&str, u32); 5] = [("status", 1), ("status", 2), ("job", 1), ("reset", 1), ("cleanup", 1)];

@@ -1,6 +1,10 @@
 //! Secrets that no pod uses, in masses: what they cost an operator that watches for those that are used.
 
 use anyhow::{Result, ensure};
+use crowds::extended_jobs::following_secret;
+use crowds::namespace::Namespace;
+use crowds::patience::answered;
+use crowds::usage::mebibytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -8,10 +12,6 @@ use kube::api::PostParams;
 use kube::core::ObjectMeta;
 
 use crate::stage::Stage;
-use crowds::extended_jobs::following_secret;
-use crowds::namespace::Namespace;
-use crowds::patience::answered;
-use crowds::usage::mebibytes;
 
 /// So many Secrets, of so many bytes.
 const SECRETS: usize = 10_000;

@@ -2,11 +2,11 @@
 //! the first one goes on as if no time had passed.
 
 use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::pods::IN_SELECTOR;
 use futures::try_join;
 
 use crate::stage::Stage;
-use crowds::extended_jobs::triggered;
-use crowds::pods::IN_SELECTOR;
 
 /// See the module.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
