@@ -48,6 +48,27 @@ pub(crate) struct Load {
     /// Only these scenarios; a name that is none is answered with all there are
     #[arg(long, value_delimiter = ',', value_name = "SCENARIO")]
     only: Vec<String>,
+
+    /// Not the storms, but faults of what the operator lives on
+    #[arg(skip)]
+    faults: bool,
+}
+
+/// Let fail what the operator lives on: connections, the API server, etcd, the objects of its runs
+///
+/// As with `storm`, the table at the end says how many Jobs there should be, how many there were, and how many were missing
+/// or double; and how long it took until all was made up for.
+#[derive(Args)]
+pub(crate) struct Faults {
+    #[command(flatten)]
+    storm: Storm,
+}
+
+impl Faults {
+    pub(crate) fn run(mut self) -> Result<()> {
+        self.storm.load.faults = true;
+        self.storm.run()
+    }
 }
 
 impl Storm {
@@ -85,7 +106,7 @@ impl Load {
         command.args(self.pods.map(|pods| format!("--pods={pods}")));
         command.args(self.minutes.map(|minutes| format!("--minutes={minutes}")));
         command.args(self.only.iter().map(|scenario| format!("--only={scenario}")));
-        command.args(self.short.then_some("--short"));
+        command.args(self.short.then_some("--short")).args(self.faults.then_some("--faults"));
         process::run(&mut command)
     }
 }

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::config::Kubeconfig;
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::names::OPERATOR;
 use crate::patience::answered;
@@ -38,6 +38,11 @@ pub(crate) async fn write_kubeconfig(client: &Client, admin: &Kubeconfig, path: 
         "users": [{"name": CONTEXT, "user": {"token": token(client).await?}}],
         "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
     });
+    save(&config, path)
+}
+
+/// Writes a kubeconfig that nobody else may read.
+pub(crate) fn save(config: &Value, path: &Path) -> Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(config.to_string().as_bytes()))
         .with_context(|| format!("cannot write {}", path.display()))

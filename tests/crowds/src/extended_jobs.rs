@@ -3,13 +3,13 @@
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::names::{GROUP, KIND, VERSION};
 use crate::namespace::Namespace;
-use crate::patience::{answered, until};
+use crate::patience::{answered, done_or, until};
 use crate::pods::IN_SELECTOR;
 
 /// ExtendedJobs that are declared at a time.
@@ -99,6 +99,17 @@ impl Namespace {
         answered(&format!("create the ExtendedJob {name}"), || extended_jobs.create(&params, &object))
             .await
             .map(drop)
+    }
+
+    /// Deletes one, and waits until it is gone; its Jobs may stay a little longer.
+    pub async fn delete_extended_job(&self, name: &str) -> Result<()> {
+        let (extended_jobs, params) = (self.extended_jobs(), DeleteParams::default());
+        done_or("delete an ExtendedJob", 404, || extended_jobs.delete(name, &params)).await?;
+        until("the end of an ExtendedJob", async || {
+            let left = answered("read an ExtendedJob", || extended_jobs.get_opt(name)).await?;
+            Ok(left.is_none().then_some(()))
+        })
+        .await
     }
 
     /// Waits until none of its runs waits to be started.

@@ -61,8 +61,20 @@ impl Namespace {
         let extended_jobs = self.extended_jobs();
         let deleted = answered("delete the ExtendedJobs", || extended_jobs.delete_collection(&delete, &all));
         deleted.await?;
-        let namespaces: Api<NamespaceObject> = Api::all(self.client.clone());
+        self.delete().await
+    }
+
+    /// Deletes it with all that is in it, in whatever order that goes.
+    pub async fn delete(&self) -> Result<()> {
+        let (namespaces, delete) =
+            (Api::<NamespaceObject>::all(self.client.clone()), DeleteParams::default());
         answered("delete the namespace", || namespaces.delete(&self.name, &delete)).await.map(drop)
+    }
+
+    /// Whether it, or something of it, is still there.
+    pub async fn is_there(&self) -> Result<bool> {
+        let namespaces: Api<NamespaceObject> = Api::all(self.client.clone());
+        Ok(answered("read the namespace", || namespaces.get_opt(&self.name)).await?.is_some())
     }
 
     /// The client that leads to it.

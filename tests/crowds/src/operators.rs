@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// The operators of one scenario. They are killed when it is dropped.
 pub struct Operators<'a> {
     target: &'a Target,
+    /// The way to the API server.
+    kubeconfig: PathBuf,
     running: Vec<Operator>,
 }
 
@@ -43,18 +45,23 @@ struct Operator {
 impl<'a> Operators<'a> {
     /// None yet.
     pub fn none(target: &'a Target) -> Self {
-        Self { target, running: Vec::new() }
+        Self { target, kubeconfig: target.account_kubeconfig(), running: Vec::new() }
+    }
+
+    /// Those that are started from now on go by another way.
+    pub fn lead_through(&mut self, kubeconfig: PathBuf) {
+        self.kubeconfig = kubeconfig;
     }
 
     /// Starts one more, and does not wait until it does anything.
     pub fn start(&mut self) -> Result<()> {
-        self.running.push(Operator::start(self.target, None)?);
+        self.running.push(Operator::start(self.target, &self.kubeconfig, None)?);
         Ok(())
     }
 
     /// The same for one that ends itself, as by a crash, at this place of its program.
     pub fn start_to_crash(&mut self, failpoint: &str) -> Result<()> {
-        self.running.push(Operator::start(self.target, Some(failpoint))?);
+        self.running.push(Operator::start(self.target, &self.kubeconfig, Some(failpoint))?);
         Ok(())
     }
 
@@ -175,7 +182,7 @@ impl<'a> Operators<'a> {
 }
 
 impl Operator {
-    fn start(target: &Target, failpoint: Option<&str>) -> Result<Self> {
+    fn start(target: &Target, kubeconfig: &Path, failpoint: Option<&str>) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let name = format!("operator-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let log = target.folder.join(format!("{name}.log"));
@@ -192,7 +199,7 @@ impl Operator {
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&target.operator)
             .arg("--kubeconfig")
-            .arg(target.account_kubeconfig())
+            .arg(kubeconfig)
             .args(["--context", CONTEXT, "--lease-namespace", OPERATOR])
             .args(["--listen", &address.to_string(), "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             // The first part of its identity in the Lease.

@@ -2,12 +2,14 @@
 
 use std::env;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use local_cluster::Cluster;
+use serde_json::{Value, json};
 
 use crate::deployment::Resting;
 use crate::{account, lease};
@@ -47,6 +49,23 @@ impl Target {
     /// One more client of the administrator's, with connections of its own.
     pub fn connect(&self) -> Result<Client> {
         Client::try_from(self.config.clone()).context("cannot set up a client for the cluster")
+    }
+
+    /// A client that says no more of who asks than the requests that it is given.
+    pub fn connect_as_nobody(&self) -> Result<Client> {
+        let mut config = self.config.clone();
+        config.auth_info = AuthInfo::default();
+        Client::try_from(config).context("cannot set up a client for nobody")
+    }
+
+    /// A kubeconfig with which operators go by way of this address, without TLS.
+    pub fn kubeconfig_over(&self, address: SocketAddr) -> Result<PathBuf> {
+        let path = self.folder.join(format!("kubeconfig-{}", address.port()));
+        let text = fs::read(self.account_kubeconfig()).context("cannot read the operators' kubeconfig")?;
+        let mut config: Value = serde_json::from_slice(&text)?;
+        config["clusters"][0]["cluster"] = json!({"server": format!("http://{address}")});
+        account::save(&config, &path)?;
+        Ok(path)
     }
 
     /// Lets the installed operator run again. What tells about a failure stays.

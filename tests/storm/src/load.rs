@@ -23,6 +23,10 @@ pub(crate) struct Load {
     #[arg(long)]
     short: bool,
 
+    /// Not the storms, but faults of what the operator lives on
+    #[arg(long)]
+    faults: bool,
+
     /// Only these scenarios
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO")]
     only: Vec<Scenario>,
@@ -47,6 +51,10 @@ impl Load {
 
     /// The scenarios, in their order.
     pub(crate) fn scenarios(&self) -> Vec<Scenario> {
-        if self.only.is_empty() { Scenario::all(self.short) } else { self.only.clone() }
+        match (&self.only[..], self.faults) {
+            ([], true) => Scenario::faults(),
+            ([], false) => Scenario::storms(self.short),
+            (only, _) => only.to_vec(),
+        }
     }
 }

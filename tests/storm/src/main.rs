@@ -13,6 +13,7 @@ mod audit;
 mod expected;
 mod finish;
 mod load;
+mod proxy;
 mod report;
 mod scenarios;
 mod stage;

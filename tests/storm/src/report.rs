@@ -22,6 +22,7 @@ pub(crate) struct Report {
 struct Outcome {
     scenario: Scenario,
     tally: Tally,
+    recovered: Option<Duration>,
     /// What went wrong besides, or with it.
     trouble: Option<Error>,
     took: Duration,
@@ -34,8 +35,9 @@ impl Report {
         for scenario in load.scenarios() {
             println!("==> {scenario}");
             let begin = Instant::now();
-            let (tally, played) = play(target, load, scenario).await;
-            let outcome = Outcome { scenario, tally, trouble: played.err(), took: begin.elapsed() };
+            let (tally, recovered, played) = play(target, load, scenario).await;
+            let took = begin.elapsed();
+            let outcome = Outcome { scenario, tally, recovered, trouble: played.err(), took };
             println!("{outcome}");
             outcomes.push(outcome);
         }
@@ -55,28 +57,29 @@ impl Outcome {
 }
 
 /// Plays one scenario. What was counted is worth having, also if it failed.
-async fn play(target: &Target, load: &Load, scenario: Scenario) -> (Tally, Result<()>) {
+async fn play(target: &Target, load: &Load, scenario: Scenario) -> (Tally, Option<Duration>, Result<()>) {
     let mut stage = match Stage::set(target, load, &scenario.to_string()).await {
         Ok(stage) => stage,
-        Err(error) => return (Tally::default(), Err(error)),
+        Err(error) => return (Tally::default(), None, Err(error)),
     };
     let played = scenario.play(&mut stage).await;
-    let tally = stage.tally();
+    let (tally, recovered) = (stage.tally(), stage.recovered);
     let struck = stage.strike().await;
-    (tally, played.and(struck))
+    (tally, recovered, played.and(struck))
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.outcomes.iter().map(|outcome| outcome.scenario.to_string().len()).max().unwrap_or(0);
         let width = width.max("scenario".len());
-        let header = ["expected", "found", "missing", "double", "seconds"].map(|title| format!("{title:>8}"));
+        let header = ["expected", "found", "missing", "double", "seconds", "recovery"]
+            .map(|title| format!("{title:>8}"));
         writeln!(f, "{:width$}  {}", "scenario", header.join("  "))?;
-        for Outcome { scenario, tally: Tally { expected, found, missing, double, .. }, trouble, took } in
-            &self.outcomes
-        {
+        for Outcome { scenario, tally, recovered, trouble, took } in &self.outcomes {
+            let Tally { expected, found, missing, double, .. } = tally;
             let numbers = [expected, found, missing, double].map(|number| format!("{number:>8}"));
-            let seconds = format!("{:>8.1}", took.as_secs_f64());
+            let recovery = recovered.map(|time| format!("{:.1}", time.as_secs_f64())).unwrap_or_default();
+            let seconds = format!("{:>8.1}  {recovery:>8}", took.as_secs_f64());
             let verdict = if trouble.is_some() { "  FAILED" } else { "" };
             writeln!(f, "{:width$}  {}  {seconds}{verdict}", scenario.to_string(), numbers.join("  "))?;
         }

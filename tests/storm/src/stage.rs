@@ -1,5 +1,7 @@
 //! What each scenario plays on: a namespace of its own, its operators, and the count of its Jobs.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use crowds::jobs_seen::{JobsSeen, Seen};
 use crowds::namespace::Namespace;
@@ -19,6 +21,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) operators: Operators<'a>,
     pub(crate) jobs: JobsSeen,
     pub(crate) expected: Expected,
+    /// How long it took, after the end of a fault, until all was made up for.
+    pub(crate) recovered: Option<Duration>,
     /// The names of ExtendedJobs that wait for pods, each with the transition.
     triggered: Vec<(String, String)>,
     /// How often it has settled.
@@ -36,6 +40,7 @@ impl<'a> Stage<'a> {
             jobs: JobsSeen::follow(&namespace).await?,
             namespace,
             expected: Expected::default(),
+            recovered: None,
             triggered: Vec::new(),
             settled: 0,
         })

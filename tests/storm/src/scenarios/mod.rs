@@ -1,8 +1,10 @@
 //! The storms, each with what the rules promise for it.
 
+mod bad_days;
 mod burst;
 mod config_crashes;
 mod crash_points;
+mod deletions;
 mod downtime;
 mod idle_restart;
 mod leaders;
@@ -58,17 +60,67 @@ pub(crate) enum Scenario {
     IdleRestart,
     /// Beside the one Secret that is used there are 10,000 large ones, and their cost is measured
     ManySecrets,
+    /// Watches and logs break off in the middle of what they tell, again and again
+    StreamsBreakOff,
+    /// Watches can't be resumed, and all has to be listed anew
+    WatchesGone,
+    /// What watches tell is old
+    WatchesBehind,
+    /// The API server refuses every second request: there are too many
+    Busy,
+    /// The same: something is wrong
+    Broken,
+    /// The same: it is not there
+    Unavailable,
+    /// Every second write is done, and answered as if it had not been
+    DoneUnanswered,
+    /// Every second change is said to be outdated
+    Conflicts,
+    /// Every third request is carried out when the operator has given it up
+    Late,
+    /// etcd is down for 20 seconds
+    Etcd,
+    /// The ExtendedJob is deleted in the middle, and made anew under its name
+    MadeAnew,
+    /// A namespace is deleted in the middle
+    NamespaceDeleted,
 }
 
+/// Those that are about faults of what the operator lives on.
+const FAULTS: [Scenario; 16] = [
+    Scenario::StreamsBreakOff,
+    Scenario::WatchesGone,
+    Scenario::WatchesBehind,
+    Scenario::Busy,
+    Scenario::Broken,
+    Scenario::Unavailable,
+    Scenario::DoneUnanswered,
+    Scenario::Conflicts,
+    Scenario::Late,
+    Scenario::Downtime410,
+    Scenario::Apiserver,
+    Scenario::Etcd,
+    Scenario::KillInBurst,
+    Scenario::StoppedLeader,
+    Scenario::MadeAnew,
+    Scenario::NamespaceDeleted,
+];
+
 impl Scenario {
-    /// All of them, or those that take seconds.
-    pub(crate) fn all(short: bool) -> Vec<Self> {
+    /// Those that are about faults of what the operator lives on.
+    pub(crate) fn faults() -> Vec<Self> {
+        FAULTS.to_vec()
+    }
+
+    /// All others, or those of them that take seconds.
+    pub(crate) fn storms(short: bool) -> Vec<Self> {
         // A Lease has to run out in the second.
         let takes_long = |scenario: &Self| {
             use Scenario::{Handovers, LongLog, ManyLogs, ManySecrets, StoppedLeader};
             matches!(scenario, Handovers | StoppedLeader | LongLog | ManyLogs | ManySecrets)
         };
-        Self::value_variants().iter().copied().filter(|scenario| !(short && takes_long(scenario))).collect()
+        let first = Self::value_variants().iter().copied().take_while(|it| *it != Self::StreamsBreakOff);
+        first.filter(|scenario| !(short && takes_long(scenario))).collect()
     }
 
     /// Plays it to its end.
@@ -91,6 +143,18 @@ impl Scenario {
             Self::ManyLogs => logs::many(stage).await,
             Self::ManySecrets => secrets::many(stage).await,
             Self::IdleRestart => idle_restart::play(stage).await,
+            Self::StreamsBreakOff => bad_days::streams_break_off(stage).await,
+            Self::WatchesGone => bad_days::watches_are_gone(stage).await,
+            Self::WatchesBehind => bad_days::watches_are_behind(stage).await,
+            Self::Busy => bad_days::refused(stage, 429).await,
+            Self::Broken => bad_days::refused(stage, 500).await,
+            Self::Unavailable => bad_days::refused(stage, 503).await,
+            Self::DoneUnanswered => bad_days::done_unanswered(stage).await,
+            Self::Conflicts => bad_days::conflicts(stage).await,
+            Self::Late => bad_days::late(stage).await,
+            Self::Etcd => burst::without_etcd(stage).await,
+            Self::MadeAnew => deletions::of_extended_job(stage).await,
+            Self::NamespaceDeleted => deletions::of_namespace(stage).await,
         }
     }
 }

@@ -1,0 +1,53 @@
+//! Someone deletes what runs are about, in the middle of them.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use crowds::extended_jobs::triggered;
+use crowds::jobs_seen::JobsSeen;
+use crowds::namespace::Namespace;
+use crowds::patience::until;
+use crowds::pods::IN_SELECTOR;
+
+use crate::stage::Stage;
+
+/// The ExtendedJob, which is made anew under its name at once. What happened before that is none of the new one's business.
+pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
+    stage.operators.start()?;
+    stage.declare("ready", triggered("ready")).await?;
+    let pods = stage.namespace.create_pods("again", stage.load.pods(), IN_SELECTOR).await?;
+    let (before, after) = pods.split_at(pods.len() / 2);
+    stage.expected.one("ready", &pods);
+    stage.namespace.turn_ready(before, 0).await?;
+    stage.jobs.until("the first Jobs", |seen| seen.runs.len() >= before.len()).await?;
+    stage.namespace.delete_extended_job("ready").await?;
+    let begin = Instant::now();
+    stage.declare("ready", triggered("ready")).await?;
+    stage.recovered = Some(begin.elapsed());
+    stage.namespace.turn_ready(after, 0).await?;
+    stage.settle().await
+}
+
+/// A namespace with runs that wait and runs that go on; others are not held up.
+pub(super) async fn of_namespace(stage: &mut Stage<'_>) -> Result<()> {
+    stage.operators.start()?;
+    stage.declare("ready", triggered("ready")).await?;
+    let pods = stage.namespace.create_pods("stays", stage.load.pods(), IN_SELECTOR).await?;
+    let going = Namespace::create(&stage.target.client, "going").await?;
+    let mut waiting = triggered("ready");
+    waiting["maxConcurrentRuns"] = 1.into();
+    going.declare("all", triggered("ready")).await?;
+    going.declare("one", waiting).await?;
+    let jobs = JobsSeen::follow(&going).await?;
+    let gone = going.create_pods("goes", stage.load.pods(), IN_SELECTOR).await?;
+    going.turn_ready(&gone, 0).await?;
+    jobs.until("half of the Jobs that go", |seen| seen.runs.len() >= gone.len() / 2).await?;
+    going.delete().await?;
+    let begin = Instant::now();
+    stage.expected.one("ready", &pods);
+    stage.namespace.turn_ready(&pods, 0).await?;
+    stage.until_all_jobs().await?;
+    stage.recovered = Some(begin.elapsed());
+    until("the end of the namespace", async || Ok((!going.is_there().await?).then_some(()))).await?;
+    stage.settle().await
+}
