@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cargo::{Profile, cargo, compiling};
 use crate::report::Report;
@@ -30,6 +30,10 @@ pub(crate) struct Test {
     #[arg(long)]
     all: bool,
 
+    /// Only these parts; storms are short unless all is asked for
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART", conflicts_with = "filter")]
+    only: Vec<Part>,
+
     /// Leave the local cluster running; the next run uses it as it is
     #[arg(long, conflicts_with = "context")]
     keep: bool,
@@ -43,21 +47,66 @@ pub(crate) struct Test {
     filter: Vec<String>,
 }
 
+/// What can be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What needs no cluster, in minutes
+    Checks,
+    /// What needs no cluster of its own, and takes longer: alert rules, book, larger models
+    LargeChecks,
+    /// The end-to-end tests
+    EndToEnd,
+    /// The kustomizations, tried on the cluster
+    Kustomize,
+    /// The end-to-end tests of streams from the kubelet
+    Kubelet,
+    /// Bursts and faults
+    Storms,
+    /// An uninstallation, and an installation after it
+    Reinstall,
+    /// An operator for some namespaces
+    Scope,
+    /// An upgrade
+    Upgrade,
+    /// The end-to-end tests of streams from the API server
+    Gates,
+}
+
+impl Part {
+    /// Whether it is part of every run.
+    fn is_quick(self) -> bool {
+        use Part::{Checks, EndToEnd, Kubelet, Kustomize, Storms};
+        matches!(self, Checks | EndToEnd | Kustomize | Kubelet | Storms)
+    }
+
+    /// Whether operators are killed and rights given for it: not on someone's cluster.
+    fn is_rough(self) -> bool {
+        !matches!(self, Self::Checks | Self::LargeChecks | Self::EndToEnd | Self::Kustomize)
+    }
+
+    /// Whether it happens on the one cluster that is made for all of these.
+    fn is_on_cluster(self) -> bool {
+        !matches!(self, Self::Checks | Self::LargeChecks | Self::Gates)
+    }
+}
+
 impl Test {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let target = self.which.target("test")?;
         let mut report = Report::begin();
-        if self.filter.is_empty() {
+        if self.wants(Part::Checks) {
             without_cluster(&mut report);
         }
-        if self.all {
+        if self.wants(Part::LargeChecks) {
             report.step("alert rules", monitoring::check);
             report.step("book", book::check);
             report.tests("tests of the local cluster itself", local_cluster_tests);
             report.tests("larger model checks", larger_models);
         }
-        self.on_cluster(&target, &mut report);
-        if let (Target::Local(_, name), true) = (&target, self.all && self.filter.is_empty()) {
+        if Part::value_variants().iter().any(|part| part.is_on_cluster() && self.wants(*part)) {
+            self.on_cluster(&target, &mut report);
+        }
+        if let (Target::Local(_, name), true) = (&target, self.wants(Part::Gates)) {
             ways::by_api(name, &mut report);
         }
         // The numbers are the last word, also of a failure.
@@ -65,23 +114,58 @@ impl Test {
         Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// What needs a cluster, each step only if the one before it went well.
+    fn wants(&self, part: Part) -> bool {
+        match (&self.only[..], &self.filter[..]) {
+            ([], []) => self.all || part.is_quick(),
+            ([], _) => matches!(part, Part::EndToEnd | Part::Kustomize),
+            (only, _) => only.contains(&part),
+        }
+    }
+
+    /// What needs a cluster with the operator.
     fn on_cluster(&self, target: &Target, report: &mut Report) {
-        let filter: Vec<&str> = self.filter.iter().map(String::as_str).collect();
-        let tested = report
+        let image = report
             .step(&format!("{target} is up"), || target.up())
             .and_then(|()| report.step("operator image", || install::provide_image(target, Profile::Dev)))
-            .and_then(|image| {
-                report.step("operator installed", || self.install(target, &image))?;
-                report.tests("end-to-end tests", || ways::end_to_end(target, self.streams, &filter))?;
-                report.step("kustomizations", || kustomize::check(target))?;
-                self.on_own_cluster(target, &image, report)
-            });
-        if tested.is_none() {
-            dump::dump(target);
+            .filter(|image| report.step("operator installed", || self.install(target, image)).is_some());
+        match image {
+            Some(image) => {
+                for part in Part::value_variants().iter().filter(|part| part.is_on_cluster()) {
+                    self.part_on_cluster(*part, target, &image, report);
+                }
+            }
+            None => dump::dump(target),
         }
         if let (Target::Local(cluster, _), false) = (target, self.keep) {
             report.step(&format!("{target} is gone"), || cluster.down());
+        }
+    }
+
+    /// A part that fails does not keep the next ones from being done.
+    fn part_on_cluster(&self, part: Part, target: &Target, image: &str, report: &mut Report) {
+        if !self.wants(part) {
+            return;
+        }
+        let name = match target {
+            Target::Existing { .. } if part.is_rough() => return,
+            Target::Existing { .. } => "",
+            Target::Local(_, name) => name,
+        };
+        let filter: Vec<&str> = self.filter.iter().map(String::as_str).collect();
+        let done = match part {
+            Part::Checks | Part::LargeChecks | Part::Gates => Some(()),
+            Part::EndToEnd => {
+                report.tests("end-to-end tests", || ways::end_to_end(target, self.streams, &filter))
+            }
+            Part::Kustomize => report.step("kustomizations", || kustomize::check(target)),
+            Part::Kubelet => ways::by_kubelet(target, report),
+            Part::Storms => report.step("storms", || storm::Load::of_test(self.all).storm_on(name)),
+            Part::Reinstall => reinstall::test(target, image, report),
+            Part::Scope => scope::test(target, image, report),
+            Part::Upgrade => upgrade::test(target, name, report),
+        };
+        if done.is_none() {
+            dump::dump(target);
         }
     }
 
@@ -93,22 +177,6 @@ impl Test {
             // A cluster that was kept may be set to another way.
             (_, way) => ways::choose(target, way),
         }
-    }
-
-    /// What is done only where operators may be killed and rights given.
-    fn on_own_cluster(&self, target: &Target, image: &str, report: &mut Report) -> Option<()> {
-        let Target::Local(_, name) = target else { return Some(()) };
-        if !self.filter.is_empty() {
-            return Some(());
-        }
-        ways::by_kubelet(target, report)?;
-        report.step("storms", || storm::Load::of_test(self.all).storm_on(name))?;
-        if !self.all {
-            return Some(());
-        }
-        reinstall::test(target, image, report)?;
-        scope::test(target, image, report)?;
-        upgrade::test(target, name, report)
     }
 }
 

@@ -104,15 +104,16 @@ pub(crate) fn end_to_end(target: &Target, way: Option<Way>, filter: &[&str]) -> 
     Ok(command)
 }
 
-/// Tests of streams by way of the kubelet. If all is well the operator is afterwards as it was; if not, it is left to be
-/// looked at.
+/// Tests of streams by way of the kubelet. The operator is afterwards as it was.
 pub(crate) fn by_kubelet(target: &Target, report: &mut Report) -> Option<()> {
     let way = Some(Way::Kubelet);
     report.counted("end-to-end tests of streams from the kubelet", |count| {
         choose(target, way)?;
         let modules = [&BESIDE_THE_POD[..], &["kubelet::", "evicted", "formats::"]].concat();
-        libtest::run(&mut end_to_end(target, way, &modules)?, count)?;
-        choose(target, None)
+        let tested = libtest::run(&mut end_to_end(target, way, &modules)?, count);
+        // Also where something went wrong; that is then what is told.
+        let restored = choose(target, None);
+        tested.and(restored)
     })
 }
 

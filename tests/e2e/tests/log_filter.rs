@@ -60,7 +60,7 @@ fn what_is_logged_can_be_changed_while_the_operator_runs() -> Result<()> {
         let forward = PortForward::to_admin_port(&leader)?;
         // Of what comes after its start, something may come when the filter is as before.
         let starts = |name: &str| {
-            let named = format!(r#""extendedjob":"{name}""#);
+            let named = format!(r#""extendedjob":"{name}","namespace":"{}""#, ns.name);
             let log = operator.log()?;
             anyhow::Ok(log.lines().any(|line| line.contains("run started") && line.contains(&named)))
         };
