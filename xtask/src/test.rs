@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::cargo::{Profile, cargo, compiling};
@@ -93,6 +93,11 @@ impl Part {
 impl Test {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let target = self.which.target("test")?;
+        if let (Target::Existing { .. }, Some(part)) =
+            (&target, self.only.iter().find(|part| part.is_rough()))
+        {
+            bail!("on a cluster that is not its own it does not do this part: {part:?}");
+        }
         let mut report = Report::begin();
         if self.wants(Part::Checks) {
             without_cluster(&mut report);

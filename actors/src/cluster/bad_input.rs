@@ -65,6 +65,18 @@ fn config_map() -> Value {
     json!({ "metadata": metadata(), "data": { "main.stdout": "text" }, "binaryData": { "b": "AAE=" }, "immutable": true })
 }
 
+#[test]
+fn good_objects_are_understood() {
+    assert!((pods::SOURCE.decode)(&pod().to_string()).unwrap().own.is_some());
+    assert!((jobs::SOURCE.decode)(&job().to_string()).unwrap().end.is_some());
+    let extended_job = (extendedjobs::SOURCE.decode)(&extended_job().to_string()).unwrap();
+    assert_eq!(extended_job.run_manager.as_deref(), Some("m"));
+    for kind in [TargetKind::ConfigMap, TargetKind::Secret] {
+        assert_eq!((configs::source(kind).decode)(&config_map().to_string()).unwrap().name, "n");
+        assert_eq!(targets::present(kind, &config_map().to_string()).unwrap().records.len(), 1);
+    }
+}
+
 proptest! {
     /// Each is understood or refused, and of what is understood it is known which object it is.
     #[test]

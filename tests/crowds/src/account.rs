@@ -20,7 +20,7 @@ use crate::patience::answered;
 /// The name of the only context in the kubeconfig.
 pub(crate) const CONTEXT: &str = "operator";
 
-/// A day: longer than any storm.
+/// A day: longer than anything that is done here.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 /// Writes a kubeconfig that leads to the same API server as the administrator's.

@@ -122,7 +122,9 @@ impl Namespace {
         self.until(name, &format!("the output of {runs} runs"), |seen| {
             let outputs = seen["status"]["lastRun"]["outputs"].as_array();
             seen["status"]["succeeded"] == runs
-                && outputs.is_some_and(|all| all.iter().all(|output| output["result"] == "Written"))
+                && outputs.is_some_and(|all| {
+                    !all.is_empty() && all.iter().all(|output| output["result"] == "Written")
+                })
         })
         .await
     }

@@ -97,9 +97,17 @@ impl Namespace {
         self.patch(pods, None, json!({"metadata": {"labels": {"app": label}}})).await
     }
 
+    /// These pods turn ready now, and are said to be so since before there was anything else.
+    pub async fn turn_ready_long_ago(&self, pods: &[Pod]) -> Result<()> {
+        self.set_ready_since(pods, "True", "2020-01-01T00:00:00Z").await
+    }
+
     async fn set_ready(&self, pods: &[Pod], status: &str, second: u8) -> Result<()> {
-        // Later than the creation of anything in a storm.
-        let time = format!("2040-01-01T00:00:{second:02}Z");
+        // Later than the creation of anything else.
+        self.set_ready_since(pods, status, &format!("2040-01-01T00:00:{second:02}Z")).await
+    }
+
+    async fn set_ready_since(&self, pods: &[Pod], status: &str, time: &str) -> Result<()> {
         let ready = json!({"type": "Ready", "status": status, "lastTransitionTime": time});
         let patch = json!({"status": {"phase": "Running", "conditions": [ready]}});
         self.patch(pods, Some("status"), patch).await

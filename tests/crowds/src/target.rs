@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
@@ -60,7 +61,8 @@ impl Target {
 
     /// A kubeconfig with which operators go by way of this address, without TLS.
     pub fn kubeconfig_over(&self, address: SocketAddr) -> Result<PathBuf> {
-        let path = self.folder.join(format!("kubeconfig-{}", address.port()));
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let path = self.folder.join(format!("kubeconfig-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         let text = fs::read(self.account_kubeconfig()).context("cannot read the operators' kubeconfig")?;
         let mut config: Value = serde_json::from_slice(&text)?;
         config["clusters"][0]["cluster"] = json!({"server": format!("http://{address}")});

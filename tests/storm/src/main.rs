@@ -6,8 +6,8 @@
 //! Deployment rests meanwhile. Pods have no node, and their readiness is written into their status. Nothing is
 //! imported from the operator. `cargo xtask storm` brings up a cluster and starts this program.
 //!
-//! `target → stage → scenarios → jobs_seen → expected → report`: the cluster; one namespace with its operators;
-//! what is done there; what came of it; what should have come of it; the table.
+//! `stage → scenarios → expected → report`: one namespace with its operators; what is done there; what should have come of
+//! it, beside what came of it; the table. Faults of requests are made by `proxy`.
 
 mod audit;
 mod expected;

@@ -1,22 +1,27 @@
 //! A proxy between operators and the API server, which does to requests what networks and API servers do on bad days.
+//!
+//! Streams that are open when a bad day begins have their share of it, and are left alone when it is over.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, BodyDataStream, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use crowds::patience::until;
 use crowds::target::Target;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use kube::Client;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -27,9 +32,9 @@ pub(crate) enum Mischief {
     Refused(u16),
     /// It is done, and answered so all the same.
     DoneButRefused(u16),
-    /// It is passed on after this time.
+    /// It is passed on after this time, whether or not someone still waits for the answer.
     Late(Duration),
-    /// Its answer breaks off after so many bytes.
+    /// Its answer breaks off after so many bytes, or some thousand more.
     Cut(usize),
     /// Each part of its answer comes after this time.
     Slow(Duration),
@@ -48,44 +53,58 @@ pub(crate) struct Rule {
 pub(crate) struct Proxy {
     /// Where operators reach it.
     pub(crate) address: SocketAddr,
-    state: Arc<Passing>,
+    passing: Arc<Passing>,
     serving: JoinHandle<()>,
 }
 
 struct Passing {
     client: Client,
-    rule: RwLock<Option<Rule>>,
-    /// Requests that the rule concerned so far.
+    rule: watch::Sender<Option<Rule>>,
+    /// Requests that a rule concerned so far.
     concerned: AtomicUsize,
-    /// Those to which it happened.
-    hit: AtomicUsize,
+    /// Those to which it happened, by what they were about.
+    hits: Mutex<BTreeMap<String, usize>>,
+    /// Those that are still to be passed on.
+    late: AtomicUsize,
 }
 
 impl Proxy {
     /// One that passes everything on.
     pub(crate) async fn start(target: &Target) -> Result<Self> {
-        let client = target.connect_as_nobody()?;
-        let (rule, concerned, hit) = (RwLock::default(), AtomicUsize::new(0), AtomicUsize::new(0));
-        let state = Arc::new(Passing { client, rule, concerned, hit });
+        let passing = Arc::new(Passing {
+            client: target.connect_as_nobody()?,
+            rule: watch::Sender::default(),
+            concerned: AtomicUsize::new(0),
+            hits: Mutex::default(),
+            late: AtomicUsize::new(0),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let address = listener.local_addr()?;
-        let router = Router::new().fallback(pass).with_state(Arc::clone(&state));
+        let router = Router::new().fallback(pass).with_state(Arc::clone(&passing));
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 eprintln!("the proxy gave way: {error}");
             }
         });
-        Ok(Self { address, state, serving })
+        Ok(Self { address, passing, serving })
     }
 
     /// From now on this happens, or nothing.
     pub(crate) fn follow(&self, rule: Option<Rule>) {
-        *self.state.rule.write().unwrap_or_else(PoisonError::into_inner) = rule;
+        self.passing.rule.send_replace(rule);
     }
 
-    /// How often something has happened.
-    pub(crate) fn hits(&self) -> usize {
-        self.state.hit.load(Ordering::Relaxed)
+    /// How often something has happened, by what the requests were about, such as `pods`.
+    pub(crate) fn hits(&self) -> BTreeMap<String, usize> {
+        self.passing.hits().clone()
+    }
+
+    /// Waits until all that comes late has come.
+    pub(crate) async fn until_none_is_late(&self) -> Result<()> {
+        until("the last request that is late", async || {
+            Ok((self.passing.late.load(Ordering::Relaxed) == 0).then_some(()))
+        })
+        .await
     }
 }
 
@@ -96,61 +115,153 @@ impl Drop for Proxy {
 }
 
 impl Passing {
+    fn hits(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, usize>> {
+        self.hits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the present rule does to something like this, if it concerns it.
+    fn concerning(&self, method: &Method, uri: &Uri) -> Option<Rule> {
+        (*self.rule.borrow()).filter(|rule| (rule.concerns)(method, uri))
+    }
+
     fn mischief(&self, request: &Request) -> Option<Mischief> {
-        let rule = (*self.rule.read().unwrap_or_else(PoisonError::into_inner))?;
-        if !(rule.concerns)(request.method(), request.uri()) {
-            return None;
-        }
+        let rule = self.concerning(request.method(), request.uri())?;
         let is_its_turn = self.concerned.fetch_add(1, Ordering::Relaxed).is_multiple_of(rule.one_of);
-        self.hit.fetch_add(usize::from(is_its_turn), Ordering::Relaxed);
+        // What happens to a stream is counted when it does.
+        if is_its_turn && !matches!(rule.mischief, Mischief::Cut(_) | Mischief::Slow(_)) {
+            self.count(request.uri());
+        }
         is_its_turn.then_some(rule.mischief)
     }
+
+    fn count(&self, uri: &Uri) {
+        *self.hits().entry(resource(uri)).or_default() += 1;
+    }
+}
+
+/// What a request is about: `pods`, `jobs`, `log`, the part of an object, or a word for the rest.
+fn resource(uri: &Uri) -> String {
+    let known =
+        ["log", "status", "leases", "events", "jobs", "extendedjobs", "pods", "configmaps", "secrets"];
+    let parts: Vec<&str> = uri.path().split('/').collect();
+    let found = known.iter().find(|name| parts.contains(name));
+    found.map_or("others", |name| name).to_owned()
 }
 
 async fn pass(State(passing): State<Arc<Passing>>, request: Request) -> Response {
     let mischief = passing.mischief(&request);
-    match mischief {
-        Some(Mischief::Refused(code)) => return refusal(code),
-        Some(Mischief::Late(time)) => sleep(time).await,
-        _ => {}
+    if let Some(Mischief::Refused(code)) = mischief {
+        return refusal(code);
     }
-    let Ok(mut answer) = passed_on(&passing.client, request).await else { return refusal(502) };
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    // Whoever asked may give up, and close the connection: what is to be done is done all the same.
+    let passed = tokio::spawn(passed_on(Arc::clone(&passing), request, mischief));
+    let mut answer = match passed.await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => {
+            eprintln!("the proxy can't pass on {method} {uri}: {error:#}");
+            return refusal(502);
+        }
+        Err(error) => {
+            eprintln!("the proxy fell over {method} {uri}: {error}");
+            return refusal(502);
+        }
+    };
+    if let Some(Mischief::DoneButRefused(code)) = mischief {
+        return refusal(code);
+    }
     // Of the connection behind, not of the one before.
     answer.headers_mut().remove(CONNECTION);
     answer.headers_mut().remove(TRANSFER_ENCODING);
-    match mischief {
-        Some(Mischief::DoneButRefused(code)) => refusal(code),
-        Some(Mischief::Cut(length)) => answer.map(|body| cut(body, length)),
-        Some(Mischief::Slow(time)) => answer.map(|body| {
-            let parts = body.into_data_stream().then(move |part| async move {
-                sleep(time).await;
-                part
-            });
-            Body::from_stream(parts)
-        }),
-        _ => answer,
-    }
+    answer.map(|body| Stream::new(passing, method, uri, body).into_body())
 }
 
-async fn passed_on(client: &Client, request: Request) -> Result<Response> {
+async fn passed_on(passing: Arc<Passing>, request: Request, mischief: Option<Mischief>) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
     parts.headers.remove(HOST);
     let body = to_bytes(body, usize::MAX).await?.to_vec();
-    let answer = client.send(Request::from_parts(parts, body.into())).await?;
-    Ok(answer.map(Body::new))
+    let late = match mischief {
+        Some(Mischief::Late(time)) => Some(time),
+        _ => None,
+    };
+    if let Some(time) = late {
+        passing.late.fetch_add(1, Ordering::Relaxed);
+        sleep(time).await;
+    }
+    let answer = passing.client.send(Request::from_parts(parts, body.into())).await;
+    passing.late.fetch_sub(usize::from(late.is_some()), Ordering::Relaxed);
+    Ok(answer?.map(Body::new))
 }
 
-/// What comes behind so many bytes does not come, and the connection breaks.
-fn cut(body: Body, length: usize) -> Body {
-    let broken = stream::once(async { Err(axum::Error::new("cut")) });
-    let mut left = length;
-    let parts = body.into_data_stream().map_ok(move |part| {
-        let part: Bytes = part.slice(..part.len().min(left));
-        left -= part.len();
-        part
-    });
-    let begin = parts.try_take_while(|part| std::future::ready(Ok(!part.is_empty())));
-    Body::from_stream(begin.chain(broken))
+/// An answer on its way.
+struct Stream {
+    passing: Arc<Passing>,
+    rule: watch::Receiver<Option<Rule>>,
+    method: Method,
+    uri: Uri,
+    parts: BodyDataStream,
+    /// How many bytes come before it is cut, if it is.
+    left: Option<usize>,
+    is_broken: bool,
+}
+
+impl Stream {
+    fn new(passing: Arc<Passing>, method: Method, uri: Uri, body: Body) -> Self {
+        let (rule, parts) = (passing.rule.subscribe(), body.into_data_stream());
+        Self { passing, rule, method, uri, parts, left: None, is_broken: false }
+    }
+
+    fn into_body(self) -> Body {
+        Body::from_stream(stream::unfold(self, async |mut stream| Some((stream.next().await?, stream))))
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
+        if self.is_broken {
+            return None;
+        }
+        loop {
+            tokio::select! {
+                part = self.parts.next() => return self.harmed(part?).await,
+                Ok(()) = self.rule.changed() => {
+                    if matches!(self.mischief(), Some(Mischief::Refused(_))) {
+                        return Some(self.broken());
+                    }
+                }
+            }
+        }
+    }
+
+    fn mischief(&self) -> Option<Mischief> {
+        Some(self.passing.concerning(&self.method, &self.uri)?.mischief)
+    }
+
+    async fn harmed(&mut self, part: Result<Bytes, axum::Error>) -> Option<Result<Bytes, axum::Error>> {
+        let Ok(bytes) = part else { return Some(part) };
+        match self.mischief() {
+            Some(Mischief::Slow(time)) => {
+                self.passing.count(&self.uri);
+                sleep(time).await;
+                Some(Ok(bytes))
+            }
+            Some(Mischief::Cut(length)) => {
+                // Not always at the same place, or what is longer would never get through.
+                let more = self.passing.concerned.fetch_add(1, Ordering::Relaxed) * 997 % 8192;
+                let left = self.left.unwrap_or(length + more);
+                self.left = Some(left.saturating_sub(bytes.len()));
+                if left == 0 {
+                    return Some(self.broken());
+                }
+                Some(Ok(bytes.slice(..bytes.len().min(left))))
+            }
+            _ => Some(Ok(bytes)),
+        }
+    }
+
+    fn broken(&mut self) -> Result<Bytes, axum::Error> {
+        self.passing.count(&self.uri);
+        self.is_broken = true;
+        Err(axum::Error::new("cut"))
+    }
 }
 
 /// As the API server words it.

@@ -3,10 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use axum::http::{Method, Uri};
 use crowds::extended_jobs::{once, triggered};
+use crowds::patience::answered;
 use crowds::pods::IN_SELECTOR;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -17,47 +19,55 @@ use crate::stage::Stage;
 const DAY: Duration = Duration::from_secs(20);
 /// Longer than the operator waits for an answer.
 const TOO_LATE: Duration = Duration::from_secs(30);
-/// In the middle of an event.
+/// In the middle of an event, or of a line.
 const CUT: usize = 5000;
+/// Lines of the log, of a hundred characters each: longer than what is left of it by a cut.
+const LINES: usize = 400;
 
 /// Each watch, and each log that is followed, breaks off again and again.
 pub(super) async fn streams_break_off(stage: &mut Stage<'_>) -> Result<()> {
-    play(stage, Rule { concerns: is_stream, one_of: 1, mischief: Mischief::Cut(CUT) }).await
+    let rule = Rule { concerns: is_stream, one_of: 1, mischief: Mischief::Cut(CUT) };
+    play(stage, rule, &["pods", "jobs", "log"]).await
 }
 
 /// No watch can be resumed, and all has to be listed anew.
 pub(super) async fn watches_are_gone(stage: &mut Stage<'_>) -> Result<()> {
-    play(stage, Rule { concerns: is_watch, one_of: 2, mischief: Mischief::Refused(410) }).await
+    let rule = Rule { concerns: is_watch, one_of: 2, mischief: Mischief::Refused(410) };
+    play(stage, rule, &["pods", "jobs", "extendedjobs"]).await
 }
 
-/// What watches tell is old: each event comes a second after the one before.
+/// What watches tell is old, and more so the longer it lasts.
 pub(super) async fn watches_are_behind(stage: &mut Stage<'_>) -> Result<()> {
     let mischief = Mischief::Slow(Duration::from_millis(250));
-    play(stage, Rule { concerns: is_watch, one_of: 1, mischief }).await
+    play(stage, Rule { concerns: is_watch, one_of: 1, mischief }, &["pods", "jobs"]).await
 }
 
 /// The API server refuses every second request in this way.
 pub(super) async fn refused(stage: &mut Stage<'_>, code: u16) -> Result<()> {
-    play(stage, Rule { concerns: |_, _| true, one_of: 2, mischief: Mischief::Refused(code) }).await
+    // Not those that are open: it answers no more than it is asked.
+    let concerns = |method: &Method, uri: &Uri| !is_stream(method, uri);
+    play(stage, Rule { concerns, one_of: 2, mischief: Mischief::Refused(code) }, &["jobs"]).await
 }
 
 /// Every second write is said to be outdated.
 pub(super) async fn conflicts(stage: &mut Stage<'_>) -> Result<()> {
-    play(stage, Rule { concerns: is_change, one_of: 2, mischief: Mischief::Refused(409) }).await
+    play(stage, Rule { concerns: is_write, one_of: 2, mischief: Mischief::Refused(409) }, &["jobs"]).await
 }
 
 /// Every second write is done, and answered as if it had not been.
 pub(super) async fn done_unanswered(stage: &mut Stage<'_>) -> Result<()> {
-    play(stage, Rule { concerns: is_write, one_of: 2, mischief: Mischief::DoneButRefused(504) }).await
+    play(stage, Rule { concerns: is_write, one_of: 2, mischief: Mischief::DoneButRefused(504) }, &["jobs"])
+        .await
 }
 
 /// Every third request but those for the Lease is carried out when the operator has given it up.
 pub(super) async fn late(stage: &mut Stage<'_>) -> Result<()> {
     let concerns = |method: &Method, uri: &Uri| !is_stream(method, uri) && !uri.path().contains("/leases");
-    play(stage, Rule { concerns, one_of: 3, mischief: Mischief::Late(TOO_LATE) }).await
+    play(stage, Rule { concerns, one_of: 3, mischief: Mischief::Late(TOO_LATE) }, &["jobs"]).await
 }
 
-async fn play(stage: &mut Stage<'_>, rule: Rule) -> Result<()> {
+/// `concerned`: what it happens to at least.
+async fn play(stage: &mut Stage<'_>, rule: Rule, concerned: &[&str]) -> Result<()> {
     let proxy = Proxy::start(stage.target).await?;
     stage.operators.lead_through(stage.target.kubeconfig_over(proxy.address)?);
     stage.operators.start()?;
@@ -65,36 +75,54 @@ async fn play(stage: &mut Stage<'_>, rule: Rule) -> Result<()> {
     stage.declare("deleted", triggered("deleted")).await?;
     let pods = stage.namespace.create_pods("day", stage.load.pods(), IN_SELECTOR).await?;
     let (during, after) = pods.split_at(pods.len() / 2);
-    stage.expected.one("ready", &pods);
+    stage.expected.one("ready", during);
     stage.expected.one("deleted", during);
     stage.expected.without_pod(1, "writer");
 
-    proxy.follow(Some(rule));
     stage.namespace.create_extended_job("writer", printing()).await?;
+    proxy.follow(Some(rule));
     stage.namespace.turn_ready(during, 0).await?;
     sleep(DAY / 2).await;
     stage.namespace.delete_pods(during).await?;
     sleep(DAY / 2).await;
     proxy.follow(None);
     let begin = Instant::now();
-    ensure!(proxy.hits() > 0, "nothing has happened");
-    stage.namespace.turn_ready(after, 0).await?;
     stage.until_all_jobs().await?;
     stage.recovered = Some(begin.elapsed());
-    println!("    it happened to {} requests", proxy.hits());
+
+    let hits = proxy.hits();
+    println!("    it happened to {hits:?}");
+    let spared = concerned.iter().find(|resource| !hits.contains_key(**resource));
+    ensure!(spared.is_none(), "nothing happened to {spared:?}");
+    proxy.until_none_is_late().await?;
+    stage.expected.one("ready", after);
+    stage.namespace.turn_ready(after, 0).await?;
     stage.namespace.until_written("writer", 1).await?;
+    ensure_whole(stage).await?;
     stage.settle().await
 }
 
-/// It runs once, and prints some lines one after the other.
+/// It runs once, and prints some lines for some seconds.
 fn printing() -> Value {
     let mut spec = once();
     let job = &mut spec["template"]["spec"];
     job["suspend"] = json!(false);
-    let script = "for line in 1 2 3 4 5 6 7 8; do echo $line; sleep 1; done";
-    job["template"]["spec"]["containers"][0]["command"] = json!(["sh", "-c", script]);
+    let print = format!(
+        "BEGIN {{ for (i = 1; i <= {LINES}; i++) {{ printf \"%099d\\n\", i; if (i % 25 == 0) {{ fflush(); system(\"sleep 1\") }} }} }}"
+    );
+    job["template"]["spec"]["containers"][0]["command"] = json!(["awk", print]);
     spec["output"] = json!({"stdout": {"configRef": "written"}});
     spec
+}
+
+/// That the output holds each line once.
+async fn ensure_whole(stage: &Stage<'_>) -> Result<()> {
+    let config_maps = stage.namespace.api::<ConfigMap>();
+    let written = answered("read the output", || config_maps.get("written")).await?;
+    let text = written.data.and_then(|mut data| data.remove("main.stdout")).context("no output")?;
+    let expected: String = (1..=LINES).map(|line| format!("{line:099}\n")).collect();
+    ensure!(text == expected, "the output has {} lines, not as they were printed", text.lines().count());
+    Ok(())
 }
 
 fn has_parameter(uri: &Uri, name: &str) -> bool {
@@ -111,9 +139,4 @@ fn is_stream(method: &Method, uri: &Uri) -> bool {
 
 fn is_write(method: &Method, _: &Uri) -> bool {
     *method != Method::GET
-}
-
-/// Of what is there already.
-fn is_change(method: &Method, _: &Uri) -> bool {
-    [Method::PATCH, Method::PUT, Method::DELETE].contains(method)
 }

@@ -18,11 +18,12 @@ pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
     let pods = stage.namespace.create_pods("again", stage.load.pods(), IN_SELECTOR).await?;
     let (before, after) = pods.split_at(pods.len() / 2);
     stage.expected.one("ready", &pods);
-    stage.namespace.turn_ready(before, 0).await?;
+    // Longer ago than either of the two: to the second one it is a state, and no transition.
+    stage.namespace.turn_ready_long_ago(before).await?;
     stage.jobs.until("the first Jobs", |seen| seen.runs.len() >= before.len()).await?;
     stage.namespace.delete_extended_job("ready").await?;
     let begin = Instant::now();
-    stage.declare("ready", triggered("ready")).await?;
+    stage.namespace.declare("ready", triggered("ready")).await?;
     stage.recovered = Some(begin.elapsed());
     stage.namespace.turn_ready(after, 0).await?;
     stage.settle().await

@@ -74,7 +74,7 @@ pub(crate) enum Scenario {
     Unavailable,
     /// Every second write is done, and answered as if it had not been
     DoneUnanswered,
-    /// Every second change is said to be outdated
+    /// Every second write is said to be outdated
     Conflicts,
     /// Every third request is carried out when the operator has given it up
     Late,
@@ -86,41 +86,66 @@ pub(crate) enum Scenario {
     NamespaceDeleted,
 }
 
-/// Those that are about faults of what the operator lives on.
-const FAULTS: [Scenario; 16] = [
-    Scenario::StreamsBreakOff,
-    Scenario::WatchesGone,
-    Scenario::WatchesBehind,
-    Scenario::Busy,
-    Scenario::Broken,
-    Scenario::Unavailable,
-    Scenario::DoneUnanswered,
-    Scenario::Conflicts,
-    Scenario::Late,
-    Scenario::Downtime410,
-    Scenario::Apiserver,
-    Scenario::Etcd,
-    Scenario::KillInBurst,
-    Scenario::StoppedLeader,
-    Scenario::MadeAnew,
-    Scenario::NamespaceDeleted,
-];
+/// When a scenario is played.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// Among the storms, also the short ones.
+    Storms,
+    /// Among the storms that may take their time.
+    LongStorms,
+    /// When what the operator lives on fails.
+    Faults,
+}
 
 impl Scenario {
     /// Those that are about faults of what the operator lives on.
     pub(crate) fn faults() -> Vec<Self> {
-        FAULTS.to_vec()
+        Self::on(&[Occasion::Faults])
     }
 
     /// All others, or those of them that take seconds.
     pub(crate) fn storms(short: bool) -> Vec<Self> {
-        // A Lease has to run out in the second.
-        let takes_long = |scenario: &Self| {
-            use Scenario::{Handovers, LongLog, ManyLogs, ManySecrets, StoppedLeader};
-            matches!(scenario, Handovers | StoppedLeader | LongLog | ManyLogs | ManySecrets)
-        };
-        let first = Self::value_variants().iter().copied().take_while(|it| *it != Self::StreamsBreakOff);
-        first.filter(|scenario| !(short && takes_long(scenario))).collect()
+        let occasions: &[Occasion] =
+            if short { &[Occasion::Storms] } else { &[Occasion::Storms, Occasion::LongStorms] };
+        Self::on(occasions)
+    }
+
+    fn on(occasions: &[Occasion]) -> Vec<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(|scenario| occasions.contains(&scenario.occasion())).collect()
+    }
+
+    fn occasion(self) -> Occasion {
+        match self {
+            Self::Burst
+            | Self::KillInBurst
+            | Self::Downtime
+            | Self::Downtime410
+            | Self::CrashPoints
+            | Self::RequestCrashes
+            | Self::OutputCrashes
+            | Self::ConfigCrashes
+            | Self::Queue
+            | Self::Leaders
+            | Self::Apiserver
+            | Self::IdleRestart => Occasion::Storms,
+            // A Lease has to run out in one of them.
+            Self::Handovers | Self::StoppedLeader | Self::LongLog | Self::ManyLogs | Self::ManySecrets => {
+                Occasion::LongStorms
+            }
+            Self::StreamsBreakOff
+            | Self::WatchesGone
+            | Self::WatchesBehind
+            | Self::Busy
+            | Self::Broken
+            | Self::Unavailable
+            | Self::DoneUnanswered
+            | Self::Conflicts
+            | Self::Late
+            | Self::Etcd
+            | Self::MadeAnew
+            | Self::NamespaceDeleted => Occasion::Faults,
+        }
     }
 
     /// Plays it to its end.
