@@ -13,8 +13,8 @@ use crate::{install, process};
 
 /// Measure speed, memory and growth, optimised as for release
 ///
-/// Brings up a local cluster and measures one scenario after the other there, from latency to memory at rest, always beside
-/// a bare watcher in the same run. A table at the end says which targets were missed; it is a failure if any was.
+/// Brings up a local cluster and measures one scenario after the other there, from latency to memory at rest, beside a bare
+/// watcher in the same run where that can do the same. A table at the end says which targets were missed; it is a failure if any was.
 #[derive(Args)]
 pub(crate) struct Bench {
     /// The local cluster, made if it does not run

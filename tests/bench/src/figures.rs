@@ -13,15 +13,15 @@ pub(crate) struct Figure {
     pub(crate) unit: &'static str,
     pub(crate) floor: Option<f64>,
     pub(crate) operator: f64,
-    pub(crate) target: Option<Target>,
-    /// Whether the target is met; without one it is.
+    pub(crate) limit: Option<Limit>,
+    /// Whether it is kept; without one it is.
     pub(crate) is_met: bool,
 }
 
 /// What the operator should stay within.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Target {
+pub(crate) enum Limit {
     /// So many times the floor's.
     TimesFloor(f64),
     /// So much.
@@ -30,8 +30,11 @@ pub(crate) enum Target {
 
 /// The figures so far.
 #[derive(Default, Serialize)]
-#[serde(transparent)]
-pub(crate) struct Figures(Vec<Figure>);
+pub(crate) struct Figures {
+    figures: Vec<Figure>,
+    /// Something could not be measured.
+    lacks_some: bool,
+}
 
 impl Figure {
     pub(crate) fn new(
@@ -40,41 +43,27 @@ impl Figure {
         unit: &'static str,
         operator: f64,
     ) -> Self {
-        Self { scenario, what: what.into(), unit, floor: None, operator, target: None, is_met: true }
+        Self { scenario, what: what.into(), unit, floor: None, operator, limit: None, is_met: true }
     }
 
     pub(crate) fn beside(self, floor: f64) -> Self {
         Self { floor: Some(floor), ..self }
     }
 
-    pub(crate) fn within(self, target: Target) -> Self {
-        let most = match target {
-            Target::TimesFloor(times) => times * self.floor.unwrap_or_default(),
-            Target::Most(most) => most,
+    pub(crate) fn within(self, limit: Limit) -> Self {
+        let most = match limit {
+            Limit::TimesFloor(times) => times * self.floor.unwrap_or_default(),
+            Limit::Most(most) => most,
         };
-        Self { is_met: self.operator <= most, target: Some(target), ..self }
-    }
-}
-
-impl Figures {
-    /// Takes one down, and shows it at once.
-    pub(crate) fn push(&mut self, figure: Figure) {
-        println!("    {}", figure.columns().join("  ").trim_end());
-        self.0.push(figure);
+        Self { is_met: self.operator <= most, limit: Some(limit), ..self }
     }
 
-    pub(crate) fn are_met(&self) -> bool {
-        self.0.iter().all(|figure| figure.is_met)
-    }
-}
-
-impl Figure {
     fn columns(&self) -> [String; 6] {
         let amount = |value: f64| format!("{value:.*} {}", decimals(value), self.unit).trim_end().to_owned();
         let ratio = self.floor.map(|floor| format!("{:.2} x", self.operator / floor));
-        let target = self.target.map(|target| match target {
-            Target::TimesFloor(times) => format!("{times} x"),
-            Target::Most(most) => amount(most),
+        let limit = self.limit.map(|limit| match limit {
+            Limit::TimesFloor(times) => format!("{times} x"),
+            Limit::Most(most) => amount(most),
         });
         let missed = if self.is_met { "" } else { " MISSED" };
         [
@@ -82,9 +71,27 @@ impl Figure {
             self.floor.map(amount).unwrap_or_default(),
             amount(self.operator),
             ratio.unwrap_or_default(),
-            target.unwrap_or_default(),
+            limit.unwrap_or_default(),
             missed.trim_start().to_owned(),
         ]
+    }
+}
+
+impl Figures {
+    /// Takes one down, and shows it at once.
+    pub(crate) fn push(&mut self, figure: Figure) {
+        println!("    {}", figure.columns().join("  ").trim_end());
+        self.figures.push(figure);
+    }
+
+    /// Something could not be measured.
+    pub(crate) fn lack_some(&mut self) {
+        self.lacks_some = true;
+    }
+
+    /// Whether all was measured, and keeps within its limits.
+    pub(crate) fn are_met(&self) -> bool {
+        !self.lacks_some && self.figures.iter().all(|figure| figure.is_met)
     }
 }
 
@@ -100,8 +107,9 @@ fn decimals(value: f64) -> usize {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = ["", "floor", "operator", "ratio", "target", ""].map(str::to_owned);
-        let rows: Vec<[String; 6]> = [header].into_iter().chain(self.0.iter().map(Figure::columns)).collect();
+        let header = ["", "floor", "operator", "ratio", "limit", ""].map(str::to_owned);
+        let rows: Vec<[String; 6]> =
+            [header].into_iter().chain(self.figures.iter().map(Figure::columns)).collect();
         let width =
             |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
         let widths: Vec<usize> = (0..6).map(width).collect();
@@ -121,14 +129,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_is_a_multiple_of_the_floor_or_an_amount() {
+    fn a_limit_is_a_multiple_of_the_floor_or_an_amount() {
         let figure = |operator| Figure::new("latency", "p50", "ms", operator).beside(10.0);
-        assert!(figure(11.5).within(Target::TimesFloor(1.15)).is_met);
-        assert!(!figure(11.6).within(Target::TimesFloor(1.15)).is_met);
-        assert!(figure(3.0).within(Target::Most(3.0)).is_met);
-        assert!(!figure(3.1).within(Target::Most(3.0)).is_met);
+        assert!(figure(11.5).within(Limit::TimesFloor(1.15)).is_met);
+        assert!(!figure(11.6).within(Limit::TimesFloor(1.15)).is_met);
+        assert!(figure(3.0).within(Limit::Most(3.0)).is_met);
+        assert!(!figure(3.1).within(Limit::Most(3.0)).is_met);
         let mut figures = Figures::default();
-        figures.push(figure(12.0).within(Target::TimesFloor(1.15)));
+        figures.push(figure(12.0).within(Limit::TimesFloor(1.15)));
         assert!(!figures.are_met());
         assert_eq!(
             figures.to_string().lines().last(),

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 
 use anyhow::{Context, Result};
 use crowds::extended_jobs::parked;
+use crowds::namespace::Namespace;
+use crowds::target::Target;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -45,8 +47,10 @@ impl Readiness {
 
 impl Floor {
     /// Starts it in a namespace where no pod is ready yet, with connections of its own.
-    pub(crate) async fn start(target: &crowds::target::Target, namespace: &str) -> Result<Self> {
-        let (client, namespace) = (target.connect()?, namespace.to_owned());
+    /// It has an account with rights that the API server has to look up, as the operator has.
+    pub(crate) async fn start(target: &Target, namespace: &Namespace) -> Result<Self> {
+        let client = target.connect_as_account(namespace, "admin").await?;
+        let namespace = namespace.name.clone();
         let events = lines::watch::<Pod, Readiness>(&client, &namespace).await?;
         let mut known = HashSet::new();
         let turned_ready = events.try_filter_map(move |Event { kind, object }| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::stream::{self, BoxStream};
 use futures::{AsyncBufReadExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::NamespaceResourceScope;
@@ -12,6 +12,9 @@ use kube::{Client, Resource};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+/// How an event begins that says why the watch can't go on.
+const ERROR: &str = r#"{"type":"ERROR""#;
 
 /// An event of a watch.
 #[derive(Deserialize)]
@@ -82,6 +85,7 @@ impl Watch {
                 }
             };
             match lines.try_next().await? {
+                Some(line) if line.starts_with(ERROR) => bail!("a watch was ended: {line}"),
                 Some(line) => {
                     let event: Event<S> = serde_json::from_str(&line)?;
                     self.version.clone_from(&event.object.metadata.resource_version);

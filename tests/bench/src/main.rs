@@ -1,5 +1,5 @@
-//! What the operator costs, measured on a real control plane beside the floor: the barest program that could do its work, in
-//! the same run and under the same load.
+//! What the operator costs, measured on a real control plane; where the barest program can do the same, beside that: the
+//! floor, in the same run and under the same load.
 //!
 //! It runs inside the cluster's network, so that no forwarder stands between. Pods have no node, and nobody but the operator and the floor sees their Jobs: the controllers of Kubernetes rest, so that
 //! it is the operator that is measured. `cargo xtask bench` brings up a cluster and starts this program.
@@ -69,17 +69,16 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Figures> {
     // One thread does, for the load and for the floor: the cores are for the cluster and the operator.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let figures = runtime.context("cannot start the runtime")?.block_on(async {
+    runtime.context("cannot start the runtime")?.block_on(async {
         let cluster = Cluster::named(&arguments.cluster)?;
         let target = Target::prepare(cluster, &arguments.kubeconfig, arguments.operator.clone()).await?;
-        let measured = scenarios::measure(&target, &arguments.only, arguments.size).await;
-        target.leave(measured.is_ok()).await?;
-        measured
-    })?;
-    println!("\n{figures}");
-    if let Some(path) = &arguments.json {
-        let json = serde_json::to_string_pretty(&figures)?;
-        fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(figures)
+        let figures = scenarios::measure(&target, &arguments.only, arguments.size).await;
+        println!("\n{figures}");
+        if let Some(path) = &arguments.json {
+            let json = serde_json::to_string_pretty(&figures)?;
+            fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        target.leave(figures.are_met()).await?;
+        Ok(figures)
+    })
 }

@@ -22,6 +22,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) arrivals: Arrivals,
     _floor: Option<Floor>,
     operators: Operators<'a>,
+    /// The operator's name.
+    leader: Option<String>,
     /// Of the operator.
     pub(crate) process: Option<Process>,
 }
@@ -32,14 +34,30 @@ impl<'a> Runner<'a> {
         let namespace = Namespace::create(&target.client, purpose).await?;
         let arrivals = Arrivals::follow(&target.client, &namespace.name).await?;
         let mut operators = Operators::none(target);
-        let (floor, process) = match who {
-            Who::Floor => (Some(Floor::start(target, &namespace.name).await?), None),
+        let mut runner = match who {
+            Who::Floor => {
+                let floor = Floor::start(target, &namespace).await?;
+                Self { namespace, arrivals, _floor: Some(floor), operators, leader: None, process: None }
+            }
             Who::Operator => {
                 operators.start()?;
-                (None, Some(operators.leading_process().await?))
+                let leader = Some(operators.leader().await?);
+                let process = Some(operators.leading_process().await?);
+                Self { namespace, arrivals, _floor: None, operators, leader, process }
             }
         };
-        Ok(Self { namespace, arrivals, _floor: floor, operators, process })
+        runner.operators.ensure_alive()?;
+        Ok(runner)
+    }
+
+    /// Keeps the operator from doing anything, for less time than its Lease lasts.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        self.leader.iter().try_for_each(|leader| self.operators.freeze(leader))
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) -> Result<()> {
+        self.leader.iter().try_for_each(|leader| self.operators.thaw(leader))
     }
 
     /// The end of the operator alone.

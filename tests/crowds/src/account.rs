@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::PostParams;
 use kube::config::Kubeconfig;
 use kube::{Api, Client};
@@ -23,6 +24,9 @@ pub(crate) const CONTEXT: &str = "operator";
 /// A day: longer than anything that is done here.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
+/// The account that each namespace has.
+const DEFAULT: &str = "default";
+
 /// Writes a kubeconfig that leads to the same API server as the administrator's.
 pub(crate) async fn write_kubeconfig(client: &Client, admin: &Kubeconfig, path: &Path) -> Result<()> {
     let cluster = admin.clusters.first().and_then(|named| named.cluster.as_ref());
@@ -35,7 +39,7 @@ pub(crate) async fn write_kubeconfig(client: &Client, admin: &Kubeconfig, path: 
             "server": cluster.server,
             "certificate-authority": cluster.certificate_authority,
         }}],
-        "users": [{"name": CONTEXT, "user": {"token": token(client).await?}}],
+        "users": [{"name": CONTEXT, "user": {"token": token(client, OPERATOR, OPERATOR).await?}}],
         "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
     });
     save(&config, path)
@@ -48,13 +52,26 @@ pub(crate) fn save(config: &Value, path: &Path) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-async fn token(client: &Client) -> Result<String> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), OPERATOR);
+/// The token of an account that has the rights of a ClusterRole in its namespace: the default one, which is there.
+pub(crate) async fn with_role(client: &Client, namespace: &str, role: &str) -> Result<String> {
+    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
+    let binding = json!({
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": DEFAULT, "namespace": namespace}],
+    });
+    let (params, binding) = (PostParams::default(), serde_json::from_value(binding)?);
+    answered("give an account its rights", || bindings.create(&params, &binding)).await?;
+    token(client, namespace, DEFAULT).await
+}
+
+async fn token(client: &Client, namespace: &str, account: &str) -> Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
     let (params, request) =
         (PostParams::default(), TokenRequest { spec: Some(spec), ..TokenRequest::default() });
-    let granted = answered("request a token of the operator's account", || {
-        accounts.create_token_request(OPERATOR, &params, &request)
+    let granted = answered("request a token of an account", || {
+        accounts.create_token_request(account, &params, &request)
     });
     let token = granted.await?.status.and_then(|status| status.token);
     token.context("the token request was answered without a token")

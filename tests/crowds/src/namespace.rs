@@ -1,6 +1,7 @@
 //! A namespace of a scenario's own.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use k8s_openapi::NamespaceResourceScope;
@@ -9,12 +10,25 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::core::ObjectMeta;
 use kube::{Api, Client, Resource};
 
-use crate::patience::{answered, done_or};
+use crate::patience::{answered, done_or, until_within};
 
 /// What the names of all these namespaces begin with.
 pub const PREFIX: &str = "crowd-";
+/// Twenty thousand pods, each deleted by a request.
+const CLEARING: Duration = Duration::from_secs(900);
 /// The HTTP status where the object is there already.
 const ALREADY_EXISTS: u16 = 409;
+
+/// Waits until all these namespaces that were given up are gone.
+pub async fn until_none_is_left(client: &Client) -> Result<()> {
+    let (namespaces, all) = (Api::<NamespaceObject>::all(client.clone()), ListParams::default());
+    until_within(CLEARING, "the end of namespaces that were given up", async || {
+        let left = answered("list the namespaces", || namespaces.list_metadata(&all)).await?;
+        let is_ours = |name: &String| name.starts_with(PREFIX);
+        Ok((!left.items.iter().any(|left| left.metadata.name.as_ref().is_some_and(is_ours))).then_some(()))
+    })
+    .await
+}
 
 /// A namespace, and what is in it.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use local_cluster::Cluster;
 use serde_json::{Value, json};
 
 use crate::deployment::Resting;
+use crate::namespace::Namespace;
 use crate::{account, lease};
 
 /// A cluster in which no operator runs but those that are started here.
@@ -47,9 +48,12 @@ impl Target {
         Ok(target)
     }
 
-    /// One more client of the administrator's, with connections of its own.
-    pub fn connect(&self) -> Result<Client> {
-        Client::try_from(self.config.clone()).context("cannot set up a client for the cluster")
+    /// A client of its own for an account of a namespace, which is given the rights of a ClusterRole there.
+    pub async fn connect_as_account(&self, namespace: &Namespace, role: &str) -> Result<Client> {
+        let token = account::with_role(&self.client, &namespace.name, role).await?;
+        let mut config = self.config.clone();
+        config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
+        Client::try_from(config).context("cannot set up a client for an account")
     }
 
     /// A client that says no more of who asks than the requests that it is given.

@@ -3,6 +3,7 @@
 //! From the return of the change to its status until a watch shows the Job. Floor and operator take turns, so that what
 //! else goes on on the machine meets both.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use crowds::extended_jobs::triggered;
 use crowds::pods::{IN_SELECTOR, Pod};
 
 use super::Bench;
-use crate::figures::{Figure, Target};
+use crate::figures::{Figure, Limit};
 use crate::runner::{Runner, Who};
 use crate::statistics::percentile;
 
@@ -30,16 +31,22 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     operator.latencies(0..WARM_UP).await?;
     for first in (WARM_UP..WARM_UP + count).step_by(TURN) {
         let turn = first..(first + TURN).min(WARM_UP + count);
+        // It would hear of the floor's pods, too.
+        operator.runner.freeze()?;
         of_floor.extend(floor.latencies(turn.clone()).await?);
+        operator.runner.thaw()?;
         of_operator.extend(operator.latencies(turn).await?);
     }
     floor.runner.stop().await?;
     operator.runner.stop().await?;
+    let at_once = |of: &[Duration]| of.iter().filter(|latency| latency.is_zero()).count() as f64;
+    let figure = Figure::new("latency", "Jobs that were there before the answer", "", at_once(&of_operator));
+    bench.figures.push(figure.beside(at_once(&of_floor)));
     for hundredths in [50, 90, 99] {
         let milliseconds = |of: &mut [Duration]| percentile(of, hundredths).as_secs_f64() * 1e3;
         let figure = Figure::new("latency", format!("p{hundredths}"), "ms", milliseconds(&mut of_operator));
         let figure = figure.beside(milliseconds(&mut of_floor));
-        bench.figures.push(if hundredths == 90 { figure } else { figure.within(Target::TimesFloor(1.15)) });
+        bench.figures.push(if hundredths == 90 { figure } else { figure.within(Limit::TimesFloor(1.15)) });
     }
     Ok(())
 }
@@ -60,12 +67,13 @@ impl<'a> Side<'a> {
         Ok(Self { runner, pods })
     }
 
-    async fn latencies(&self, range: std::ops::Range<usize>) -> Result<Vec<Duration>> {
+    /// How long each pod's Job took after the answer to the change; nothing for a Job that was there before the answer was
+    /// read.
+    async fn latencies(&self, range: Range<usize>) -> Result<Vec<Duration>> {
         let mut latencies = vec![];
         for pod in &self.pods[range] {
             self.runner.namespace.turn_ready(std::slice::from_ref(pod), 0).await?;
             let returned = Instant::now();
-            // The Job may be there before the answer is read.
             latencies.push(self.runner.arrivals.of(&pod.uid).await?.saturating_duration_since(returned));
         }
         Ok(latencies)

@@ -9,8 +9,9 @@ mod resident;
 
 use std::fmt;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
+use crowds::namespace::until_none_is_left;
 use crowds::target::Target;
 
 use crate::figures::Figures;
@@ -60,24 +61,18 @@ impl Bench<'_> {
 /// The parts of the control plane that would work on what the load makes.
 const RESTING: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
-/// Measures these, or all, and shows the figures as they come.
-pub(crate) async fn measure(target: &Target, only: &[Scenario], size: u32) -> Result<Figures> {
+/// Measures these, or all, and shows the figures as they come. What went wrong keeps nothing else from being measured.
+pub(crate) async fn measure(target: &Target, only: &[Scenario], size: u32) -> Figures {
     let mut bench = Bench { target, size, figures: Figures::default() };
     let all = Scenario::value_variants().iter().copied();
     for scenario in all.filter(|scenario| only.is_empty() || only.contains(scenario)) {
         println!("==> {scenario}");
-        if !scenario.needs_controllers() {
-            for component in RESTING {
-                target.to_cluster(move |cluster| cluster.stop_component(component)).await?;
-            }
+        if let Err(error) = bench.measure_apart(scenario).await {
+            eprintln!("error: {scenario} went wrong: {error:#}");
+            bench.figures.lack_some();
         }
-        let measured = bench.measure(scenario).await;
-        for component in RESTING {
-            target.to_cluster(move |cluster| cluster.start_component(component)).await?;
-        }
-        measured.with_context(|| format!("{scenario} went wrong"))?;
     }
-    Ok(bench.figures)
+    bench.figures
 }
 
 impl Scenario {
@@ -88,6 +83,42 @@ impl Scenario {
 }
 
 impl Bench<'_> {
+    /// Beside nothing that others have left.
+    async fn measure_apart(&mut self, scenario: Scenario) -> Result<()> {
+        let measured = match scenario.needs_controllers() {
+            true => self.clear().await,
+            false => self.clear_and_rest().await,
+        };
+        let measured = match measured {
+            Ok(()) => self.measure(scenario).await,
+            Err(error) => Err(error),
+        };
+        let awake = self.wake().await;
+        measured.and(awake)
+    }
+
+    /// Waits until what was measured before is gone.
+    async fn clear(&self) -> Result<()> {
+        self.wake().await?;
+        until_none_is_left(&self.target.client).await
+    }
+
+    /// The same, and lets the controllers rest again.
+    async fn clear_and_rest(&self) -> Result<()> {
+        self.clear().await?;
+        for component in RESTING {
+            self.target.to_cluster(move |cluster| cluster.stop_component(component)).await?;
+        }
+        Ok(())
+    }
+
+    async fn wake(&self) -> Result<()> {
+        for component in RESTING {
+            self.target.to_cluster(move |cluster| cluster.start_component(component)).await?;
+        }
+        Ok(())
+    }
+
     async fn measure(&mut self, scenario: Scenario) -> Result<()> {
         match scenario {
             Scenario::Latency => latency::measure(self).await,

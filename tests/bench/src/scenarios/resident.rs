@@ -11,7 +11,7 @@ use kube::core::Request;
 use tokio::time::sleep;
 
 use super::Bench;
-use crate::figures::{Figure, Target};
+use crate::figures::{Figure, Limit};
 use crate::runner::{Runner, Who};
 
 const PODS: usize = 10_000;
@@ -48,7 +48,7 @@ fn memory(bench: &mut Bench<'_>, runner: &Runner<'_>, beside: &str, most: f64) -
     let held = runner.process.context("no operator runs")?.memory()? as f64 / 1024.0;
     bench
         .figures
-        .push(Figure::new("resident", format!("memory, {beside}"), "MiB", held).within(Target::Most(most)));
+        .push(Figure::new("resident", format!("memory, {beside}"), "MiB", held).within(Limit::Most(most)));
     Ok(())
 }
 
@@ -57,7 +57,7 @@ async fn idle(bench: &mut Bench<'_>, runner: &Runner<'_>) -> Result<()> {
     let before = process.processor()?;
     sleep(IDLE).await;
     let share = (process.processor()? - before).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
-    bench.figures.push(Figure::new("resident", "idle", "% of a core", share).within(Target::Most(0.1)));
+    bench.figures.push(Figure::new("resident", "idle", "% of a core", share).within(Limit::Most(0.1)));
     Ok(())
 }
 
@@ -75,6 +75,6 @@ async fn start(bench: &mut Bench<'_>, mut runner: Runner<'_>) -> Result<()> {
     let took = begin.elapsed();
     operators.kill_all().await?;
     let figure = Figure::new("resident", "start to ready", "s", took.as_secs_f64());
-    bench.figures.push(figure.beside(floor.as_secs_f64()).within(Target::TimesFloor(1.5)));
+    bench.figures.push(figure.beside(floor.as_secs_f64()).within(Limit::TimesFloor(1.5)));
     runner.stop().await
 }
