@@ -81,7 +81,8 @@ impl fmt::Display for Report {
             let recovery = recovered.map(|time| format!("{:.1}", time.as_secs_f64())).unwrap_or_default();
             let seconds = format!("{:>8.1}  {recovery:>8}", took.as_secs_f64());
             let verdict = if trouble.is_some() { "  FAILED" } else { "" };
-            writeln!(f, "{:width$}  {}  {seconds}{verdict}", scenario.to_string(), numbers.join("  "))?;
+            let line = format!("{:width$}  {}  {seconds}{verdict}", scenario.to_string(), numbers.join("  "));
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
