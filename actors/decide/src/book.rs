@@ -281,7 +281,7 @@ impl Book {
             stays
         });
         let pods = page.pods.values().map(|written| line(written, checkpoint)).collect();
-        let writers = page.writers + u64::from(!page.fenced);
+        let writers = page.writers.saturating_add(u64::from(!page.fenced));
         let bytes = packed::pack(&Wire { form: FORM, pages: count, writers, newest, pods })?;
         Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes }))
     }
@@ -291,7 +291,7 @@ impl Book {
         if let Some(page) = self.namespaces.get_mut(namespace).and_then(|pages| pages.get_mut(*index)) {
             page.writing = None;
             page.object = Some(object);
-            page.writers += u64::from(!page.fenced);
+            page.writers = page.writers.saturating_add(u64::from(!page.fenced));
             page.fenced = true;
         }
     }

@@ -76,7 +76,7 @@ impl Edges {
         let mut all = self.clone();
         all.pass(Version::MAX);
         let alike = all.passed.iter().find(|passed| passed.to == to);
-        alike.map_or(0, |passed| passed.n + 1).max(all.forgotten)
+        alike.map_or(0, |passed| passed.n.saturating_add(1)).max(all.forgotten)
     }
 
     /// From `version` on nobody can tell how many edges came before: an operator that begins at the
@@ -95,7 +95,7 @@ impl Edges {
             self.passed.retain(|passed| passed.to != to);
             self.passed.push(Counted { to, n });
             if self.passed.len() > KEPT {
-                self.forgotten = self.forgotten.max(self.passed.remove(0).n + 1);
+                self.forgotten = self.forgotten.max(self.passed.remove(0).n.saturating_add(1));
             }
         }
         let passed = self.raised.extract_if(.., |raised| *raised <= version).max();

@@ -363,7 +363,7 @@ impl Desk {
             terms: terms.unwrap_or_default(),
             config: self.configured.config().clone(),
             pending: pending.map(|waiting| waiting.run.clone()).collect(),
-            writers: self.writers + u64::from(!self.fenced),
+            writers: self.writers.saturating_add(u64::from(!self.fenced)),
         })
     }
 
