@@ -69,8 +69,13 @@ pub(super) async fn conflicts(stage: &mut Stage<'_>) -> Result<()> {
 
 /// Every second write is done, and answered as if it had not been.
 pub(super) async fn done_unanswered(stage: &mut Stage<'_>) -> Result<()> {
-    play(stage, Rule { concerns: is_write, one_of: 2, mischief: Mischief::DoneButRefused(504) }, &["jobs"])
-        .await
+    play(
+        stage,
+        Rule { concerns: is_write, one_of: 2, mischief: Mischief::DoneButRefused(504) },
+        &["jobs"],
+        Deleted::Meanwhile,
+    )
+    .await
 }
 
 /// Every third request but those for the Lease is carried out when the operator has given it up.
