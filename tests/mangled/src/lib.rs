@@ -83,7 +83,8 @@ fn harmed(mut value: Value, at: Index, harm: Harm) -> Value {
             }
         }
         Harm::Taken => {
-            let (parent, key) = place.rsplit_once('/').unwrap_or_default();
+            // Of the whole nothing is left.
+            let Some((parent, key)) = place.rsplit_once('/') else { return Value::Null };
             let key = key.replace("~1", "/").replace("~0", "~");
             match value.pointer_mut(parent) {
                 Some(Value::Object(map)) => drop(map.remove(&key)),
@@ -92,8 +93,7 @@ fn harmed(mut value: Value, at: Index, harm: Harm) -> Value {
                         list.remove(index);
                     }
                 }
-                // All of it: there is no less than nothing.
-                _ => value = Value::Null,
+                _ => {}
             }
         }
     }
