@@ -70,6 +70,8 @@ struct Reasons {
     all: Vec<Reason>,
     /// Whether the lines are those that the last of them printed.
     is_inside: bool,
+    /// Whether these say why it failed.
+    is_telling: bool,
 }
 
 /// What a failed test printed last: its error, or its panic.
@@ -80,20 +82,20 @@ struct Reason {
 
 impl Reasons {
     fn read(&mut self, line: &str) {
-        let heading = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
-        if let Some(test) = heading {
+        if let Some(test) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
             self.all.push(Reason { test: test.to_owned(), lines: vec![] });
-        }
-        self.is_inside = heading.is_some() || self.is_inside && line != "failures:";
-        let Some(reason) = self.all.last_mut().filter(|_| self.is_inside && heading.is_none()) else {
+            (self.is_inside, self.is_telling) = (true, false);
             return;
-        };
-        let begins =
-            line.starts_with("Error: ") || line.starts_with("thread '") && line.contains(" panicked at ");
-        if begins {
-            reason.lines.clear();
         }
-        if begins || !reason.lines.is_empty() {
+        self.is_inside &= line != "failures:";
+        let Some(reason) = self.all.last_mut().filter(|_| self.is_inside) else { return };
+        if line.starts_with("Error: ") || line.starts_with("thread '") && line.contains(" panicked at ") {
+            reason.lines.clear();
+            self.is_telling = true;
+        } else if line.to_lowercase().starts_with("stack backtrace:") {
+            self.is_telling = false;
+        }
+        if self.is_telling {
             reason.lines.push(line.to_owned());
         }
     }
@@ -150,7 +152,7 @@ mod tests {
         let script = "printf '%s\\n' \
             'failures:' '' \
             '---- keys::fifty stdout ----' '=== a dump' 'Error: of something else' 'dumped' \
-            'Error: waited in vain' '' 'Caused by:' '    no such key' '' \
+            'Error: waited in vain' '' 'Caused by:' '    no such key' '' 'Stack backtrace:' '   0: main' \
             '---- keys::one stdout ----' '' \"thread 'keys::one' (7) panicked at keys.rs:1:\" 'left is not right' \
             'failures:' '    keys::fifty' '    keys::one' '' \
             'test result: FAILED. 1 passed; 2 failed'; exit 101";

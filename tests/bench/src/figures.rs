@@ -65,14 +65,14 @@ impl Figure {
             Limit::TimesFloor(times) => format!("{times} x"),
             Limit::Most(most) => amount(most),
         });
-        let missed = if self.is_met { "" } else { " MISSED" };
+        let missed = if self.is_met { "" } else { "MISSED" };
         [
             format!("{}: {}", self.scenario, self.what),
             self.floor.map(amount).unwrap_or_default(),
             amount(self.operator),
             ratio.unwrap_or_default(),
             limit.unwrap_or_default(),
-            missed.trim_start().to_owned(),
+            missed.to_owned(),
         ]
     }
 }

@@ -1,8 +1,9 @@
 //! What the operator costs, measured on a real control plane; where the barest program can do the same, beside that: the
 //! floor, in the same run and under the same load.
 //!
-//! It runs inside the cluster's network, so that no forwarder stands between. Pods have no node, and nobody but the operator and the floor sees their Jobs: the controllers of Kubernetes rest, so that
-//! it is the operator that is measured. `cargo xtask bench` brings up a cluster and starts this program.
+//! It runs inside the cluster's network, so that no forwarder stands between. Pods have no node, and the controllers of
+//! Kubernetes rest, so that it is the operator that is measured; but for the scenarios about what real pods print.
+//! `cargo xtask bench` brings up a cluster and starts this program.
 //!
 //! `scenario → runner → (floor | operator) → arrivals → figures`.
 

@@ -34,20 +34,16 @@ impl<'a> Runner<'a> {
         let namespace = Namespace::create(&target.client, purpose).await?;
         let arrivals = Arrivals::follow(&target.client, &namespace.name).await?;
         let mut operators = Operators::none(target);
-        let mut runner = match who {
-            Who::Floor => {
-                let floor = Floor::start(target, &namespace).await?;
-                Self { namespace, arrivals, _floor: Some(floor), operators, leader: None, process: None }
-            }
+        let (mut floor, mut leader, mut process) = (None, None, None);
+        match who {
+            Who::Floor => floor = Some(Floor::start(target, &namespace).await?),
             Who::Operator => {
                 operators.start()?;
-                let leader = Some(operators.leader().await?);
-                let process = Some(operators.leading_process().await?);
-                Self { namespace, arrivals, _floor: None, operators, leader, process }
+                leader = Some(operators.leader().await?);
+                process = Some(operators.leading_process().await?);
             }
-        };
-        runner.operators.ensure_alive()?;
-        Ok(runner)
+        }
+        Ok(Self { namespace, arrivals, _floor: floor, operators, leader, process })
     }
 
     /// Keeps the operator from doing anything, for less time than its Lease lasts.

@@ -52,6 +52,14 @@ fn restarting(used: Value) -> Value {
     json!({"run": "once", "updateOnConfigChange": true, "template": template})
 }
 
+/// The same spec, but its Jobs run this command.
+pub fn running(mut spec: Value, command: Value) -> Value {
+    let job = &mut spec["template"]["spec"];
+    job["suspend"] = json!(false);
+    job["template"]["spec"]["containers"][0]["command"] = command;
+    spec
+}
+
 /// A Job's template that starts no pod.
 pub fn parked() -> Value {
     let containers = json!([{"name": "main", "image": "busybox"}]);

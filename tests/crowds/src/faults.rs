@@ -1,9 +1,12 @@
 //! What happens to the API server.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, VersionMatch};
 use local_cluster::Cluster;
+use tokio::time::sleep;
 
 use crate::namespace::Namespace;
 use crate::patience::{answered, asked};
@@ -20,6 +23,13 @@ impl Target {
             cluster.start_component("kube-apiserver")
         })
         .await
+    }
+
+    /// kill -9 of etcd, and a new start after this time; returns when it is ready again.
+    pub async fn kill_etcd_for(&self, time: Duration) -> Result<()> {
+        self.to_cluster(|cluster| cluster.stop_component("etcd")).await?;
+        sleep(time).await;
+        self.to_cluster(|cluster| cluster.start_component("etcd")).await
     }
 
     /// From now on no watch can be resumed from a version before this moment.

@@ -60,6 +60,8 @@ pub(crate) struct Proxy {
 struct Passing {
     client: Client,
     rule: watch::Sender<Option<Rule>>,
+    /// Answers that were passed on so far.
+    streams: AtomicUsize,
     /// Requests that a rule concerned so far.
     concerned: AtomicUsize,
     /// Those to which it happened, by what they were about.
@@ -75,6 +77,7 @@ impl Proxy {
             client: target.connect_as_nobody()?,
             rule: watch::Sender::default(),
             concerned: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
             hits: Mutex::default(),
             late: AtomicUsize::new(0),
         });
@@ -200,15 +203,19 @@ struct Stream {
     method: Method,
     uri: Uri,
     parts: BodyDataStream,
-    /// How many bytes come before it is cut, if it is.
-    left: Option<usize>,
+    /// How many bytes more than others come before it is cut, if it is: cut at the same place each time, what is longer
+    /// would never get through.
+    more: usize,
+    /// How many have come since then.
+    sent: usize,
     is_broken: bool,
 }
 
 impl Stream {
     fn new(passing: Arc<Passing>, method: Method, uri: Uri, body: Body) -> Self {
         let (rule, parts) = (passing.rule.subscribe(), body.into_data_stream());
-        Self { passing, rule, method, uri, parts, left: None, is_broken: false }
+        let more = passing.streams.fetch_add(1, Ordering::Relaxed) * 997 % 8192;
+        Self { passing, rule, method, uri, parts, more, sent: 0, is_broken: false }
     }
 
     fn into_body(self) -> Body {
@@ -244,10 +251,8 @@ impl Stream {
                 Some(Ok(bytes))
             }
             Some(Mischief::Cut(length)) => {
-                // Not always at the same place, or what is longer would never get through.
-                let more = self.passing.concerned.fetch_add(1, Ordering::Relaxed) * 997 % 8192;
-                let left = self.left.unwrap_or(length + more);
-                self.left = Some(left.saturating_sub(bytes.len()));
+                let left = (length + self.more).saturating_sub(self.sent);
+                self.sent += bytes.len();
                 if left == 0 {
                     return Some(self.broken());
                 }

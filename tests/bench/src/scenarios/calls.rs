@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use crowds::audit::AuditLog;
-use crowds::extended_jobs::triggered;
+use crowds::extended_jobs::{running, triggered};
 use crowds::pods::IN_SELECTOR;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -67,10 +67,7 @@ fn is_write_of_run(kind: &str) -> bool {
 
 /// Its Jobs print one line, which is stored under the name of the pod.
 fn printing() -> Value {
-    let mut spec = triggered("ready");
-    let job = &mut spec["template"]["spec"];
-    job["suspend"] = json!(false);
-    job["template"]["spec"]["containers"][0]["command"] = json!(["sh", "-c", "echo done; sleep 2"]);
+    let mut spec = running(triggered("ready"), json!(["sh", "-c", "echo done; sleep 2"]));
     spec["output"] = json!({"stdout": {"configRef": "out", "key": "{pod}"}});
     spec
 }

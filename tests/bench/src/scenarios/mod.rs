@@ -85,16 +85,19 @@ impl Scenario {
 impl Bench<'_> {
     /// Beside nothing that others have left.
     async fn measure_apart(&mut self, scenario: Scenario) -> Result<()> {
-        let measured = match scenario.needs_controllers() {
-            true => self.clear().await,
-            false => self.clear_and_rest().await,
-        };
-        let measured = match measured {
-            Ok(()) => self.measure(scenario).await,
-            Err(error) => Err(error),
-        };
+        let measured = self.clear_and_measure(scenario).await;
+        // Also where something went wrong; that is then what is told.
         let awake = self.wake().await;
         measured.and(awake)
+    }
+
+    async fn clear_and_measure(&mut self, scenario: Scenario) -> Result<()> {
+        if scenario.needs_controllers() {
+            self.clear().await?;
+        } else {
+            self.clear_and_rest().await?;
+        }
+        self.measure(scenario).await
     }
 
     /// Waits until what was measured before is gone.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use crowds::extended_jobs::once;
+use crowds::extended_jobs::{once, running};
 use serde_json::{Value, json};
 
 use super::Bench;
@@ -40,12 +40,8 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
 
 /// One that runs once, prints so much, and has it stored in a ConfigMap of its own.
 fn printing(name: &str) -> Value {
-    let mut spec = once();
-    let job = &mut spec["template"]["spec"];
-    job["suspend"] = json!(false);
-    let line = "x".repeat(999);
-    let script = format!("yes {line} | head -c {BYTES}; sleep 2");
-    job["template"]["spec"]["containers"][0]["command"] = json!(["sh", "-c", script]);
+    let script = format!("yes {} | head -c {BYTES}; sleep 2", "x".repeat(999));
+    let mut spec = running(once(), json!(["sh", "-c", script]));
     spec["output"] = json!({"stdout": {"configRef": name}});
     spec
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use axum::http::{Method, Uri};
-use crowds::extended_jobs::{once, triggered};
+use crowds::extended_jobs::{once, running, triggered};
 use crowds::patience::answered;
 use crowds::pods::IN_SELECTOR;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -46,48 +46,33 @@ pub(super) async fn watches_are_behind(stage: &mut Stage<'_>) -> Result<()> {
 /// The API server refuses every second request in this way.
 pub(super) async fn refused(stage: &mut Stage<'_>, code: u16) -> Result<()> {
     // Not those that are open: it answers no more than it is asked.
-    let concerns = |method: &Method, uri: &Uri| !is_stream(method, uri);
-    play(
-        stage,
-        Rule { concerns, one_of: 2, mischief: Mischief::Refused(code) },
-        &["jobs"],
-        Deleted::Meanwhile,
-    )
-    .await
+    requests_fail(stage, |method, uri| !is_stream(method, uri), 2, Mischief::Refused(code)).await
 }
 
 /// Every second write is said to be outdated.
 pub(super) async fn conflicts(stage: &mut Stage<'_>) -> Result<()> {
-    play(
-        stage,
-        Rule { concerns: is_write, one_of: 2, mischief: Mischief::Refused(409) },
-        &["jobs"],
-        Deleted::Meanwhile,
-    )
-    .await
+    requests_fail(stage, is_write, 2, Mischief::Refused(409)).await
 }
 
 /// Every second write is done, and answered as if it had not been.
 pub(super) async fn done_unanswered(stage: &mut Stage<'_>) -> Result<()> {
-    play(
-        stage,
-        Rule { concerns: is_write, one_of: 2, mischief: Mischief::DoneButRefused(504) },
-        &["jobs"],
-        Deleted::Meanwhile,
-    )
-    .await
+    requests_fail(stage, is_write, 2, Mischief::DoneButRefused(504)).await
 }
 
 /// Every third request but those for the Lease is carried out when the operator has given it up.
 pub(super) async fn late(stage: &mut Stage<'_>) -> Result<()> {
     let concerns = |method: &Method, uri: &Uri| !is_stream(method, uri) && !uri.path().contains("/leases");
-    play(
-        stage,
-        Rule { concerns, one_of: 3, mischief: Mischief::Late(TOO_LATE) },
-        &["jobs"],
-        Deleted::Meanwhile,
-    )
-    .await
+    requests_fail(stage, concerns, 3, Mischief::Late(TOO_LATE)).await
+}
+
+/// It happens to one of so many of these requests, those for Jobs among them.
+async fn requests_fail(
+    stage: &mut Stage<'_>,
+    concerns: fn(&Method, &Uri) -> bool,
+    one_of: usize,
+    mischief: Mischief,
+) -> Result<()> {
+    play(stage, Rule { concerns, one_of, mischief }, &["jobs"], Deleted::Meanwhile).await
 }
 
 /// When the pods go that turn ready on a bad day.
@@ -141,13 +126,9 @@ async fn play(stage: &mut Stage<'_>, rule: Rule, concerned: &[&str], deleted: De
 
 /// It runs once, and prints some lines for some seconds.
 fn printing() -> Value {
-    let mut spec = once();
-    let job = &mut spec["template"]["spec"];
-    job["suspend"] = json!(false);
-    let print = format!(
-        "BEGIN {{ for (i = 1; i <= {LINES}; i++) {{ printf \"%099d\\n\", i; if (i % 25 == 0) {{ fflush(); system(\"sleep 1\") }} }} }}"
-    );
-    job["template"]["spec"]["containers"][0]["command"] = json!(["awk", print]);
+    let print = r#"printf "%099d\n", i; if (i % 25 == 0) { fflush(); system("sleep 1") }"#;
+    let program = format!("BEGIN {{ for (i = 1; i <= {LINES}; i++) {{ {print} }} }}");
+    let mut spec = running(once(), json!(["awk", program]));
     spec["output"] = json!({"stdout": {"configRef": "written"}});
     spec
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crowds::extended_jobs::triggered;
+use crowds::jobs_seen::JobsSeen;
 use crowds::pods::{IN_SELECTOR, Pod};
 use futures::try_join;
-use tokio::time::sleep;
 
 use crate::stage::Stage;
 
@@ -24,13 +24,11 @@ pub(super) async fn undisturbed(stage: &mut Stage<'_>) -> Result<()> {
 pub(super) async fn with_a_killed_operator(stage: &mut Stage<'_>) -> Result<()> {
     let pods = crowd(stage).await?;
     let Stage { namespace, jobs, operators, .. } = &mut *stage;
-    let burst = namespace.turn_ready(&pods, 0);
     let death = async {
-        jobs.until("half of the Jobs", |seen| seen.runs.len() >= pods.len() / 2).await?;
         operators.kill_leader().await?;
         operators.start()
     };
-    try_join!(burst, death)?;
+    try_join!(namespace.turn_ready(&pods, 0), halfway(jobs, &pods, death))?;
     stage.settle().await
 }
 
@@ -38,12 +36,8 @@ pub(super) async fn with_a_killed_operator(stage: &mut Stage<'_>) -> Result<()> 
 pub(super) async fn with_a_killed_api_server(stage: &mut Stage<'_>) -> Result<()> {
     let pods = crowd(stage).await?;
     let Stage { namespace, jobs, target, .. } = &*stage;
-    let burst = namespace.turn_ready(&pods, 0);
-    let death = async {
-        jobs.until("half of the Jobs", |seen| seen.runs.len() >= pods.len() / 2).await?;
-        target.kill_and_restart_api_server().await
-    };
-    try_join!(burst, death)?;
+    let death = target.kill_and_restart_api_server();
+    try_join!(namespace.turn_ready(&pods, 0), halfway(jobs, &pods, death))?;
     stage.settle().await
 }
 
@@ -51,18 +45,20 @@ pub(super) async fn with_a_killed_api_server(stage: &mut Stage<'_>) -> Result<()
 pub(super) async fn without_etcd(stage: &mut Stage<'_>) -> Result<()> {
     let pods = crowd(stage).await?;
     let Stage { namespace, jobs, target, .. } = &*stage;
-    let burst = namespace.turn_ready(&pods, 0);
     let death = async {
-        jobs.until("half of the Jobs", |seen| seen.runs.len() >= pods.len() / 2).await?;
-        target.to_cluster(|cluster| cluster.stop_component("etcd")).await?;
-        sleep(WITHOUT_ETCD).await;
-        target.to_cluster(|cluster| cluster.start_component("etcd")).await?;
-        anyhow::Ok(Instant::now())
+        target.kill_etcd_for(WITHOUT_ETCD).await?;
+        Ok(Instant::now())
     };
-    let ((), back) = try_join!(burst, death)?;
+    let ((), back) = try_join!(namespace.turn_ready(&pods, 0), halfway(jobs, &pods, death))?;
     stage.until_all_jobs().await?;
     stage.recovered = Some(back.elapsed());
     stage.settle().await
+}
+
+/// Lets something happen when half of the Jobs are there.
+async fn halfway<T>(jobs: &JobsSeen, pods: &[Pod], happening: impl Future<Output = Result<T>>) -> Result<T> {
+    jobs.until("half of the Jobs", |seen| seen.runs.len() >= pods.len() / 2).await?;
+    happening.await
 }
 
 /// The pods, not yet ready, and an ExtendedJob that waits for them.

@@ -31,15 +31,23 @@ pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
 
 /// A namespace with runs that wait and runs that go on; others are not held up.
 pub(super) async fn of_namespace(stage: &mut Stage<'_>) -> Result<()> {
+    let going = Namespace::create(&stage.target.client, "going").await?;
+    let played = of_this_namespace(stage, &going).await;
+    if going.is_there().await? {
+        going.abandon().await?;
+    }
+    played
+}
+
+async fn of_this_namespace(stage: &mut Stage<'_>, going: &Namespace) -> Result<()> {
     stage.operators.start()?;
     stage.declare("ready", triggered("ready")).await?;
     let pods = stage.namespace.create_pods("stays", stage.load.pods(), IN_SELECTOR).await?;
-    let going = Namespace::create(&stage.target.client, "going").await?;
     let mut waiting = triggered("ready");
     waiting["maxConcurrentRuns"] = 1.into();
     going.declare("all", triggered("ready")).await?;
     going.declare("one", waiting).await?;
-    let jobs = JobsSeen::follow(&going).await?;
+    let jobs = JobsSeen::follow(going).await?;
     let gone = going.create_pods("goes", stage.load.pods(), IN_SELECTOR).await?;
     going.turn_ready(&gone, 0).await?;
     jobs.until("half of the Jobs that go", |seen| seen.runs.len() >= gone.len() / 2).await?;
