@@ -60,7 +60,8 @@ impl Figure {
 
     fn columns(&self) -> [String; 6] {
         let amount = |value: f64| format!("{value:.*} {}", decimals(value), self.unit).trim_end().to_owned();
-        let ratio = self.floor.map(|floor| format!("{:.2} x", self.operator / floor));
+        let floor = self.floor.filter(|floor| *floor > 0.0);
+        let ratio = floor.map(|floor| format!("{:.2} x", self.operator / floor));
         let limit = self.limit.map(|limit| match limit {
             Limit::TimesFloor(times) => format!("{times} x"),
             Limit::Most(most) => amount(most),
@@ -89,9 +90,14 @@ impl Figures {
         self.lacks_some = true;
     }
 
+    /// Whether all was measured, whatever came of it.
+    pub(crate) fn are_whole(&self) -> bool {
+        !self.lacks_some
+    }
+
     /// Whether all was measured, and keeps within its limits.
     pub(crate) fn are_met(&self) -> bool {
-        !self.lacks_some && self.figures.iter().all(|figure| figure.is_met)
+        self.are_whole() && self.figures.iter().all(|figure| figure.is_met)
     }
 }
 

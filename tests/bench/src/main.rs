@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<Figures> {
             let json = serde_json::to_string_pretty(&figures)?;
             fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?;
         }
-        target.leave(figures.are_met()).await?;
+        target.leave(figures.are_whole()).await?;
         Ok(figures)
     })
 }
