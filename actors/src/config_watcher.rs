@@ -10,10 +10,10 @@ use extendedjob_decide::{
     references::{Digest, Missing, Object, Part, Reference, References},
     retry::Backoff,
 };
-use jiff::Timestamp;
 use tracing::warn;
 
 use crate::{
+    clock::steady,
     cluster::{Cluster, configs::ConfigError},
     hubs::ConfigHub,
     lifeline::{Lifeline, stops_when_told},
@@ -172,7 +172,7 @@ impl ConfigWatcher {
         self.used.turn = Turn::Pausing;
         let mut pause = PAUSE;
         if let Some(error) = failure {
-            pause = self.used.backoff.after_failure(Timestamp::now());
+            pause = self.used.backoff.after_failure(steady());
             // What is found out next is news, also if it is what was known before.
             self.used.told = None;
             self.unread.do_send(ConfigUnread { of: self.used.refer.number, error });

@@ -15,6 +15,7 @@
 
 mod capture;
 mod children;
+mod clock;
 mod cluster;
 mod config_watcher;
 mod elector;

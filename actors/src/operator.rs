@@ -22,12 +22,12 @@ use extendedjob_decide::{
     checkpoint::Checkpoint, circle::circle, declared::Declared, scope::Scope, streams::Ways,
     track::Observation, transition::Trigger,
 };
-use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
 use crate::{
     children::Children,
+    clock::steady,
     cluster::{Candidacy, Cluster, extendedjobs},
     config_watcher::ConfigHubs,
     elector::{Elector, Leads},
@@ -366,7 +366,7 @@ impl Handler<ChildEnded<String>> for Operator {
 
     fn handle(&mut self, ended: ChildEnded<String>, ctx: &mut Self::Context) {
         let ChildEnded { id: uid, generation, panicked } = ended;
-        let Some(fall) = self.supervisors.ended(&uid, generation, Timestamp::now()) else { return };
+        let Some(fall) = self.supervisors.ended(&uid, generation, steady()) else { return };
         self.cluster.metrics().actor_restarts(Kind::Supervisor, panicked);
         error!(uid, panicked, falls = fall.falls, delay = ?fall.delay, "supervisor fell");
         ctx.notify_later(Revive(uid), fall.delay);

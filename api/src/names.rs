@@ -57,7 +57,8 @@ pub const CHECKPOINT: &str = "fissile.cloudfoundry.org/checkpoint";
 /// Label on the ConfigMaps in which the operator keeps what it knew last of a namespace's pods: that namespace.
 pub const BOOK_LABEL: &str = "fissile.cloudfoundry.org/pod-book";
 
-/// Annotation on an ended Job: what became of its output is told, and nothing of it is still to be written.
+/// Annotation on a Job: nothing of its output is still to be written. A run that the status names says so there, in
+/// `outputSettled`; a Job that is kept longer than that bears this note.
 pub const OUTPUT_SETTLED: &str = "fissile.cloudfoundry.org/output-settled";
 
 /// Annotation on a Job: how the streams of its containers are told apart, see [`crate::Streams`].

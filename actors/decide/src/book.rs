@@ -60,6 +60,18 @@ pub struct Stored {
     pub bytes: Vec<u8>,
 }
 
+/// A page that is about to be stored, and is still to be packed: that takes milliseconds, and can be done aside.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Draft {
+    id: PageId,
+    object: Option<String>,
+    pods: Vec<Written>,
+    checkpoint: Version,
+    pages: usize,
+    writers: u64,
+    newest: Timestamp,
+}
+
 /// What was read of the book.
 #[derive(Debug, Default)]
 pub struct Read {
@@ -258,19 +270,11 @@ impl Book {
 
     /// Begins to write a page; edges up to `checkpoint` are only counted from now on. For `newest` see
     /// [`Read::times`].
-    ///
-    /// # Errors
-    /// None but those of a compressor that writes to memory.
-    pub fn begin(
-        &mut self,
-        id: &PageId,
-        checkpoint: Version,
-        newest: Timestamp,
-    ) -> io::Result<Option<Stored>> {
+    pub fn begin(&mut self, id: &PageId, checkpoint: Version, newest: Timestamp) -> Option<Draft> {
         let (namespace, index) = id;
-        let Some(pages) = self.namespaces.get_mut(namespace) else { return Ok(None) };
-        let count = pages.len();
-        let Some(page) = pages.get_mut(*index) else { return Ok(None) };
+        let in_namespace = self.namespaces.get_mut(namespace)?;
+        let pages = in_namespace.len();
+        let page = in_namespace.get_mut(*index)?;
         page.writing = page.writing.into_iter().chain(page.dirty.take()).min();
         let places = &mut self.places;
         page.pods.retain(|uid, written| {
@@ -280,10 +284,9 @@ impl Book {
             }
             stays
         });
-        let pods = page.pods.values().map(|written| line(written, checkpoint)).collect();
+        let pods = page.pods.values().cloned().collect();
         let writers = page.writers.saturating_add(u64::from(!page.fenced));
-        let bytes = packed::pack(&Wire { form: FORM, pages: count, writers, newest, pods })?;
-        Ok(Some(Stored { id: id.clone(), object: page.object.clone(), bytes }))
+        Some(Draft { id: id.clone(), object: page.object.clone(), pods, checkpoint, pages, writers, newest })
     }
 
     /// A page stands written, as the object of this resourceVersion.
@@ -310,6 +313,26 @@ impl Book {
         if let Some(page) = self.namespaces.get_mut(namespace).and_then(|pages| pages.get_mut(*index)) {
             page.dirty = page.dirty.into_iter().chain(page.writing.take()).min();
         }
+    }
+}
+
+impl Draft {
+    /// Which page it is.
+    #[must_use]
+    pub fn id(&self) -> &PageId {
+        &self.id
+    }
+
+    /// The page as it is stored.
+    ///
+    /// # Errors
+    /// None but those of a compressor that writes to memory.
+    pub fn pack(&self) -> io::Result<Stored> {
+        let Self { id, object, pods, checkpoint, pages, writers, newest } = self;
+        let pods = pods.iter().map(|written| line(written, *checkpoint)).collect();
+        let (pages, writers, newest) = (*pages, *writers, *newest);
+        let bytes = packed::pack(&Wire { form: FORM, pages, writers, newest, pods })?;
+        Ok(Stored { id: id.clone(), object: object.clone(), bytes })
     }
 }
 
@@ -374,7 +397,7 @@ mod tests {
     fn store(book: &mut Book, checkpoint: Version) -> Vec<Stored> {
         let mut all = vec![];
         while let Some(id) = book.due() {
-            all.push(book.begin(&id, checkpoint, at(0)).unwrap().unwrap());
+            all.push(book.begin(&id, checkpoint, at(0)).unwrap().pack().unwrap());
             book.written(&id, "1".into());
         }
         all

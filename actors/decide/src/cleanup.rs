@@ -15,6 +15,8 @@ pub struct Candidate<'a> {
     pub succeeded: bool,
     /// The status tells of its end, and nothing of its output is still to be written.
     pub recorded: bool,
+    /// Neither the status nor the Job itself says that its output has settled.
+    pub unnoted: bool,
     /// It is being deleted.
     pub deleting: bool,
     /// Its `ttlSecondsAfterFinished`.
@@ -28,6 +30,8 @@ pub enum Action {
     Delete,
     /// Give it the template's TTL: Kubernetes deletes it when that is over.
     SetTtl(u32),
+    /// Note on it that nothing of its output is still to be written.
+    Note,
 }
 
 /// The template's `ttlSecondsAfterFinished`, which the Job is not created with.
@@ -47,7 +51,7 @@ pub fn ttl(spec: &ExtendedJobSpec) -> Option<u32> {
 }
 
 /// What is to be done about the Jobs of ended runs, as soon as nothing else stands in the way: those
-/// beyond the history limits go, those that started first, and the others are given the TTL.
+/// beyond the history limits go, those that started first, and the others are given what they lack: the note and the TTL.
 #[must_use]
 pub fn plan<'a>(
     over: impl IntoIterator<Item = Candidate<'a>>,
@@ -64,6 +68,7 @@ pub fn plan<'a>(
         for (index, candidate) in jobs.iter().enumerate().filter(|(_, candidate)| candidate.recorded) {
             let action = match ttl {
                 _ if index >= limit as usize => Action::Delete,
+                _ if candidate.unnoted => Action::Note,
                 Some(seconds) if candidate.ttl != Some(seconds) => Action::SetTtl(seconds),
                 _ => continue,
             };
@@ -80,7 +85,15 @@ mod tests {
 
     fn candidate(job: &str, second: i64) -> Candidate<'_> {
         let created = Some(at(second));
-        Candidate { job, created, succeeded: true, recorded: true, deleting: false, ttl: None }
+        Candidate {
+            job,
+            created,
+            succeeded: true,
+            recorded: true,
+            unnoted: false,
+            deleting: false,
+            ttl: None,
+        }
     }
 
     fn spec(successful: u32, failed: u32) -> ExtendedJobSpec {

@@ -87,6 +87,7 @@ fn run_status(view: View<'_>, job: &str, run: &RunState, told: Option<&RunStatus
             Some(outcome) => outputs(outcome),
             None => told.map(|told| told.outputs.clone()).unwrap_or_default(),
         },
+        output_settled: run.output_settled,
         streams: view.declared.spec.output.is_some().then_some(run.streams),
     }
 }

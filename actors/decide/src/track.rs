@@ -643,7 +643,7 @@ mod tests {
             let (mut moves, mut page) = (vec![], None);
             for (index, event) in events.iter().cloned().enumerate() {
                 if index == written {
-                    page = book.begin(&("ns".into(), 0), version(passed), at(0)).unwrap();
+                    page = book.begin(&("ns".into(), 0), version(passed), at(0)).map(|draft| draft.pack().unwrap());
                     tracker.pass(version(passed));
                 }
                 for moved in tracker.observe(event) {
@@ -653,7 +653,7 @@ mod tests {
                     moves.push(moved);
                 }
             }
-            let page = page.or_else(|| book.begin(&("ns".into(), 0), version(passed), at(0)).unwrap());
+            let page = page.or_else(|| Some(book.begin(&("ns".into(), 0), version(passed), at(0))?.pack().unwrap()));
 
             let known = Book::read(page.into_iter().collect()).book;
             let mut again = Tracker::new(Start::At(version(checkpoint)), known.lines().cloned());

@@ -76,6 +76,8 @@ pub struct RunState {
     pub output: Option<Outcome>,
     /// Its output is about to be tried for the first time.
     pub output_is_due: bool,
+    /// Nothing of its output is still to be written, by what is known beyond what its Job says.
+    pub output_settled: bool,
 }
 
 impl RunState {
@@ -90,6 +92,7 @@ impl RunState {
     pub fn new(cause: Cause, created: Option<Timestamp>, stage: Stage) -> Self {
         let (number, root, attempts, containers) = (0, None, 0, vec![]);
         let (streams, told, output, output_is_due) = (Streams::default(), false, None, false);
+        let output_settled = false;
         Self {
             cause,
             created,
@@ -102,6 +105,7 @@ impl RunState {
             told,
             output,
             output_is_due,
+            output_settled,
         }
     }
 }

@@ -20,8 +20,8 @@ pub(super) enum Failpoint {
     Status,
     /// An errand's `run` is set back.
     Reset,
-    /// A Job is noted to be settled.
-    Mark,
+    /// On a Job it is noted that its output has settled.
+    Note,
     /// Output is stored.
     Output,
     /// A Job may be cleaned up: its TTL is set, or it is deleted.

@@ -37,9 +37,9 @@ pub enum JobError {
     /// Reading it.
     #[error("can't read Job {0}: {1}")]
     Get(String, #[source] Fault),
-    /// Marking it.
+    /// Noting something on it.
     #[error("can't annotate Job {0}: {1}")]
-    Mark(String, #[source] Fault),
+    Note(String, #[source] Fault),
     /// Deleting it, or having it deleted.
     #[error("can't clean up Job {0}: {1}")]
     CleanUp(String, #[source] Fault),
@@ -53,7 +53,7 @@ impl JobError {
             Self::Create(_, fault)
             | Self::DryRun(_, fault)
             | Self::Get(_, fault)
-            | Self::Mark(_, fault)
+            | Self::Note(_, fault)
             | Self::CleanUp(_, fault) => fault,
         }
     }
@@ -222,10 +222,10 @@ impl Cluster {
     }
 
     /// Notes on the Job that nothing of its output is still to be written.
-    pub(crate) async fn mark_settled(&self, job: &Job) -> Result<(), JobError> {
-        let mark = json!({ "metadata": { "annotations": { names::OUTPUT_SETTLED: "true" } } });
-        let marked = self.patch_job(Failpoint::Mark, job, mark).await;
-        marked.map_err(|fault| JobError::Mark(full_name(job), fault))
+    pub(crate) async fn note_settled(&self, job: &Job) -> Result<(), JobError> {
+        let note = json!({ "metadata": { "annotations": { names::OUTPUT_SETTLED: "true" } } });
+        let noted = self.patch_job(Failpoint::Note, job, note).await;
+        noted.map_err(|fault| JobError::Note(full_name(job), fault))
     }
 
     /// Lets Kubernetes delete the ended Job when so many seconds have passed since its end.

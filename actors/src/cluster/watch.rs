@@ -17,7 +17,6 @@ use futures::{
     Stream,
     stream::{self, BoxStream, StreamExt},
 };
-use jiff::Timestamp;
 use kube::{
     Client,
     api::{ListParams, VersionMatch, WatchEvent, WatchParams},
@@ -29,7 +28,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::{Cluster, Fault, REQUEST_TIMEOUT, meta::Meta};
-use crate::metrics::Share;
+use crate::{clock::steady, metrics::Share};
 
 /// Objects per page of a list: small enough that a page is cheap to hold.
 const PAGE: u32 = 500;
@@ -320,7 +319,7 @@ impl<T> Watch<T> {
             _ => State::Listing { page: None, at: at.filter(|_| !lost) },
         };
 
-        let delay = self.backoff.after_failure(Timestamp::now());
+        let delay = self.backoff.after_failure(steady());
         warn!(path = self.path, error = %fault, ?delay, relist = lost, "watch failed, trying again");
         sleep(delay).await;
     }

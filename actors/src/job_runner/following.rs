@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use tracing::debug;
 
 use super::{JobRunner, Stage, drains::DrainLogs, logs::Log};
+use crate::clock::steady;
 use crate::messages::{JobPodNews, RunNews, SubscribeJobPods};
 
 /// How long the end of a Job waits to be told for pods that do not end: longer than the grace that a pod has by
@@ -103,7 +104,7 @@ impl JobRunner {
             Err(error) => {
                 runner.means.span.in_scope(|| debug!(%error, "the pods of an ended Job are not known"));
                 if let Stage::Following(following) = &mut runner.stage {
-                    ctx.notify_later(ListAgain, following.backoff.after_failure(Timestamp::now()));
+                    ctx.notify_later(ListAgain, following.backoff.after_failure(steady()));
                 }
             }
         }));

@@ -24,12 +24,12 @@ use extendedjob_decide::{
     streams::Ways,
     view::Trouble,
 };
-use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tracing::{Span, info, warn};
 
 use self::following::Following;
 use crate::{
+    clock::steady,
     cluster::{Cluster, jobs::JobError},
     hubs::PodHub,
     lifeline::{Lifeline, stops_when_told},
@@ -162,7 +162,7 @@ impl JobRunner {
             self.supervisor.do_send(RunNews::Forsaken { job });
             return ctx.stop();
         }
-        let delay = self.backoff.after_failure(Timestamp::now());
+        let delay = self.backoff.after_failure(steady());
         self.failures += 1;
         let error = refusal.to_string();
         self.means.span.in_scope(|| warn!(error, ?delay, "no Job yet"));

@@ -30,6 +30,7 @@ use tracing::{Instrument as _, Span, info, warn};
 
 use self::desk::{Desk, Tried};
 use crate::{
+    clock::steady,
     cluster::Cluster,
     lifeline::{Lifeline, stops_when_told},
     messages::{ChildId, OutputSettled, WriteOutput},
@@ -209,7 +210,7 @@ impl OutputWriter {
         if failed {
             self.state = State::Pausing;
             self.next_round = NextRound::Scheduled;
-            ctx.notify_later(PauseOver, self.backoff.after_failure(Timestamp::now()));
+            ctx.notify_later(PauseOver, self.backoff.after_failure(steady()));
             return;
         }
         self.state = State::Idle;

@@ -11,7 +11,7 @@ use extendedjob_decide::{
 };
 use jiff::Timestamp;
 
-use crate::metrics::Brake;
+use crate::{clock::later, metrics::Brake};
 
 /// How many runs may start before a brake opens, and how long what fails is tried again.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +33,13 @@ pub(super) struct Brakes {
     limits: Limits,
     all: Bucket,
     pods: HashMap<String, Bucket>,
+    /// Before that none of them is looked at to be forgotten.
+    look_at: Timestamp,
 }
 
 impl Brakes {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, all: Bucket::default(), pods: HashMap::new() }
+        Self { limits, all: Bucket::default(), pods: HashMap::new(), look_at: Timestamp::MIN }
     }
 
     /// Whether a run has to wait, because too many have started lately.
@@ -91,9 +93,14 @@ impl Brakes {
         Some((brake, Trouble { reason: reasons::TOO_MANY_RUNS, message }, bucket.next(limit)))
     }
 
-    /// Forgets the pods that have not started anything for long.
+    /// Forgets the pods that have not started anything for long. Looks at them no more often than one of them can have become
+    /// forgettable: in a burst this is asked with each run.
     pub(super) fn forget_full(&mut self, now: Timestamp) {
+        if now < self.look_at {
+            return;
+        }
         let limit = self.limits.pod;
+        self.look_at = later(now, limit.every);
         self.pods.retain(|_, bucket| !bucket.is_full(limit, now));
     }
 }

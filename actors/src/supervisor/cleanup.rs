@@ -1,5 +1,5 @@
 //! Cleans up the Jobs of runs that are over and on record: those that started first, beyond the history limits, are
-//! deleted, and a template's TTL is given to the others.
+//! deleted, a template's TTL is given to the others, and a note to those that the status is too short to name.
 //!
 //! Duty: no Job goes before its run is told in the status, its output is settled, the checkpoint has
 //! passed its transition, and no stored ledger names it; or it would be made anew after a crash. Nor
@@ -72,16 +72,19 @@ impl Supervisor {
                 open = true;
             }
         }
+        let is_named = |job: &str| self.declared.status.runs.iter().any(|run| run.job == job);
         let over = runs.jobs.iter().filter_map(|(name, job)| {
             let state = runs.states.get(name)?;
             let Stage::Ended { failure, .. } = &state.stage else { return None };
             let recorded = state.told && !runs.unsettled.contains_key(name);
             let succeeded = failure.is_none();
+            let unnoted = !job.settled && !is_named(name);
             Some(Candidate {
                 job: name,
                 created: job.created,
                 succeeded,
                 recorded,
+                unnoted,
                 deleting: job.deleting,
                 ttl: job.ttl,
             })
@@ -102,6 +105,7 @@ impl Supervisor {
             match action {
                 Action::Delete => self.delete_job(&job, Pods::Later, ctx),
                 Action::SetTtl(seconds) => self.set_ttl(&job, seconds, ctx),
+                Action::Note => self.note_settled(&job, ctx),
             }
         }
         if open || !self.cleanup.strays.is_empty() {
@@ -156,6 +160,14 @@ impl Supervisor {
         let (cluster, of) = (self.around.cluster.clone(), Arc::clone(job));
         let setting = async move { cluster.set_ttl(&of, seconds).await };
         self.ask(job, setting, ctx);
+    }
+
+    /// A later operator that finds the Job, and not its run in the status, would judge its output again, and write what someone
+    /// has taken away meanwhile.
+    fn note_settled(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
+        let (cluster, of) = (self.around.cluster.clone(), Arc::clone(job));
+        let noting = async move { cluster.note_settled(&of).await };
+        self.ask(job, noting, ctx);
     }
 
     /// Sends a request about a Job. One that fails is sent again at the next look.

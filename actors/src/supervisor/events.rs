@@ -10,9 +10,9 @@ use extendedjob_decide::{
     brake::{Bucket, Limit},
     references::Object,
 };
-use jiff::Timestamp;
 
 use super::Supervisor;
+use crate::clock::steady;
 use crate::cluster::events::{Related, Severity};
 
 /// How many are published at once, and how soon one more is.
@@ -81,7 +81,7 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) {
         let Events { bucket, held } = &mut self.events;
-        if held.is_empty() && bucket.take(LIMIT, Timestamp::now()) {
+        if held.is_empty() && bucket.take(LIMIT, steady()) {
             return self.publish(severity, reason, related, note, ctx);
         }
         if held.is_empty() {
@@ -110,7 +110,7 @@ impl Handler<TellHeld> for Supervisor {
 
     fn handle(&mut self, _: TellHeld, ctx: &mut Self::Context) {
         for (reason, Held { severity, count, note, related }) in std::mem::take(&mut self.events.held) {
-            self.events.bucket.take(LIMIT, Timestamp::now());
+            self.events.bucket.take(LIMIT, steady());
             let note = if count == 1 {
                 note
             } else {

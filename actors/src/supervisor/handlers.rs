@@ -9,13 +9,13 @@ use extendedjob_decide::{
     ledger::terms,
     view::{Gone, Stage, Template},
 };
-use jiff::Timestamp;
 
 use super::{
     Revive, Supervisor,
     runs::{Runs, was_told},
 };
 use crate::{
+    clock::steady,
     lifeline::ChildEnded,
     messages::{
         Befell, BookNews, ChildId, ConfigSeen, ConfigUnread, Edited, Fire, JobGone, JobSeen, JobSubscriber,
@@ -169,7 +169,7 @@ impl Handler<Fire> for Supervisor {
             }
             return;
         };
-        let brake = self.brakes.of(&run, Timestamp::now());
+        let brake = self.brakes.of(&run, steady());
         let known = self.desk.newest(&run.root);
         if known.is_none() {
             self.counts.fired(&run);

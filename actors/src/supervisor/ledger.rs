@@ -16,12 +16,12 @@ use extendedjob_decide::{
     transition::Trigger,
     view::Trouble,
 };
-use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::{Supervisor, turn::Turn};
 use crate::{
+    clock::steady,
     cluster::{
         kept::{Kept, pause_after},
         ledgers::{self, LedgerError},
@@ -155,7 +155,7 @@ impl Supervisor {
         ctx.spawn(reading.into_actor(self).map(|read, supervisor, ctx| match read {
             Ok(kept) => supervisor.ledger_read(kept, ctx),
             Err(error) => {
-                let delay = supervisor.keeper.backoff.after_failure(Timestamp::now());
+                let delay = supervisor.keeper.backoff.after_failure(steady());
                 supervisor.ledger_failed(&error, ctx);
                 ctx.notify_later(ReadAgain, delay);
             }
@@ -225,7 +225,7 @@ impl Supervisor {
         }
         self.know_jobs(position);
         for run in runs {
-            let brake = self.brakes.of(&run, Timestamp::now());
+            let brake = self.brakes.of(&run, steady());
             let run = run.under(&self.declared, self.desk.revision());
             if self.desk.newest(&run.root).is_none() {
                 self.counts.fired(&run);
@@ -363,7 +363,7 @@ impl Supervisor {
 
     fn write_later(&mut self, ctx: &mut Context<Self>) {
         self.keeper.turn = Turn::Pausing;
-        let delay = self.keeper.backoff.after_failure(Timestamp::now());
+        let delay = self.keeper.backoff.after_failure(steady());
         ctx.notify_later(WriteAgain, delay);
         self.report(ctx);
     }

@@ -34,7 +34,6 @@ use extendedjob_decide::{
     transition::Trigger,
     view::{Template, Trouble},
 };
-use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tracing::{Span, error, error_span};
 
@@ -46,6 +45,7 @@ use self::{
 };
 use crate::{
     children::Children,
+    clock::steady,
     cluster::Cluster,
     config_watcher::ConfigHubs,
     hubs::{JobHub, PodHub},
@@ -253,7 +253,7 @@ impl Supervisor {
 
     fn child_ended(&mut self, ended: ChildEnded<ChildId>, ctx: &mut Context<Self>) {
         let ChildEnded { id, generation, panicked } = ended;
-        let now = Timestamp::now();
+        let now = steady();
         let fall = match &id {
             ChildId::ConfigWatcher => self.config.watcher.ended(&(), generation, now),
             ChildId::TriggerWatcher => self.watcher.ended(&(), generation, now),

@@ -11,7 +11,7 @@ use extendedjob_decide::{
     attempts::AttemptEnd,
     job::Job,
     output::Wish,
-    view::{Outcome, Replaced, RunState, Settled, Stage, Trouble},
+    view::{Replaced, RunState, Settled, Stage, Trouble},
 };
 use tracing::error_span;
 
@@ -115,9 +115,9 @@ fn order_id(attempt: &AttemptEnd, target: &Target) -> String {
 impl Supervisor {
     /// Output of this Job is to come, or may have come without anyone's knowing what became of it.
     pub(super) fn expect_output(&mut self, job: &Job) {
-        if !job.settled
-            && self.declared.spec.output.is_some()
+        if self.declared.spec.output.is_some()
             && let Some(runs) = &mut self.runs
+            && !runs.has_settled(job)
         {
             runs.unsettled.entry(job.name.clone()).or_default();
         }
@@ -132,7 +132,7 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) {
         let (wishes, Some(runs)) = (self.wishes(job), &mut self.runs) else { return };
-        if job.settled || wishes.as_ref().is_ok_and(Vec::is_empty) {
+        if runs.has_settled(job) || wishes.as_ref().is_ok_and(Vec::is_empty) {
             return;
         }
         // What nobody wants takes no room.
@@ -170,12 +170,11 @@ impl Supervisor {
         };
         if unsettled.is_settled() {
             runs.unsettled.remove(&job.name);
-            let state = runs.states.get_mut(&job.name);
-            // No attempt was made, or none is left to be told of.
-            state
-                .into_iter()
-                .for_each(|run| run.output = run.output.take().or_else(|| Some(Outcome::default())));
-            self.reporter.to_mark.push(Arc::clone(job));
+            if let Some(state) = runs.states.get_mut(&job.name) {
+                // No attempt was made, or none is left to be told of.
+                state.output.get_or_insert_default();
+                state.output_settled = true;
+            }
             return false;
         }
         let is_due = !unsettled.untried.is_empty();
@@ -189,11 +188,11 @@ impl Supervisor {
         let Some(runs) = &mut self.runs else { return };
         runs.unsettled.remove(job);
         runs.is_free(job);
-        self.reporter.to_mark.extend(runs.jobs.get(job).cloned());
         let message = format!("{}; Job {job} was made before that was asked for", trouble.message);
         let settled = Settled { trouble: Some(Trouble { message, ..trouble }), ..Settled::default() };
         if let Some(state) = runs.states.get_mut(job) {
             state.output_is_due = false;
+            state.output_settled = true;
             state.output.get_or_insert_default().take_in("all", settled.clone());
         }
         self.tell_of_output(job, settled, ctx);
@@ -210,9 +209,9 @@ impl Supervisor {
             unsettled.orders.remove(&id);
         }
         let was_tried = unsettled.is_over && unsettled.untried.is_empty();
-        if unsettled.is_settled() {
+        let has_settled = unsettled.is_settled();
+        if has_settled {
             runs.unsettled.remove(&job);
-            self.reporter.to_mark.extend(runs.jobs.get(&job).cloned());
         }
         if was_tried {
             // Tried once, it no longer keeps others from starting.
@@ -220,6 +219,7 @@ impl Supervisor {
         }
         let Some(state) = runs.states.get_mut(&job) else { return };
         state.output_is_due &= !was_tried;
+        state.output_settled |= has_settled;
         let before = state.output.clone();
         let outcome = state.output.get_or_insert_default();
         outcome.take_in(&id, settled.clone());
@@ -276,7 +276,7 @@ impl Supervisor {
     /// Sends all outputs on their way that have not settled.
     pub(super) fn write_unsettled(&mut self, ctx: &mut Context<Self>) {
         let Some(runs) = &mut self.runs else { return };
-        let Runs { unsettled, busy, jobs, states, .. } = runs;
+        let Runs { unsettled, busy, states, .. } = runs;
         let (mut orders, mut inseparable) = (vec![], vec![]);
         let is_wished = self.declared.spec.output.is_some();
         unsettled.retain(|name, unsettled| {
@@ -307,8 +307,10 @@ impl Supervisor {
                 if !states.get(name).is_some_and(RunState::is_replaced) {
                     busy.remove(name);
                 }
-                states.entry(name.clone()).and_modify(|run| run.output_is_due = false);
-                self.reporter.to_mark.extend(jobs.get(name).cloned());
+                if let Some(run) = states.get_mut(name) {
+                    run.output_is_due = false;
+                    run.output_settled = true;
+                }
                 return false;
             }
             *unsettled = Unsettled::default();

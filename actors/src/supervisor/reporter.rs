@@ -10,7 +10,6 @@ use extendedjob_api::ExtendedJobStatus;
 use extendedjob_decide::{
     declared::Declared,
     fault::Class,
-    job::Job,
     requests::Request,
     retry::Backoff,
     status,
@@ -20,7 +19,11 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::{Supervisor, turn::Turn};
+use crate::clock::steady;
 use crate::cluster::{extendedjobs::ExtendedJobError, ledgers};
+
+/// What comes together is told together. And whatever starts, starts before it is told.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// The least time between two writes of one status.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -35,17 +38,12 @@ pub(super) struct Reporter {
     backoff: Backoff,
     /// Transitions that were absorbed by a later one.
     absorbed: i64,
-    /// Jobs whose output has settled. That is noted on them only when it has been told: the next
-    /// operator tells nothing of a Job that bears the note.
-    pub(super) to_mark: Vec<Arc<Job>>,
 }
 
 /// What a status tells for the first time.
 struct Told {
     /// The ends of these Jobs.
     ended: Vec<String>,
-    /// What became of the output of these.
-    settled: Vec<Arc<Job>>,
     /// That this request is accepted.
     accepted: Option<Request>,
 }
@@ -61,16 +59,22 @@ struct LazyOver;
 impl Reporter {
     pub(super) fn new(declared: &Declared) -> Self {
         let absorbed = declared.status.merged;
-        Self { turn: Turn::Idle, is_lazy: false, backoff: Backoff::default(), absorbed, to_mark: vec![] }
+        Self { turn: Turn::Idle, is_lazy: false, backoff: Backoff::default(), absorbed }
     }
 }
 
 impl Supervisor {
     /// Makes the status tell what is known, if it does not yet.
     pub(super) fn report(&mut self, ctx: &mut Context<Self>) {
-        if self.reporter.turn == Turn::Idle {
-            self.write_status(ctx);
+        if self.reporter.turn != Turn::Idle {
+            return;
         }
+        if self.requests.accepting.is_some() {
+            // Nothing starts before that is told.
+            return self.write_status(ctx);
+        }
+        self.reporter.turn = Turn::Pausing;
+        ctx.notify_later(PauseOver, GATHER);
     }
 
     /// The same, but not at once.
@@ -108,7 +112,6 @@ impl Supervisor {
             .filter(|(job, run)| !run.told && run.stage != Stage::Active && open.as_ref() != Some(*job));
         let told = Told {
             ended: ended.map(|(job, _)| job.clone()).collect(),
-            settled: std::mem::take(&mut self.reporter.to_mark),
             accepted: self.requests.accepting.clone(),
         };
         if status == self.declared.status {
@@ -145,7 +148,6 @@ impl Supervisor {
                 self.has_told(told, ctx);
             }
             Err(error) => {
-                self.reporter.to_mark.extend(told.settled);
                 match error.fault().class() {
                     // The watch tells the version that is newer than ours, or that it is deleted.
                     Class::Conflict | Class::NotFound => {
@@ -153,7 +155,7 @@ impl Supervisor {
                     }
                     _ => self.span.in_scope(|| warn!(%error, "status not written")),
                 }
-                delay = self.reporter.backoff.after_failure(Timestamp::now());
+                delay = self.reporter.backoff.after_failure(steady());
             }
         }
         self.reporter.turn = Turn::Pausing;
@@ -197,29 +199,9 @@ impl Supervisor {
             self.delete_replaced(ctx);
             self.clean_up_later(ctx);
         }
-        for job in told.settled {
-            self.mark(job, Backoff::default(), ctx);
-        }
         if let Some(request) = told.accepted {
             self.request_accepted(request, ctx);
         }
-    }
-
-    /// Notes on a Job that what became of its output has been told. Without that note a later operator would judge it
-    /// again, and write what someone has taken away meanwhile.
-    fn mark(&self, job: Arc<Job>, mut backoff: Backoff, ctx: &mut Context<Self>) {
-        let (cluster, of) = (self.around.cluster.clone(), Arc::clone(&job));
-        let marking = async move { cluster.mark_settled(&of).await };
-        ctx.spawn(marking.into_actor(self).map(move |marked, supervisor, ctx| match marked {
-            // Gone, or another one of its name.
-            Err(error) if matches!(error.fault().class(), Class::NotFound | Class::Conflict) => {}
-            Err(error) => {
-                supervisor.span.in_scope(|| debug!(%error, "settled output not marked"));
-                let delay = backoff.after_failure(Timestamp::now());
-                ctx.run_later(delay, move |supervisor, ctx| supervisor.mark(job, backoff, ctx));
-            }
-            Ok(()) => {}
-        }));
     }
 }
 
@@ -237,6 +219,6 @@ impl Handler<PauseOver> for Supervisor {
 
     fn handle(&mut self, _: PauseOver, ctx: &mut Self::Context) {
         self.reporter.turn = Turn::Idle;
-        self.report(ctx);
+        self.write_status(ctx);
     }
 }

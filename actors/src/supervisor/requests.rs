@@ -17,11 +17,10 @@ use extendedjob_decide::{
     run::{By, Run},
     view::{self, Stage, Trouble},
 };
-use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::Supervisor;
-use crate::{cluster::extendedjobs::ExtendedJobError, messages::Edited};
+use crate::{clock::steady, cluster::extendedjobs::ExtendedJobError, messages::Edited};
 
 /// So many failures in a row are no hiccup.
 const LASTING: u32 = 3;
@@ -122,7 +121,7 @@ impl Supervisor {
             return;
         }
         // Nobody flaps who has asked for nothing yet.
-        let (limit, now) = (self.around.limits.requests, Timestamp::now());
+        let (limit, now) = (self.around.limits.requests, steady());
         if request.number > 1 && !self.requests.bucket.take(limit, now) {
             self.requests.waits = true;
             if let Some(handle) = self.requests.look_again.take() {
@@ -217,7 +216,7 @@ impl Supervisor {
     }
 
     fn not_reset(&mut self, error: &ExtendedJobError, ctx: &mut Context<Self>) {
-        let delay = self.requests.backoff.after_failure(Timestamp::now());
+        let delay = self.requests.backoff.after_failure(steady());
         ctx.notify_later(ResetAgain, delay);
         match error.fault().class() {
             // The watch tells the version that is newer than ours, or that it is deleted.

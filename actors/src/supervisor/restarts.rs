@@ -27,7 +27,10 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Supervisor;
-use crate::messages::FindCircle;
+use crate::{
+    clock::{later, steady},
+    messages::FindCircle,
+};
 
 /// Changes that come within this time of each other make one.
 const QUIET: Duration = Duration::from_secs(1);
@@ -204,7 +207,7 @@ impl Supervisor {
         self.forget_all_but(pods);
         let again = self.to_start_again(pods);
         if !again.is_empty() {
-            self.config.restarts.bucket.take(self.around.limits.restarts, Timestamp::now());
+            self.config.restarts.bucket.take(self.around.limits.restarts, steady());
         }
         let waited = self.desk.len();
         self.desk.revise(&self.declared, digests, &changed, again);
@@ -262,7 +265,7 @@ impl Supervisor {
 
     /// Whether runs have started again too often lately.
     fn is_braked(&mut self, changed: &BTreeSet<Object>, ctx: &mut Context<Self>) -> bool {
-        let (limit, now) = (self.around.limits.restarts, Timestamp::now());
+        let (limit, now) = (self.around.limits.restarts, steady());
         if self.config.restarts.bucket.has_token(limit, now) {
             self.release_brake();
             return false;
@@ -270,12 +273,12 @@ impl Supervisor {
         if let Some(handle) = self.config.restarts.look_again.take() {
             ctx.cancel_future(handle);
         }
-        let next = self.config.restarts.bucket.next(limit);
-        let delay = delay_until(next, now);
+        let delay = delay_until(self.config.restarts.bucket.next(limit), now);
         self.config.restarts.look_again = Some(ctx.notify_later(LookAgain, delay));
         if std::mem::replace(&mut self.config.restarts.is_braked, true) {
             return true;
         }
+        let next = later(Timestamp::now(), delay);
         let next = Timestamp::from_second(next.as_second()).unwrap_or(next);
         let message = format!(
             "{} changed, and runs are to start again, as they did {} times in a short time; from now on they do once each \

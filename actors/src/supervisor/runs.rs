@@ -63,8 +63,14 @@ impl Runs {
         let number = run::number_of(job);
         let root = (job.revision > 0).then(|| run::root_of(declared, job));
         let known = RunState::new(cause, job.created, stage);
-        let state = RunState { number, root, attempts, streams: job.streams, ..known };
+        let output_settled = !job.settled && told_settled(&declared.status, &job.name);
+        let state = RunState { number, root, attempts, streams: job.streams, output_settled, ..known };
         self.states.insert(job.name.clone(), state);
+    }
+
+    /// Whether nothing of a Job's output is still to be written.
+    pub(super) fn has_settled(&self, job: &Job) -> bool {
+        job.settled || self.states.get(&job.name).is_some_and(|run| run.output_settled)
     }
 
     /// A run no longer counts for `maxConcurrentRuns`, unless its Job has still to go.
@@ -96,6 +102,11 @@ pub(super) fn was_told(status: &ExtendedJobStatus, job: &Job) -> bool {
             status.runs.len() >= RUNS && oldest > Some((job.created, &job.name))
         }
     }
+}
+
+/// Whether the status tells that nothing of the Job's output is still to be written.
+fn told_settled(status: &ExtendedJobStatus, job: &str) -> bool {
+    status.runs.iter().any(|run| run.job == job && run.output_settled)
 }
 
 impl Supervisor {

@@ -13,10 +13,9 @@ use extendedjob_decide::{
     run::Run,
     view::{Template, Trouble},
 };
-use jiff::Timestamp;
 
 use super::Supervisor;
-use crate::metrics::Brake;
+use crate::{clock::steady, metrics::Brake};
 
 /// What stands in the way of runs whose Jobs were tried to be made.
 ///
@@ -138,7 +137,7 @@ impl Supervisor {
             return;
         }
         let room = room.min(below(window, making)).min(if probed { 1 } else { usize::MAX });
-        let (brakes, now, mut held) = (&mut self.brakes, Timestamp::now(), None);
+        let (brakes, now, mut held) = (&mut self.brakes, steady(), None);
         let (in_vain, replacing) = (&self.hindrances.in_vain, &self.replacing);
         let started = self.desk.start(room, |run| {
             if probed && in_vain.contains(&run.job) || replacing.is_in_the_way(&run.root) {
@@ -182,7 +181,7 @@ impl Supervisor {
     }
 
     fn look_at_brakes(&mut self, ctx: &mut Context<Self>) {
-        let now = Timestamp::now();
+        let now = steady();
         let told = self.hindrances.braked.as_ref().and_then(|run| self.brakes.tell(run, now));
         if let Some(handle) = self.hindrances.look_again.take() {
             ctx.cancel_future(handle);

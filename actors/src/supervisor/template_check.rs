@@ -8,11 +8,10 @@ use extendedjob_api::conditions::reasons;
 use extendedjob_decide::{
     build::build, fault::Class, retry::Backoff, run::Run, text::about_template, view::Template,
 };
-use jiff::Timestamp;
 use tracing::warn;
 
 use super::Supervisor;
-use crate::cluster::jobs::JobError;
+use crate::{clock::steady, cluster::jobs::JobError};
 
 /// The question that is open, if any.
 #[derive(Default)]
@@ -74,7 +73,7 @@ impl Supervisor {
                 self.template_checked(Template::Invalid(message), ctx);
             }
             _ => {
-                let delay = self.check.backoff.after_failure(Timestamp::now());
+                let delay = self.check.backoff.after_failure(steady());
                 self.span.in_scope(|| warn!(%error, ?delay, "the template could not be checked"));
                 let asked = self.check.asked;
                 ctx.notify_later(Ask { asked }, delay);

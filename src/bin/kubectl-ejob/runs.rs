@@ -136,6 +136,7 @@ mod tests {
             attempts: 1,
             containers: vec![],
             outputs: vec![],
+            output_settled: false,
             streams: None,
         }
     }

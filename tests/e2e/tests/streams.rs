@@ -119,11 +119,8 @@ fn a_job_made_before_its_streams_were_to_go_apart_writes_nothing_and_says_so() -
         let message = ns.reason_of("early", "OutputWritten", "StreamsNotSeparable")?;
         assert!(message.contains("was made before"), "{message}");
         ns.condition_of("early", "Complete", "True")?;
-        let settled = |jobs: &Value| {
-            let annotations = &jobs["items"][0]["metadata"]["annotations"];
-            (annotations["fissile.cloudfoundry.org/output-settled"] == "true").then_some(())
-        };
-        ns.kubectl.until(&["jobs"], "the note that nothing is to be written any more", settled)
+        let settled = |seen: &Value| (seen["status"]["runs"][0]["outputSettled"] == true).then_some(());
+        ns.kubectl.until(&["ejob", "early"], "the word that nothing is to be written any more", settled)
     })
 }
 

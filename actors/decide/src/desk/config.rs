@@ -190,6 +190,7 @@ impl Desk {
             self.configured.waits(&run);
             self.waiting.insert(place, Waiting { run, seen, receipts, stage });
         }
+        self.look_at_all();
     }
 
     /// Changes are of no interest any more: when they are again, what there is then is taken as given.

@@ -14,12 +14,13 @@
 //! - no Job before what its pods use is on record, under the revision that its name is computed from.
 
 mod config;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::config::Configured;
+use self::{config::Configured, standing::Standing};
 use crate::{
     checkpoint::Receipt,
     ledger::Ledger,
@@ -36,6 +37,7 @@ pub struct Desk {
     waiting: BTreeMap<u64, Waiting>,
     places: BTreeMap<String, u64>,
     next: u64,
+    standing: Standing,
     /// Runs that have a Job or had one, and where their transition was seen.
     known: BTreeMap<String, Version>,
     /// Of the ledger that is stored: its baseline and terms, and the Jobs of its runs.
@@ -74,6 +76,13 @@ enum Stage {
     Hindered,
 }
 
+impl Waiting {
+    /// That a request is open stands in the status, unless its run is one that starts again.
+    fn is_to_be_recorded(&self) -> bool {
+        matches!(self.run.reason, Reason::Pod { .. }) || !self.run.changed.is_empty()
+    }
+}
+
 impl Stage {
     fn is_making(self) -> bool {
         matches!(self, Self::Making(_))
@@ -110,6 +119,33 @@ impl Desk {
         self.stored = ledger.baseline.map(|baseline| (baseline, ledger.terms));
         self.writers = ledger.writers;
         self.configured.store(ledger.config);
+        self.look_at_all();
+    }
+
+    /// What waits at this place has changed.
+    fn look_at(&mut self, place: u64) {
+        self.standing.put(place, self.waiting.get(&place), &self.recorded);
+    }
+
+    /// The same of all of them.
+    fn look_at_all(&mut self) {
+        self.standing = self.standing_anew();
+    }
+
+    fn standing_anew(&self) -> Standing {
+        let mut standing = Standing::default();
+        for (place, waiting) in &self.waiting {
+            standing.put(*place, Some(waiting), &self.recorded);
+        }
+        standing
+    }
+
+    /// Takes a run out of those that wait.
+    fn take(&mut self, job: &str) -> Option<Waiting> {
+        let place = self.places.remove(job)?;
+        let waiting = self.waiting.remove(&place);
+        self.look_at(place);
+        waiting
     }
 
     /// From where on pods count; `None` before that is known.
@@ -131,7 +167,7 @@ impl Desk {
 
     /// A Job is there, or was: its run is never made anew.
     pub fn adopt(&mut self, job: &str, seen: Version) -> Vec<Receipt> {
-        let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
+        let waiting = self.take(job);
         let seen = waiting.as_ref().map_or(seen, |waiting| waiting.seen);
         self.known.entry(job.to_owned()).or_insert(seen);
         if let Some(Waiting { run, .. }) = &waiting {
@@ -182,6 +218,7 @@ impl Desk {
         self.configured.forget(&absorbed.job);
         self.tidy |= self.is_named(&absorbed.job);
         self.absorbed += 1;
+        self.look_at(place);
     }
 
     /// A waiting run of the same pod that has not been tried.
@@ -189,7 +226,7 @@ impl Desk {
         // One that starts again stands for a Job that is to go.
         let may_merge = |waiting: &Waiting| waiting.stage == Stage::Idle && waiting.run.changed.is_empty();
         let idle = |waiting: &Waiting| may_merge(waiting) && waiting.run.reason.repeats(&run.reason);
-        self.waiting.iter().find(|(_, waiting)| idle(waiting)).map(|(place, _)| *place)
+        self.standing.idle().find(|place| self.waiting.get(place).is_some_and(idle))
     }
 
     fn add(&mut self, run: Run, seen: Version, receipt: Option<Receipt>) {
@@ -197,6 +234,7 @@ impl Desk {
         self.configured.waits(&run);
         let receipts = receipt.into_iter().collect();
         self.waiting.insert(self.next, Waiting { run, seen, receipts, stage: Stage::Idle });
+        self.look_at(self.next);
         self.next += 1;
     }
 
@@ -218,34 +256,31 @@ impl Desk {
         if !self.may_start() {
             return vec![];
         }
-        let mut started = vec![];
-        for waiting in self.waiting.values_mut().filter(|waiting| waiting.stage == Stage::Idle) {
-            if started.len() == room {
-                break;
-            }
-            if passes(&waiting.run) {
-                waiting.stage = Stage::Making(0);
-                started.push(waiting.run.clone());
-            }
+        let idle = self.standing.idle().filter_map(|place| Some((place, &self.waiting.get(&place)?.run)));
+        let started: Vec<(u64, Run)> =
+            idle.filter(|(_, run)| passes(run)).take(room).map(|(place, run)| (place, run.clone())).collect();
+        for (place, _) in &started {
+            self.enter(*place, Stage::Making(0));
         }
-        started
+        started.into_iter().map(|(_, run)| run).collect()
     }
 
     /// Of runs that wait because a brake is open, the repeats of a pod merge into the newest: they may have come before it
     /// was.
     pub fn merge(&mut self, is_braked: impl Fn(&Run) -> bool) {
         let mut repeats: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for (place, waiting) in &self.waiting {
-            let may_merge = waiting.stage == Stage::Idle && waiting.run.changed.is_empty();
-            let pod = waiting.run.reason.pod().filter(|_| may_merge);
-            if let Some(pod) = pod.filter(|_| is_braked(&waiting.run)) {
-                repeats.entry(pod.uid.clone()).or_default().push(*place);
+        for place in self.standing.idle() {
+            let Some(Waiting { run, .. }) = self.waiting.get(&place) else { continue };
+            let pod = run.reason.pod().filter(|_| run.changed.is_empty());
+            if let Some(pod) = pod.filter(|_| is_braked(run)) {
+                repeats.entry(pod.uid.clone()).or_default().push(place);
             }
         }
         for places in repeats.into_values() {
             let Some((first, repeats)) = places.split_first() else { continue };
             for place in repeats {
                 if let Some(repeat) = self.waiting.remove(place) {
+                    self.look_at(*place);
                     self.absorb(*first, repeat);
                 }
             }
@@ -254,21 +289,28 @@ impl Desk {
 
     /// The Job of a run can't be made at present, and is tried again.
     pub fn hinder(&mut self, job: &str) {
-        if let Some(waiting) = self.at_mut(job) {
-            waiting.stage = Stage::Hindered;
+        if let Some(place) = self.places.get(job) {
+            self.enter(*place, Stage::Hindered);
         }
     }
 
     /// A run is no longer being tried: it waits for its turn again.
     pub fn put_back(&mut self, job: &str) {
-        if let Some(waiting) = self.at_mut(job) {
-            waiting.stage = Stage::Idle;
+        if let Some(place) = self.places.get(job) {
+            self.enter(*place, Stage::Idle);
         }
+    }
+
+    fn enter(&mut self, place: u64, stage: Stage) {
+        if let Some(waiting) = self.waiting.get_mut(&place) {
+            waiting.stage = stage;
+        }
+        self.look_at(place);
     }
 
     /// A run will never have a Job.
     pub fn drop_run(&mut self, job: &str) -> Vec<Receipt> {
-        let waiting = self.places.remove(job).and_then(|place| self.waiting.remove(&place));
+        let waiting = self.take(job);
         self.configured.forget(job);
         self.tidy |= waiting.is_some() && self.is_named(job);
         self.release(waiting.map(|waiting| waiting.receipts).unwrap_or_default())
@@ -325,11 +367,12 @@ impl Desk {
                 *rounds = rounds.saturating_add(1);
             }
         }
+        self.look_at_all();
     }
 
     /// The runs that wait for their turn, in order.
     pub fn idle(&self) -> impl Iterator<Item = &Run> {
-        self.waiting.values().filter(|waiting| waiting.stage == Stage::Idle).map(|waiting| &waiting.run)
+        self.standing.idle().filter_map(|place| Some(&self.waiting.get(&place)?.run))
     }
 
     /// The run that waits for this Job.
@@ -353,11 +396,12 @@ impl Desk {
     /// The ledger to store now, if there is need.
     #[must_use]
     pub fn due(&self) -> Option<Ledger> {
+        debug_assert_eq!(self.standing, self.standing_anew(), "a change of what waits was overlooked");
         if !self.is_kept() || self.writing.is_some() || !(self.is_urgent() || self.tidy) {
             return None;
         }
         let (baseline, terms) = self.terms.clone().unzip();
-        let pending = self.waiting.values().filter(|waiting| self.is_to_be_recorded(&waiting.run));
+        let pending = self.waiting.values().filter(|waiting| waiting.is_to_be_recorded());
         Some(Ledger {
             baseline,
             terms: terms.unwrap_or_default(),
@@ -367,19 +411,10 @@ impl Desk {
         })
     }
 
-    /// That a request is open stands in the status, unless its run is one that starts again.
-    fn is_to_be_recorded(&self, run: &Run) -> bool {
-        matches!(run.reason, Reason::Pod { .. }) || !run.changed.is_empty()
-    }
-
     /// Whether something waits for the ledger to be stored. What else is due can wait.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        let lasting = |waiting: &&Waiting| {
-            !matches!(waiting.stage, Stage::Making(0 | 1)) && self.is_to_be_recorded(&waiting.run)
-        };
-        let unrecorded = |waiting: &Waiting| !self.recorded.contains(&waiting.run.job);
-        !self.may_start() || self.waiting.values().filter(lasting).any(unrecorded)
+        !self.may_start() || self.standing.is_any_unrecorded()
     }
 
     /// A write of `ledger` is on its way.

@@ -255,7 +255,8 @@ impl Model {
                 let (book, page) = self.memos.written.get((&operator.book, stored), || {
                     let mut book = operator.book.clone();
                     let id = book.due().expect("it is due");
-                    let page = book.begin(&id, stored, at(0)).expect("memory takes it").expect("it is there");
+                    let draft = book.begin(&id, stored, at(0)).expect("it is there");
+                    let page = draft.pack().expect("memory takes it");
                     (book, page)
                 });
                 operator.book = book;

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     capture::Spool,
+    clock::steady,
     cluster::{Cluster, Fault},
 };
 
@@ -70,7 +71,7 @@ impl Cluster {
                 }
                 Err(error) => {
                     debug!(%error, "log files that are followed can't be read");
-                    backoff.after_failure(Timestamp::now())
+                    backoff.after_failure(steady())
                 }
             };
             let news = async {

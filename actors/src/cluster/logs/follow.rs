@@ -14,7 +14,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{CHUNK, LogError, LogName, RunLog, Section, Sections, sections::Keeper, whole};
-use crate::{capture::Capture, cluster::Cluster};
+use crate::{capture::Capture, clock::steady, cluster::Cluster};
 
 /// A program may be silent for hours; but so may a connection that was forgotten on its way. Taken up again, nothing
 /// is lost.
@@ -147,7 +147,7 @@ impl Cluster {
                 debug!(%error, "a log that is followed broke off");
             }
             // The end of the container ends the wait, too.
-            let delay = backoff.after_failure(Timestamp::now());
+            let delay = backoff.after_failure(steady());
             if timeout(delay, over.changed()).await.is_ok_and(|told| told.is_err()) {
                 // Nobody wants to know any more.
                 return following.end(false).await;

@@ -20,7 +20,10 @@ use tokio::{sync::watch, time::timeout};
 use tracing::debug;
 
 use super::{Followed, LogError, LogName, RunLog, SILENCE, Sections, read_to_end};
-use crate::cluster::{Cluster, Fault};
+use crate::{
+    clock::steady,
+    cluster::{Cluster, Fault},
+};
 
 /// More than a stamp: how much of a log is looked at to tell one from another.
 const HEAD: u64 = 64;
@@ -90,7 +93,7 @@ impl Cluster {
             if is_over || matches!(answers, Answers::Apart | Answers::Merged) {
                 return answers;
             }
-            let delay = backoff.after_failure(Timestamp::now());
+            let delay = backoff.after_failure(steady());
             tokio::select! {
                 // A silent one has begun to write.
                 () = log.heard.notified() => {}

@@ -4,21 +4,23 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
+    io,
     time::Duration,
 };
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_decide::{
-    book::{Book, PageId, Stored},
+    book::{Book, Draft, PageId, Stored},
     fault::Class,
     retry::Backoff,
     transition::Trigger,
 };
-use jiff::Timestamp;
+use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::{Keeping, PodHub};
 use crate::{
+    clock::steady,
     cluster::{kept::pause_after, pages::PageError},
     messages::{BookNews, Breach, TermBroken},
     metrics::{Metrics, Share},
@@ -82,6 +84,13 @@ enum Piece {
     Store(Stored),
     SetAside(Stored),
     Delete(PageId, String),
+}
+
+/// What is to be done next.
+enum Next {
+    /// To be stored when it is packed.
+    Pack(Draft),
+    Send(Piece),
 }
 
 /// What is stored is not what was left: see who wrote it.
@@ -173,19 +182,19 @@ impl PodHub {
         }
     }
 
-    fn next_piece(&mut self) -> Option<Piece> {
+    fn next(&mut self) -> Option<Next> {
         let first = self.keeping.as_ref().is_some_and(|keeping| self.is_first(keeping));
         let Keeping { book, writing, .. } = self.keeping.as_mut()?;
         if let Some(page) = writing.unanswered.clone() {
-            return Some(Piece::Store(page));
+            return Some(Next::Send(Piece::Store(page)));
         }
         if let Some(page) = writing.aside.last() {
-            return Some(Piece::SetAside(page.clone()));
+            return Some(Next::Send(Piece::SetAside(page.clone())));
         }
         // One that is wanted again is created over what is there.
         writing.unused.retain(|(id, _)| !book.has_page(id));
         if let Some((id, object)) = writing.unused.last() {
-            return Some(Piece::Delete(id.clone(), object.clone()));
+            return Some(Next::Send(Piece::Delete(id.clone(), object.clone())));
         }
         if first {
             return None;
@@ -193,19 +202,13 @@ impl PodHub {
         let progress = self.cluster.progress();
         let in_book = book.unwritten().map_or(self.tracker.position(), |unwritten| unwritten - 1);
         let newest = self.tracker.newest_by(in_book).max(progress.stored_time()).unwrap_or_default();
-        match book.begin(&book.due()?, progress.stored(), newest) {
-            Ok(page) => page.map(Piece::Store),
-            Err(error) => {
-                warn!(%error, "a page of the book can't be packed");
-                None
-            }
-        }
+        book.begin(&book.due()?, progress.stored(), newest).map(Next::Pack)
     }
 
     fn work(&mut self, ctx: &mut Context<Self>) {
-        let piece = self.next_piece();
-        let Some(Keeping { term, book, writing, .. }) = &mut self.keeping else { return };
-        let Some(piece) = piece else {
+        let next = self.next();
+        let Some(Keeping { book, writing, .. }) = &mut self.keeping else { return };
+        let Some(next) = next else {
             writing.state = State::Idle;
             // What is due all the same waits for the first checkpoint.
             if book.due().is_some() {
@@ -213,7 +216,35 @@ impl PodHub {
             }
             return;
         };
-        let (term, cluster, home) = (*term, self.cluster.clone(), self.home.clone());
+        match next {
+            Next::Pack(draft) => self.pack(draft, ctx),
+            Next::Send(piece) => self.send(piece, ctx),
+        }
+    }
+
+    /// Packs a page aside: an event of a pod does not wait for it.
+    fn pack(&mut self, draft: Draft, ctx: &mut Context<Self>) {
+        let Some(Keeping { term, .. }) = self.keeping else { return };
+        let id = draft.id().clone();
+        let packing = spawn_blocking(move || draft.pack());
+        let packing = async { packing.await.map_err(io::Error::from).flatten() };
+        ctx.spawn(packing.into_actor(self).map(move |packed, hub, ctx| {
+            let Some(keeping) = hub.keeping.as_mut().filter(|keeping| keeping.term == term) else { return };
+            match packed {
+                Ok(page) => hub.send(Piece::Store(page), ctx),
+                Err(error) => {
+                    keeping.book.not_written(&id);
+                    let delay = keeping.writing.backoff.after_failure(steady());
+                    warn!(%error, ?delay, "a page of the book can't be packed");
+                    ctx.notify_later(GoOn { term }, delay);
+                }
+            }
+        }));
+    }
+
+    fn send(&mut self, piece: Piece, ctx: &mut Context<Self>) {
+        let Some(Keeping { term, .. }) = self.keeping else { return };
+        let (cluster, home) = (self.cluster.clone(), self.home.clone());
         let working = async move {
             let done = match &piece {
                 Piece::Store(page) => cluster.store_page(&home, page).await,
@@ -255,7 +286,7 @@ impl PodHub {
                 Duration::ZERO
             }
             (piece, Err(error)) => {
-                let delay = writing.backoff.after_failure(Timestamp::now());
+                let delay = writing.backoff.after_failure(steady());
                 warn!(%error, ?delay, "the book is not as it should be yet");
                 writing.failures += 1;
                 if writing.failures >= LASTING || error.fault().class() != Class::Transient {
@@ -320,7 +351,7 @@ impl Handler<LookWhoWrote> for PodHub {
                     book.not_written(&id);
                 }
             }
-            let delay = writing.backoff.after_failure(Timestamp::now());
+            let delay = writing.backoff.after_failure(steady());
             ctx.notify_later(GoOn { term }, delay);
         }));
     }
@@ -338,6 +369,8 @@ impl Handler<GoOn> for PodHub {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn page() -> PageId {
@@ -348,9 +381,9 @@ mod tests {
     fn under_way() -> (Writing, Book, Stored) {
         let (mut writing, mut book) = (Writing::default(), Book::default());
         book.open("ns", 1);
-        let first = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        let first = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().pack().unwrap();
         writing.stored(&mut book, &first, "1".into());
-        let second = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        let second = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().pack().unwrap();
         (writing, book, second)
     }
 
@@ -367,7 +400,7 @@ mod tests {
     fn a_page_given_up_during_its_first_write_is_deleted_too() {
         let (mut writing, mut book) = (Writing::default(), Book::default());
         book.open("ns", 1);
-        let first = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        let first = book.begin(&page(), 0, Timestamp::UNIX_EPOCH).unwrap().pack().unwrap();
         writing.unused.extend(book.close("ns"));
         writing.stored(&mut book, &first, "1".into());
         assert_eq!(writing.unused, [(page(), "1".to_owned())]);

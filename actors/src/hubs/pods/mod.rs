@@ -39,6 +39,7 @@ use self::{
     of_jobs::OfJobs,
 };
 use crate::{
+    clock::steady,
     cluster::{
         Cluster,
         pods::{self, WatchedPod},
@@ -179,7 +180,7 @@ impl PodHub {
                 hub.begun(keeping, ctx);
             }
             Err(error) => {
-                let delay = backoff.after_failure(Timestamp::now());
+                let delay = backoff.after_failure(steady());
                 warn!(error, ?delay, "the term can't begin");
                 ctx.notify_later(Again(begin, backoff), delay);
             }

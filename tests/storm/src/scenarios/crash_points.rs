@@ -26,9 +26,13 @@ const WRITES: [(&str, u32); 13] = [
     ("status", 1),
     ("status", 2),
     ("output", 1),
-    ("mark", 1),
+    (NOTE, 1),
     ("cleanup", 1),
 ];
+/// Of a run that the status is too short to name the Job is noted that its output has settled.
+const NOTE: &str = "note";
+/// So many runs it does not name all of.
+const MORE_THAN_NAMED: usize = 11;
 /// The write for which containers have to say something.
 const REALLY_RUN: &str = "output";
 pub(super) const STAGES: [&str; 3] = ["before", "unanswered", "after"];
@@ -63,7 +67,8 @@ async fn crash_at(stage: &mut Stage<'_>, write: &str, moment: &str, number: u32)
     let finishing = finish_as_they_come(stage.namespace.clone(), stage.jobs.receiver(), &name, is_parked);
     let crashing = async {
         stage.namespace.create_extended_job(&name, of_pods(&name, write)).await?;
-        let pods = stage.namespace.create_pods(&name, PODS, &name).await?;
+        let count = if write == NOTE { MORE_THAN_NAMED } else { PODS };
+        let pods = stage.namespace.create_pods(&name, count, &name).await?;
         stage.expected.one(&name, &pods);
         stage.namespace.turn_ready(&pods, 0).await?;
         stage.operators.crashed(&failpoint).await?;
@@ -84,7 +89,10 @@ fn of_pods(name: &str, write: &str) -> Value {
     spec["triggers"]["selector"]["matchLabels"]["app"] = json!(name);
     spec["maxConcurrentRuns"] = json!(1);
     spec["successfulRunsHistoryLimit"] = json!(0);
-    if write == REALLY_RUN || write == "mark" {
+    if write == NOTE {
+        spec["successfulRunsHistoryLimit"] = json!(MORE_THAN_NAMED);
+    }
+    if write == REALLY_RUN || write == NOTE {
         spec["output"] = json!({"stdout": {"configRef": name, "overwrite": true}});
     }
     if write == REALLY_RUN {

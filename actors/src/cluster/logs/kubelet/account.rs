@@ -19,7 +19,10 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::cluster::{Fault, REQUEST_TIMEOUT};
+use crate::{
+    clock::steady,
+    cluster::{Fault, REQUEST_TIMEOUT},
+};
 
 /// For how long a token is asked for. Kubelets remember for some minutes whom they let in.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -106,14 +109,15 @@ impl Account {
     /// What to send as the header Authorization.
     pub(super) async fn authorization(&self) -> Result<HeaderValue, AccountError> {
         let mut state = self.state.lock().await;
-        let now = Timestamp::now();
+        let now = steady();
         let present = state.token.as_ref().filter(|token| now < token.ends_at).map(|it| it.header.clone());
         if now < state.ask_at {
             return present.ok_or_else(|| AccountError::JustRefused(self.to_string()));
         }
         state.ask_at = now + PAUSE;
         match (self.ask().await, present) {
-            (Ok(Granted { token, expiration_timestamp: ends_at }), _) => {
+            (Ok(Granted { token, expiration_timestamp }), _) => {
+                let ends_at = now + (expiration_timestamp - Timestamp::now());
                 let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
                     .map_err(|_| AccountError::NoToken(self.to_string()))?;
                 header.set_sensitive(true);
