@@ -61,7 +61,14 @@ pub(crate) fn build_plugin() -> Result<PathBuf> {
 /// tells dependencies apart by are also the features that all programs of one command want: on its own, a
 /// program that wants fewer than the operator would have them built once more.
 pub(crate) fn build<const N: usize>(profile: Profile, programs: [&str; N]) -> Result<[PathBuf; N]> {
-    let mut command = compiling("build")?;
+    built(compiling("build")?, profile, programs)
+}
+
+fn built<const N: usize>(
+    mut command: Command,
+    profile: Profile,
+    programs: [&str; N],
+) -> Result<[PathBuf; N]> {
     command.args(["--profile", profile.name()]);
     command.args(programs.iter().flat_map(|program| ["--package", package_of(program), "--bin", program]));
     // Cargo knows where it puts things, whatever the user's settings; so let it say.
@@ -83,6 +90,12 @@ pub(crate) fn build<const N: usize>(profile: Profile, programs: [&str; N]) -> Re
     let found: Option<Vec<PathBuf>> = found.into_iter().collect();
     let found = found.and_then(|found| found.try_into().ok());
     found.with_context(|| format!("cargo build did not say where it put {}", programs.join(" and ")))
+}
+
+/// Builds the operator as the host's own programs are, linked dynamically.
+pub(crate) fn build_dynamic_operator() -> Result<PathBuf> {
+    let [operator] = built(cargo("build"), Profile::Dev, [OPERATOR])?;
+    Ok(operator)
 }
 
 /// The name of the operator's binary.

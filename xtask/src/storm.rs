@@ -11,6 +11,9 @@ use crate::steps::Steps;
 use crate::target::Target;
 use crate::{install, process};
 
+/// The scenario for which time is made, which takes another C library than the one linked in.
+const CLOCK: &str = "clock-is-set";
+
 /// Let it storm: many pods change at once while operators are killed, stopped and started
 ///
 /// Brings up a local cluster, installs the operator, and does that in one scenario after the other. A table at
@@ -71,6 +74,32 @@ impl Faults {
     }
 }
 
+/// Let everything happen at once, for long: transitions, errands, changes of configuration, leaders that end
+///
+/// Each minute is a line of a table: how many Jobs there should be, how many there were, how many were missing or double,
+/// and what the leader takes. It is a failure if any was.
+#[derive(Args)]
+pub(crate) struct Soak {
+    /// The local cluster, made if it does not run
+    #[arg(long, default_value = "soak")]
+    name: String,
+
+    /// Leave the cluster running; the next run uses it as it is
+    #[arg(long)]
+    keep: bool,
+
+    /// For how long
+    #[arg(long, value_name = "M", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=60))]
+    minutes: u64,
+}
+
+impl Soak {
+    pub(crate) fn run(self) -> Result<()> {
+        let load = Load { minutes: Some(self.minutes), only: vec!["soak".to_owned()], ..Load::default() };
+        Storm { name: self.name, keep: self.keep, load }.run()
+    }
+}
+
 impl Storm {
     pub(crate) fn run(&self) -> Result<()> {
         let cluster = Cluster::named(&self.name)?;
@@ -97,6 +126,11 @@ impl Load {
         Self { short: !all, ..Self::default() }
     }
 
+    /// Whether a scenario among them needs an operator that is linked dynamically.
+    fn sets_the_clock(&self) -> bool {
+        if self.only.is_empty() { self.faults } else { self.only.iter().any(|scenario| scenario == CLOCK) }
+    }
+
     /// Lets it storm on a local cluster in which the operator is installed; it is installed and as it was
     /// afterwards. Fails if a Job was missing or double.
     pub(crate) fn storm_on(&self, cluster: &str) -> Result<()> {
@@ -107,6 +141,9 @@ impl Load {
         command.args(self.minutes.map(|minutes| format!("--minutes={minutes}")));
         command.args(self.only.iter().map(|scenario| format!("--only={scenario}")));
         command.args(self.short.then_some("--short")).args(self.faults.then_some("--faults"));
+        if self.sets_the_clock() {
+            command.arg("--dynamic-operator").arg(cargo::build_dynamic_operator()?);
+        }
         process::run(&mut command)
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Who {
 pub(crate) struct Runner<'a> {
     pub(crate) namespace: Namespace,
     pub(crate) arrivals: Arrivals,
-    _floor: Option<Floor>,
+    floor: Option<Floor>,
     operators: Operators<'a>,
     /// The operator's name.
     leader: Option<String>,
@@ -33,17 +33,21 @@ impl<'a> Runner<'a> {
     pub(crate) async fn start(target: &'a Target, who: Who, purpose: &str) -> Result<Self> {
         let namespace = Namespace::create(&target.client, purpose).await?;
         let arrivals = Arrivals::follow(&target.client, &namespace.name).await?;
-        let mut operators = Operators::none(target);
-        let (mut floor, mut leader, mut process) = (None, None, None);
+        let (operators, floor) = (Operators::none(target), None);
+        let mut runner = Self { namespace, arrivals, floor, operators, leader: None, process: None };
         match who {
-            Who::Floor => floor = Some(Floor::start(target, &namespace).await?),
-            Who::Operator => {
-                operators.start()?;
-                leader = Some(operators.leader().await?);
-                process = Some(operators.leading_process().await?);
-            }
+            Who::Floor => runner.floor = Some(Floor::start(target, &runner.namespace).await?),
+            Who::Operator => runner.start_operator().await?,
         }
-        Ok(Self { namespace, arrivals, _floor: floor, operators, leader, process })
+        Ok(runner)
+    }
+
+    /// Starts an operator, where none runs.
+    pub(crate) async fn start_operator(&mut self) -> Result<()> {
+        self.operators.start()?;
+        self.leader = Some(self.operators.leader().await?);
+        self.process = Some(self.operators.leading_process().await?);
+        Ok(())
     }
 
     /// Keeps the operator from doing anything, for less time than its Lease lasts.
@@ -64,6 +68,7 @@ impl<'a> Runner<'a> {
 
     /// The end of it.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        self.floor = None;
         self.operators.kill_all().await?;
         self.namespace.abandon().await
     }

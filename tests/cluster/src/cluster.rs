@@ -177,7 +177,7 @@ impl Cluster {
     /// `containerd://` before it.
     pub fn signal_container(&self, container_id: &str, signal: &str) -> Result<()> {
         let id = container_id.trim_start_matches("containerd://");
-        run(namespaces::enter_node(&self.layout, Path::new("ctr")).args([
+        run(namespaces::enter_node(&self.layout, &self.layout.containerd().join("ctr")).args([
             "--namespace",
             "k8s.io",
             "tasks",

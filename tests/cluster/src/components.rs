@@ -90,7 +90,7 @@ pub(crate) fn components(layout: &Layout, settings: &Settings) -> Vec<Component>
         },
         Component {
             name: "containerd",
-            program: "containerd".to_owned(),
+            program: layout.containerd().join("containerd").display().to_string(),
             args: words(format!("--config {dir}/config/containerd.toml --log-level warn")),
             place: Place::Node,
             stage: Stage::Base,

@@ -1,18 +1,8 @@
-//! Builds Kubernetes and etcd from source, once for each version: Go's module proxy is a way to get them
-//! that needs no container engine.
+//! Kubernetes and etcd.
 
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use crate::command::run;
-use crate::files::{make_folder, remove_folder};
-use crate::layout::cache;
-use crate::lock;
-use crate::progress::Progress;
+use crate::go::{Module, required};
 
 /// The folder of the Go module that pins the versions of Kubernetes and etcd.
 pub const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes");
@@ -32,43 +22,18 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("pause", "./pause"),
 ];
 
-/// Builds what is not yet in the cache, and returns the folder of the programs.
-pub(crate) fn build(progress: &Progress) -> Result<PathBuf> {
-    let version = version(GO_MOD)?;
-    let folder = cache()?.join(format!("kubernetes-{version}-{:08x}", fingerprint(version)));
-    let absent = || PROGRAMS.iter().filter(|(program, _)| !folder.join(program).exists());
-    if absent().next().is_none() {
-        return Ok(folder);
-    }
-    make_folder(&folder)?;
-    let _lock = lock::take(&folder.join("lock"), progress)?;
-    let unfinished = folder.join("unfinished");
-    remove_folder(&unfinished)?;
-    make_folder(&unfinished)?;
-    let absent: Vec<_> = absent().collect();
-    for (index, (program, package)) in absent.iter().enumerate() {
-        let note = if *program == "kube-apiserver" { ", which takes minutes the first time" } else { "" };
-        progress.step(format!("building {program} {version} ({} of {}{note})", index + 1, absent.len()));
-        build_one(package, version, &unfinished.join(program))
-            .with_context(|| format!("cannot build {program}"))?;
-        // Only now: a killed build leaves no half of a program behind.
-        fs::rename(unfinished.join(program), folder.join(program))
-            .with_context(|| format!("cannot put {program} in place"))?;
-    }
-    remove_folder(&unfinished)?;
-    Ok(folder)
-}
-
-fn build_one(package: &str, version: &str, program: &Path) -> Result<()> {
-    // Dies with this command: nobody wants the rest of a build of minutes when it is killed.
-    run(Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "go", "build", "-trimpath", "-buildvcs=false"])
-        .args(["-ldflags", &linker_flags(version), "-o"])
-        .args([program, Path::new(package)])
-        .current_dir(MODULE)
-        .env("GOTMPDIR", program.parent().unwrap_or(program))
-        .env("CGO_ENABLED", "0"))
-    .map(drop)
+/// The module.
+pub(crate) fn module() -> Result<Module> {
+    let version = required(GO_MOD, "k8s.io/kubernetes")?;
+    Ok(Module {
+        name: "kubernetes",
+        version,
+        folder: MODULE,
+        sources: &[GO_MOD, GO_SUM, PAUSE],
+        linker_flags: linker_flags(version),
+        tags: "",
+        programs: PROGRAMS,
+    })
 }
 
 /// What Kubernetes' own build stamps into its programs, where they say their version and where their
@@ -85,32 +50,9 @@ fn linker_flags(version: &str) -> String {
     flags
 }
 
-/// The version of Kubernetes that a go.mod asks for.
-fn version(go_mod: &str) -> Result<&str> {
-    let required = go_mod.lines().find_map(|line| {
-        line.trim().trim_start_matches("require ").strip_prefix("k8s.io/kubernetes ")?.split(' ').next()
-    });
-    required.context("the module tests/cluster/kubernetes does not require k8s.io/kubernetes")
-}
-
-/// Changes with anything that changes the programs.
-fn fingerprint(version: &str) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    (GO_MOD, GO_SUM, PAUSE, linker_flags(version)).hash(&mut hasher);
-    hasher.finish() as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_the_one_of_the_go_module() {
-        assert_eq!(version("require k8s.io/kubernetes v1.2.3").unwrap(), "v1.2.3");
-        assert_eq!(version("require (\n\tk8s.io/kubernetes v1.2.3 // indirect\n)").unwrap(), "v1.2.3");
-        assert!(version("replace k8s.io/api => k8s.io/api v0.2.3").is_err());
-        assert!(version(GO_MOD).unwrap().starts_with("v1."));
-    }
 
     #[test]
     fn the_version_is_stamped_whole_and_in_parts() {

@@ -69,9 +69,14 @@ impl Layout {
         self.path("run").join(format!("{component}.pid"))
     }
 
-    /// A link to the folder of the built programs.
+    /// A link to the folder of the built programs of Kubernetes.
     pub(crate) fn bin(&self) -> PathBuf {
         self.path("bin")
+    }
+
+    /// The same of containerd.
+    pub(crate) fn containerd(&self) -> PathBuf {
+        self.path("containerd")
     }
 
     /// The kubeconfig that goes through the forwarder.

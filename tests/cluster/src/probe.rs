@@ -1,7 +1,7 @@
 //! How one sees that a component is ready.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::layout::Layout;
@@ -30,8 +30,9 @@ impl Probe {
                 sockets.is_ok_and(|sockets| listens(&sockets, *port))
             }),
             Self::Answers { program, args, with } => {
-                let built = layout.bin().join(program);
-                let program = if built.exists() { built.as_path() } else { Path::new(program) };
+                let built = [layout.bin(), layout.containerd()].map(|folder| folder.join(program));
+                let built = built.iter().find(|built| built.exists());
+                let program = built.map_or(Path::new(program), PathBuf::as_path);
                 let output = quiet(namespaces::enter_node(layout, program).args(args))
                     .env("KUBECONFIG", layout.inside_kubeconfig())
                     .env("KUBECACHEDIR", layout.kubectl_cache())

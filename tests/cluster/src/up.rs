@@ -16,7 +16,9 @@ use crate::network::POD_SUBNET;
 use crate::process::{self, Process};
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::{certs, cgroups, images, kubeconfig, kubernetes, mounts, namespaces, network, packages};
+use crate::{
+    certs, cgroups, containerd, images, kubeconfig, kubernetes, mounts, namespaces, network, packages,
+};
 
 /// A cold machine that builds something else at the same time is slow.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -36,10 +38,13 @@ const FILES: &[(&str, &str)] = &[
 /// Makes the cluster where nothing is of one.
 pub(crate) fn make(layout: &Layout, settings: &Settings, progress: &Progress) -> Result<()> {
     packages::install_missing(progress)?;
-    let programs = kubernetes::build(progress)?;
+    let kubernetes = kubernetes::module()?.build(progress)?;
+    let containerd = containerd::module()?.build(progress)?;
 
     progress.step("writing certificates and configuration");
-    write_files(layout, settings, &programs)?;
+    write_files(layout, settings)?;
+    link(&kubernetes, &layout.bin())?;
+    link(&containerd, &layout.containerd())?;
     progress.step("making the network, the mounts and the control groups");
     namespaces::make_holder(layout)?;
     network::make(layout)?;
@@ -63,13 +68,12 @@ pub(crate) fn make(layout: &Layout, settings: &Settings, progress: &Progress) ->
     fs::write(layout.complete(), "").context("cannot note that the cluster is complete")
 }
 
-fn write_files(layout: &Layout, settings: &Settings, programs: &Path) -> Result<()> {
+fn write_files(layout: &Layout, settings: &Settings) -> Result<()> {
     for folder in ["config", "logs", "run"] {
         let folder = layout.path(folder);
         make_folder(&folder)?;
     }
     settings.write(layout)?;
-    symlink(programs, layout.bin()).with_context(|| format!("cannot link {}", layout.bin().display()))?;
     certs::make(&layout.path("pki"))?;
     kubeconfig::write(layout, settings.port)?;
     let dir = layout.dir().display().to_string();
@@ -81,6 +85,10 @@ fn write_files(layout: &Layout, settings: &Settings, programs: &Path) -> Result<
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+fn link(programs: &Path, place: &Path) -> Result<()> {
+    symlink(programs, place).with_context(|| format!("cannot link {}", place.display()))
 }
 
 /// Starts one component, and does not wait.

@@ -2,15 +2,18 @@
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
 use crate::names::OPERATOR;
-use crate::patience::{answered, asked};
+use crate::patience::{answered, asked, until};
 
 /// The HTTP status of a write whose object has changed since it was read.
 const CONFLICT: u16 = 409;
+/// How old the time in a Lease may be, in seconds.
+const SLACK: i64 = 60;
 
 /// The name of the process that leads: what stands before the `_` of its identity.
 pub(crate) async fn leader(client: &Client) -> Result<Option<String>> {
@@ -35,6 +38,17 @@ pub(crate) async fn release(client: &Client, is_dead: impl Fn(&str) -> bool) -> 
             other => return other.map(drop).context("cannot release the Lease"),
         }
     }
+}
+
+/// Waits until the one that leads writes times that are so many seconds ahead of this machine's.
+pub(crate) async fn until_written_by_clock(client: &Client, seconds: i64) -> Result<()> {
+    until(&format!("a Lease by a clock that is {seconds} s ahead"), async || {
+        let lease = read(client).await?;
+        let renewed = lease.as_ref().and_then(|lease| lease.spec.as_ref()?.renew_time.as_ref());
+        let ahead = renewed.map(|time| time.0.as_second() - Timestamp::now().as_second());
+        Ok(ahead.filter(|ahead| (ahead - seconds).abs() <= SLACK).map(drop))
+    })
+    .await
 }
 
 async fn read(client: &Client) -> Result<Option<Lease>> {

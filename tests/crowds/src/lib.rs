@@ -6,12 +6,14 @@
 
 mod account;
 pub mod audit;
+pub mod clock;
 mod deployment;
 pub mod extended_jobs;
 mod faults;
 pub mod finish;
 pub mod jobs_seen;
 mod lease;
+pub mod logs;
 pub mod names;
 pub mod namespace;
 pub mod operators;

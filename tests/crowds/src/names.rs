@@ -12,6 +12,8 @@ pub const CONFIG_REVISION: &str = "fissile.cloudfoundry.org/config-revision";
 pub const GROUP: &str = "fissile.cloudfoundry.org";
 /// See [`GROUP`].
 pub const VERSION: &str = "v1alpha1";
+/// What the API server calls them.
+pub(crate) const PLURAL: &str = "extendedjobs";
 /// Their kind.
 pub const KIND: &str = "ExtendedJob";
 /// The operator's namespace, and what is called so in it: account, Deployment and Lease; also the value of the

@@ -1,5 +1,6 @@
 //! Operators as processes of this machine, to be killed, stopped and started at a chosen moment.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -15,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::account::CONTEXT;
+use crate::clock::Clock;
 use crate::lease;
 use crate::names::OPERATOR;
 use crate::patience::{PATIENCE, until};
@@ -27,9 +29,21 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// The operators of one scenario. They are killed when it is dropped.
 pub struct Operators<'a> {
     target: &'a Target,
+    /// How the next one is started.
+    setup: Setup,
+    running: Vec<Operator>,
+}
+
+/// How an operator is started.
+struct Setup {
+    program: PathBuf,
     /// The way to the API server.
     kubeconfig: PathBuf,
-    running: Vec<Operator>,
+    /// What is said to it beyond that.
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
+    /// A command that becomes the operator, and comes before it.
+    through: Vec<String>,
 }
 
 /// One process.
@@ -45,23 +59,48 @@ struct Operator {
 impl<'a> Operators<'a> {
     /// None yet.
     pub fn none(target: &'a Target) -> Self {
-        Self { target, kubeconfig: target.account_kubeconfig(), running: Vec::new() }
+        let setup = Setup {
+            program: target.operator.clone(),
+            kubeconfig: target.account_kubeconfig(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            through: Vec::new(),
+        };
+        Self { target, setup, running: Vec::new() }
     }
 
-    /// Those that are started from now on go by another way.
+    /// Those that are started from now on go by another way to the API server.
     pub fn lead_through(&mut self, kubeconfig: PathBuf) {
-        self.kubeconfig = kubeconfig;
+        self.setup.kubeconfig = kubeconfig;
+    }
+
+    /// To those that are started from now on these arguments are given, too.
+    pub fn tell(&mut self, arguments: &[&str]) {
+        self.setup.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    }
+
+    /// Those that are started from now on go by this clock.
+    pub fn go_by(&mut self, clock: &Clock) {
+        self.setup.program.clone_from(&clock.program);
+        self.setup.environment.extend(clock.environment());
+    }
+
+    /// For those that are started from now on there is a disk of their own at this place, which is full.
+    pub fn fill_disk_at(&mut self, folder: &Path) {
+        let mount = "mount -t tmpfs -o size=64k none \"$0\" && { head -c 1m /dev/zero > \"$0/full\" 2> /dev/null; exec \"$@\"; }";
+        let folder = folder.display().to_string();
+        self.setup.through = ["unshare", "--mount", "sh", "-c", mount, &folder].map(str::to_owned).to_vec();
     }
 
     /// Starts one more, and does not wait until it does anything.
     pub fn start(&mut self) -> Result<()> {
-        self.running.push(Operator::start(self.target, &self.kubeconfig, None)?);
+        self.running.push(Operator::start(self.target, &self.setup, None)?);
         Ok(())
     }
 
     /// The same for one that ends itself, as by a crash, at this place of its program.
     pub fn start_to_crash(&mut self, failpoint: &str) -> Result<()> {
-        self.running.push(Operator::start(self.target, &self.kubeconfig, Some(failpoint))?);
+        self.running.push(Operator::start(self.target, &self.setup, Some(failpoint))?);
         Ok(())
     }
 
@@ -142,6 +181,11 @@ impl<'a> Operators<'a> {
         lease::release(&self.target.client, |name| names.iter().any(|killed| killed == name)).await
     }
 
+    /// Waits until they go by a clock that is so far from this machine's, in seconds.
+    pub async fn until_clock_is_off(&self, seconds: i64) -> Result<()> {
+        lease::until_written_by_clock(&self.target.client, seconds).await
+    }
+
     /// Keeps one of them from doing anything, as a machine does that stands still.
     pub fn freeze(&self, name: &str) -> Result<()> {
         self.signal(name, Signal::STOP)
@@ -182,7 +226,7 @@ impl<'a> Operators<'a> {
 }
 
 impl Operator {
-    fn start(target: &Target, kubeconfig: &Path, failpoint: Option<&str>) -> Result<Self> {
+    fn start(target: &Target, setup: &Setup, failpoint: Option<&str>) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let name = format!("operator-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let log = target.folder.join(format!("{name}.log"));
@@ -197,18 +241,21 @@ impl Operator {
         }
         let child = command
             .args(["--pdeathsig", "KILL", "--"])
-            .arg(&target.operator)
+            .args(&setup.through)
+            .arg(&setup.program)
             .arg("--kubeconfig")
-            .arg(kubeconfig)
+            .arg(&setup.kubeconfig)
             .args(["--context", CONTEXT, "--lease-namespace", OPERATOR])
             .args(["--listen", &address.to_string(), "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(&setup.arguments)
+            .envs(setup.environment.iter().cloned())
             // The first part of its identity in the Lease.
             .env("HOSTNAME", &name)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
             .spawn()
-            .with_context(|| format!("cannot start {}", target.operator.display()))?;
+            .with_context(|| format!("cannot start {}", setup.program.display()))?;
         Ok(Self { name, child, address, log })
     }
 }

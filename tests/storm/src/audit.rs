@@ -29,7 +29,7 @@ impl Audit {
 
     /// The writes since the last time that it was asked.
     pub(crate) fn writes(&mut self) -> Result<Vec<String>> {
-        let requests = self.log.requests()?;
+        let requests = self.log.of_operators()?;
         Ok(requests.iter().filter_map(|request| self.write_in(request)).collect())
     }
 

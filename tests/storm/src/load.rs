@@ -1,7 +1,9 @@
 //! How hard it storms, and which storms there are, as the user says it.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::scenarios::Scenario;
@@ -27,6 +29,10 @@ pub(crate) struct Load {
     #[arg(long)]
     faults: bool,
 
+    /// The operator's program, linked dynamically, for the scenario in which its clock is set
+    #[arg(long, value_name = "PATH")]
+    dynamic_operator: Option<PathBuf>,
+
     /// Only these scenarios
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO")]
     only: Vec<Scenario>,
@@ -47,6 +53,11 @@ impl Load {
     /// Only what takes seconds.
     pub(crate) fn is_short(&self) -> bool {
         self.short
+    }
+
+    /// The operator, linked dynamically.
+    pub(crate) fn dynamic_operator(&self) -> Result<&Path> {
+        self.dynamic_operator.as_deref().context("no --dynamic-operator is given")
     }
 
     /// The scenarios, in their order.

@@ -38,12 +38,12 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
         if count == 1 {
             // The first one may do more than others.
             sleep(IDLE).await;
-            log.requests()?;
+            log.of_operators()?;
         }
     }
     sleep(IDLE).await;
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for request in log.requests()? {
+    for request in log.of_operators()? {
         *counts.entry(kind(&request, &namespace.name)).or_default() += 1;
     }
     runner.stop().await?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use crowds::extended_jobs::triggered_by;
 use crowds::operators::Operators;
-use crowds::pods::IN_SELECTOR;
+use crowds::pods::{IN_SELECTOR, Pod};
 use kube::api::ListParams;
 use kube::core::Request;
 use tokio::time::sleep;
@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::Bench;
 use crate::figures::{Figure, Limit};
 use crate::runner::{Runner, Who};
+use crate::statistics::exponent;
 
 const PODS: usize = 10_000;
 const EXTENDED_JOBS: usize = 1000;
@@ -22,34 +23,59 @@ const SETTLING: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(60);
 
 pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
-    let empty = Runner::start(bench.target, Who::Operator, "empty").await?;
+    let runner = Runner::start(bench.target, Who::Operator, "resident").await?;
     sleep(SETTLING).await;
-    memory(bench, &empty, "nothing", 15.0)?;
+    let empty = memory(&runner)?;
+    bench.figures.push(figure("nothing", empty).within(Limit::Most(15.0)));
 
     let (pods, count) = (bench.sized(PODS), bench.sized(EXTENDED_JOBS));
-    let namespace = &empty.namespace;
+    let namespace = &runner.namespace;
     // The first of them is for all pods, the others for none.
     let label = |number| if number == 0 { IN_SELECTOR.to_owned() } else { format!("other-{number}") };
     let declared =
-        (0..count).map(|number| (format!("ready-{number}"), triggered_by("ready", &label(number))));
+        (0..count).map(|number| (format!("deleted-{number}"), triggered_by("deleted", &label(number))));
     namespace.declare_all(declared).await?;
-    let created = namespace.create_pods("pod", pods, IN_SELECTOR).await?;
     sleep(SETTLING).await;
-    memory(bench, &empty, &format!("{pods} pods pending, {count} ExtendedJobs"), 60.0)?;
+    let alone = memory(&runner)?;
+    bench.figures.push(figure(&format!("{count} ExtendedJobs"), alone));
+    let (mut created, mut points) = (vec![], vec![]);
+    for part in [pods / 4, pods / 2, pods] {
+        let more = part - created.len();
+        created.extend(namespace.create_pods(&format!("of-{part}"), more, IN_SELECTOR).await?);
+        sleep(SETTLING).await;
+        points.push((part as f64, (memory(&runner)? - alone).max(0.1)));
+    }
+    let beside = format!("{pods} pods pending, {count} ExtendedJobs");
+    bench.figures.push(figure(&beside, memory(&runner)?).within(Limit::Most(60.0)));
+    let growth = Figure::new("resident", "exponent of what pods take by pods", "", exponent(&points));
+    bench.figures.push(growth.within(Limit::Most(1.1)));
     namespace.turn_ready(&created, 0).await?;
-    empty.arrivals.until(pods).await?;
     sleep(SETTLING).await;
-    memory(bench, &empty, &format!("{pods} pods ready with a Job each, {count} ExtendedJobs"), 60.0)?;
-    idle(bench, &empty).await?;
-    start(bench, empty).await
+    let beside = format!("{pods} pods ready, {count} ExtendedJobs");
+    bench.figures.push(figure(&beside, memory(&runner)?).within(Limit::Most(60.0)));
+    idle(bench, &runner).await?;
+    let runner = start(bench, runner).await?;
+    with_jobs(bench, runner, &created).await
 }
 
-fn memory(bench: &mut Bench<'_>, runner: &Runner<'_>, beside: &str, most: f64) -> Result<()> {
-    let held = runner.process.context("no operator runs")?.memory()? as f64 / 1024.0;
-    bench
-        .figures
-        .push(Figure::new("resident", format!("memory, {beside}"), "MiB", held).within(Limit::Most(most)));
-    Ok(())
+/// Each of the pods has a Job, and all of these are under way.
+async fn with_jobs(bench: &mut Bench<'_>, mut runner: Runner<'_>, pods: &[Pod]) -> Result<()> {
+    runner.start_operator().await?;
+    runner.namespace.declare("notready", triggered_by("notready", IN_SELECTOR)).await?;
+    runner.namespace.turn_unready(pods, 1).await?;
+    runner.arrivals.until(pods.len()).await?;
+    sleep(SETTLING).await;
+    bench.figures.push(figure(&format!("{} pods, each with a Job under way", pods.len()), memory(&runner)?));
+    runner.stop().await
+}
+
+/// What it holds now, in MiB.
+fn memory(runner: &Runner<'_>) -> Result<f64> {
+    Ok(runner.process.context("no operator runs")?.memory()? as f64 / 1024.0)
+}
+
+fn figure(beside: &str, memory: f64) -> Figure {
+    Figure::new("resident", format!("memory, {beside}"), "MiB", memory)
 }
 
 async fn idle(bench: &mut Bench<'_>, runner: &Runner<'_>) -> Result<()> {
@@ -62,7 +88,7 @@ async fn idle(bench: &mut Bench<'_>, runner: &Runner<'_>) -> Result<()> {
 }
 
 /// The floor here is one list of all pods, and nothing but its bytes.
-async fn start(bench: &mut Bench<'_>, mut runner: Runner<'_>) -> Result<()> {
+async fn start<'a>(bench: &mut Bench<'_>, mut runner: Runner<'a>) -> Result<Runner<'a>> {
     runner.stop_operator().await?;
     let list = Request::new("/api/v1/pods").list(&ListParams::default())?;
     let begin = Instant::now();
@@ -76,5 +102,5 @@ async fn start(bench: &mut Bench<'_>, mut runner: Runner<'_>) -> Result<()> {
     operators.kill_all().await?;
     let figure = Figure::new("resident", "start to ready", "s", took.as_secs_f64());
     bench.figures.push(figure.beside(floor.as_secs_f64()).within(Limit::TimesFloor(1.5)));
-    runner.stop().await
+    Ok(runner)
 }

@@ -3,15 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use axum::http::{Method, Uri};
-use crowds::extended_jobs::{once, running, triggered};
-use crowds::patience::answered;
+use crowds::extended_jobs::triggered;
 use crowds::pods::IN_SELECTOR;
-use k8s_openapi::api::core::v1::ConfigMap;
-use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::writer;
 use crate::proxy::{Mischief, Proxy, Rule};
 use crate::stage::Stage;
 
@@ -21,8 +19,6 @@ const DAY: Duration = Duration::from_secs(20);
 const TOO_LATE: Duration = Duration::from_secs(30);
 /// In the middle of an event, or of a line.
 const CUT: usize = 5000;
-/// Lines of the log, of a hundred characters each: longer than what is left of it by a cut.
-const LINES: usize = 400;
 
 /// Each watch, and each log that is followed, breaks off again and again.
 pub(super) async fn streams_break_off(stage: &mut Stage<'_>) -> Result<()> {
@@ -92,9 +88,8 @@ async fn play(stage: &mut Stage<'_>, rule: Rule, concerned: &[&str], deleted: De
     let pods = stage.namespace.create_pods("day", stage.load.pods(), IN_SELECTOR).await?;
     let (during, after) = pods.split_at(pods.len() / 2);
     stage.expected.one("ready", during);
-    stage.expected.without_pod(1, "writer");
 
-    stage.namespace.create_extended_job("writer", printing()).await?;
+    writer::begin(stage).await?;
     proxy.follow(Some(rule));
     stage.namespace.turn_ready(during, 0).await?;
     sleep(DAY / 2).await;
@@ -119,28 +114,8 @@ async fn play(stage: &mut Stage<'_>, rule: Rule, concerned: &[&str], deleted: De
     }
     stage.expected.one("ready", after);
     stage.namespace.turn_ready(after, 0).await?;
-    stage.namespace.until_written("writer", 1).await?;
-    ensure_whole(stage).await?;
+    writer::until_all_is_written(stage).await?;
     stage.settle().await
-}
-
-/// It runs once, and prints some lines for some seconds.
-fn printing() -> Value {
-    let print = r#"printf "%099d\n", i; if (i % 25 == 0) { fflush(); system("sleep 1") }"#;
-    let program = format!("BEGIN {{ for (i = 1; i <= {LINES}; i++) {{ {print} }} }}");
-    let mut spec = running(once(), json!(["awk", program]));
-    spec["output"] = json!({"stdout": {"configRef": "written"}});
-    spec
-}
-
-/// That the output holds each line once.
-async fn ensure_whole(stage: &Stage<'_>) -> Result<()> {
-    let config_maps = stage.namespace.api::<ConfigMap>();
-    let written = answered("read the output", || config_maps.get("written")).await?;
-    let text = written.data.and_then(|mut data| data.remove("main.stdout")).context("no output")?;
-    let expected: String = (1..=LINES).map(|line| format!("{line:099}\n")).collect();
-    ensure!(text == expected, "the output has {} lines, not as they were printed", text.lines().count());
-    Ok(())
 }
 
 fn has_parameter(uri: &Uri, name: &str) -> bool {

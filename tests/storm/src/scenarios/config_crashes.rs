@@ -56,7 +56,7 @@ async fn crash_at(stage: &mut Stage<'_>, write: &str, moment: &str, number: u32)
 }
 
 /// Gives the ConfigMap this value.
-async fn set(namespace: &Namespace, name: &str, value: &str) -> Result<()> {
+pub(super) async fn set(namespace: &Namespace, name: &str, value: &str) -> Result<()> {
     let config_maps = namespace.api::<ConfigMap>();
     let patch = Patch::Apply(json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value},

@@ -1,6 +1,6 @@
 //! Someone deletes what runs are about, in the middle of them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crowds::extended_jobs::triggered;
@@ -8,8 +8,13 @@ use crowds::jobs_seen::JobsSeen;
 use crowds::namespace::Namespace;
 use crowds::patience::until;
 use crowds::pods::IN_SELECTOR;
+use tokio::time::sleep;
 
+use super::writer;
 use crate::stage::Stage;
+
+/// How long there is no definition.
+const UNDEFINED: Duration = Duration::from_secs(15);
 
 /// The ExtendedJob, which is made anew under its name at once. What happened before that is none of the new one's business.
 pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
@@ -58,5 +63,45 @@ async fn of_this_namespace(stage: &mut Stage<'_>, going: &Namespace) -> Result<(
     stage.until_all_jobs().await?;
     stage.recovered = Some(begin.elapsed());
     until("the end of the namespace", async || Ok((!going.is_there().await?).then_some(()))).await?;
+    stage.settle().await
+}
+
+/// The definition, and with it all ExtendedJobs and their Jobs. Where it comes back, all begins anew.
+pub(super) async fn of_definition(stage: &mut Stage<'_>) -> Result<()> {
+    stage.operators.start()?;
+    stage.declare("ready", triggered("ready")).await?;
+    let pods = stage.namespace.create_pods("defined", stage.load.pods(), IN_SELECTOR).await?;
+    let (before, after) = pods.split_at(pods.len() / 2);
+    stage.expected.one("ready", &pods);
+    stage.namespace.turn_ready_long_ago(before).await?;
+    stage.jobs.until("the first Jobs", |seen| seen.runs.len() >= before.len()).await?;
+    let definition = stage.target.delete_definition().await?;
+    // As long as someone takes to notice: the operator does so, too.
+    sleep(UNDEFINED).await;
+    stage.operators.ensure_alive()?;
+    stage.target.define_again(definition).await?;
+    let begin = Instant::now();
+    stage.namespace.declare("ready", triggered("ready")).await?;
+    stage.recovered = Some(begin.elapsed());
+    stage.namespace.turn_ready(after, 0).await?;
+    stage.settle().await
+}
+
+/// The node on which the pod of a run prints. Another attempt is made when there is a node again; pods without a node are
+/// none of its business.
+pub(super) async fn of_node(stage: &mut Stage<'_>) -> Result<()> {
+    stage.operators.start()?;
+    stage.declare("ready", triggered("ready")).await?;
+    let pods = stage.namespace.create_pods("nodeless", stage.load.pods(), IN_SELECTOR).await?;
+    stage.expected.one("ready", &pods);
+    writer::begin(stage).await?;
+    let printing = stage.namespace.until_a_pod_runs().await?;
+    stage.target.delete_node().await?;
+    stage.namespace.turn_ready(&pods, 0).await?;
+    stage.namespace.until_it_is_gone(&printing).await?;
+    stage.target.bring_node_back().await?;
+    let begin = Instant::now();
+    writer::until_all_is_written(stage).await?;
+    stage.recovered = Some(begin.elapsed());
     stage.settle().await
 }

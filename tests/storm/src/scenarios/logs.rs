@@ -1,13 +1,10 @@
 //! Logs that are long, and logs that are many: what they cost the operator.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result, ensure};
-use crowds::extended_jobs::once;
+use crowds::logs::{Logs, container, printing};
 use crowds::patience::{answered, until_within};
 use crowds::usage::{Process, mebibytes};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::ListParams;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
@@ -17,11 +14,11 @@ use crate::stage::Stage;
 const LONG: u64 = 2 << 30;
 /// What that may cost at most, in KiB.
 const COST_OF_LONG: u64 = 4 * 1024;
-/// Pods of one Job, and containers in each.
-const PODS: usize = 50;
-const CONTAINERS: usize = 10;
-/// The containers are given so much time to start, and then looked at for so long.
-const START: Duration = Duration::from_secs(240);
+/// Those that are many.
+const LOGS: Logs = Logs { pods: 50, containers: 10 };
+/// How long they print: the containers need minutes to start.
+const LAST: Duration = Duration::from_secs(300);
+/// How long it is looked at what they cost.
 const LOOK: Duration = Duration::from_secs(20);
 /// Until all is written.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -53,20 +50,11 @@ pub(super) async fn one_long(stage: &mut Stage<'_>) -> Result<()> {
 pub(super) async fn many(stage: &mut Stage<'_>) -> Result<()> {
     let operator = leading(stage).await?;
     stage.expected.without_pod(1, "many");
-    let logs = PODS * CONTAINERS;
     let (memory, sockets) = (operator.memory()?, operator.sockets()?);
-    let end = SystemTime::now().duration_since(UNIX_EPOCH)? + START + 3 * LOOK;
-    let script = format!(
-        "while [ $(date +%s) -lt {} ]; do echo line; sleep 5; done; echo end; sleep 5",
-        end.as_secs()
-    );
-    let containers = (0..CONTAINERS).map(|number| container(&format!("c{number}"), &script));
-    let writing = written(stage, "many", printing(containers.collect(), PODS));
+    let count = LOGS.count();
+    let writing = written(stage, "many", LOGS.printed_for(LAST));
     let looking = async {
-        until_within(START, "500 containers that run", async || {
-            Ok((running(stage).await? == logs).then_some(()))
-        })
-        .await?;
+        stage.namespace.until_containers_run(count).await?;
         sleep(LOOK).await;
         let begin = operator.processor()?;
         sleep(LOOK).await;
@@ -75,13 +63,13 @@ pub(super) async fn many(stage: &mut Stage<'_>) -> Result<()> {
         let connections = operator.sockets()?.saturating_sub(sockets);
         let (percent, tenth) = (used / 10, used % 10);
         println!(
-            "    {logs} logs: {more} and {connections} sockets more, {percent}.{tenth} % of a processor"
+            "    {count} logs: {more} and {connections} sockets more, {percent}.{tenth} % of a processor"
         );
         Ok(())
     };
     let (outputs, ()) = futures::try_join!(writing, looking)?;
     let broken: Vec<&String> = outputs.iter().filter(|output| !output.ends_with("line\nend\n")).collect();
-    ensure!(outputs.len() == logs, "{} outputs of {logs} logs", outputs.len());
+    ensure!(outputs.len() == count, "{} outputs of {count} logs", outputs.len());
     ensure!(broken.is_empty(), "{} logs are not whole, such as {:?}", broken.len(), broken.first());
     Ok(())
 }
@@ -89,14 +77,6 @@ pub(super) async fn many(stage: &mut Stage<'_>) -> Result<()> {
 async fn leading(stage: &mut Stage<'_>) -> Result<Process> {
     stage.operators.start()?;
     stage.operators.leading_process().await
-}
-
-/// How many containers run.
-async fn running(stage: &Stage<'_>) -> Result<usize> {
-    let (pods, all) = (stage.namespace.api::<Pod>(), ListParams::default());
-    let pods = answered("list the pods", || pods.list(&all)).await?;
-    let statuses = pods.items.into_iter().filter_map(|pod| pod.status?.container_statuses).flatten();
-    Ok(statuses.filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some())).count())
 }
 
 /// Runs it, and gives what stands in its ConfigMap in the end.
@@ -113,20 +93,4 @@ async fn written(stage: &Stage<'_>, name: &str, mut spec: Value) -> Result<Vec<S
     let config_maps = stage.namespace.api::<ConfigMap>();
     let found = answered("read a ConfigMap", || config_maps.get(name)).await?;
     Ok(found.data.context("nothing was written")?.into_values().collect())
-}
-
-fn container(name: &str, script: &str) -> Value {
-    json!({"name": name, "image": "busybox", "command": ["sh", "-c", script]})
-}
-
-/// One that runs once, in so many pods.
-fn printing(containers: Value, pods: usize) -> Value {
-    let mut spec = once();
-    let job = &mut spec["template"]["spec"];
-    job["suspend"] = json!(false);
-    job["completionMode"] = json!("Indexed");
-    job["completions"] = json!(pods);
-    job["parallelism"] = json!(pods);
-    job["template"]["spec"]["containers"] = containers;
-    spec
 }

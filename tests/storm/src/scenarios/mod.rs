@@ -9,11 +9,14 @@ mod downtime;
 mod idle_restart;
 mod leaders;
 mod logs;
+mod machine;
 mod output_crashes;
 mod queue;
 mod request_crashes;
 mod secrets;
+mod soak;
 mod stopped_leader;
+mod writer;
 
 use std::fmt;
 
@@ -84,6 +87,18 @@ pub(crate) enum Scenario {
     MadeAnew,
     /// A namespace is deleted in the middle
     NamespaceDeleted,
+    /// The definition of ExtendedJobs is deleted, and all of them with it, and comes back
+    DefinitionDeleted,
+    /// The node is deleted on which a run prints, and comes back
+    NodeDeleted,
+    /// A leader stands still for a minute, and goes on
+    StoppedForAMinute,
+    /// The clock is set forward by an hour, and back by two
+    ClockIsSet,
+    /// There is no room on the disk for logs that are followed
+    DiskIsFull,
+    /// Everything at once, for long
+    Soak,
 }
 
 /// When a scenario is played.
@@ -95,6 +110,8 @@ enum Occasion {
     LongStorms,
     /// When what the operator lives on fails.
     Faults,
+    /// When someone asks for it.
+    Alone,
 }
 
 impl Scenario {
@@ -144,7 +161,13 @@ impl Scenario {
             | Self::Late
             | Self::Etcd
             | Self::MadeAnew
-            | Self::NamespaceDeleted => Occasion::Faults,
+            | Self::NamespaceDeleted
+            | Self::DefinitionDeleted
+            | Self::NodeDeleted
+            | Self::StoppedForAMinute
+            | Self::ClockIsSet
+            | Self::DiskIsFull => Occasion::Faults,
+            Self::Soak => Occasion::Alone,
         }
     }
 
@@ -162,7 +185,7 @@ impl Scenario {
             Self::Queue => queue::play(stage).await,
             Self::Leaders => leaders::killed(stage).await,
             Self::Handovers => leaders::asked_to_stop(stage).await,
-            Self::StoppedLeader => stopped_leader::play(stage).await,
+            Self::StoppedLeader => stopped_leader::until_another_leads(stage).await,
             Self::Apiserver => burst::with_a_killed_api_server(stage).await,
             Self::LongLog => logs::one_long(stage).await,
             Self::ManyLogs => logs::many(stage).await,
@@ -180,6 +203,12 @@ impl Scenario {
             Self::Etcd => burst::without_etcd(stage).await,
             Self::MadeAnew => deletions::of_extended_job(stage).await,
             Self::NamespaceDeleted => deletions::of_namespace(stage).await,
+            Self::DefinitionDeleted => deletions::of_definition(stage).await,
+            Self::NodeDeleted => deletions::of_node(stage).await,
+            Self::StoppedForAMinute => stopped_leader::for_a_minute(stage).await,
+            Self::ClockIsSet => machine::clock_is_set(stage).await,
+            Self::DiskIsFull => machine::disk_is_full(stage).await,
+            Self::Soak => soak::play(stage).await,
         }
     }
 }

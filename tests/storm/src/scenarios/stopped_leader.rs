@@ -1,15 +1,29 @@
 //! A leader stands still in the middle of a burst, another one takes over when the Lease has run out, and then
-//! the first one goes on as if no time had passed.
+//! the first one goes on as if no time had passed: at once, or when the other one has led for long.
+
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crowds::extended_jobs::triggered;
 use crowds::pods::IN_SELECTOR;
 use futures::try_join;
+use tokio::time::sleep_until;
 
 use crate::stage::Stage;
 
-/// See the module.
-pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// As soon as another one leads.
+pub(super) async fn until_another_leads(stage: &mut Stage<'_>) -> Result<()> {
+    stopped_for(stage, Duration::ZERO).await
+}
+
+/// For longer than that takes.
+pub(super) async fn for_a_minute(stage: &mut Stage<'_>) -> Result<()> {
+    stopped_for(stage, MINUTE).await
+}
+
+async fn stopped_for(stage: &mut Stage<'_>, time: Duration) -> Result<()> {
     stage.operators.start()?;
     stage.operators.start()?;
     stage.declare("ready", triggered("ready")).await?;
@@ -22,12 +36,17 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
     let former = operators.leader().await?;
     let stop = async {
         jobs.until("half of the first Jobs", |seen| seen.runs.len() >= before.len() / 2).await?;
-        operators.freeze(&former)
+        operators.freeze(&former)?;
+        Ok(Instant::now())
     };
-    try_join!(namespace.turn_ready(before, 0), stop)?;
+    let ((), stopped) = try_join!(namespace.turn_ready(before, 0), stop)?;
     namespace.turn_ready(meanwhile, 0).await?;
     operators.leader_other_than(&former).await?;
+    sleep_until((stopped + time).into()).await;
     operators.thaw(&former)?;
+    let begin = Instant::now();
     namespace.turn_ready(after, 0).await?;
+    stage.until_all_jobs().await?;
+    stage.recovered = Some(begin.elapsed());
     stage.settle().await
 }
