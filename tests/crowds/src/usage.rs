@@ -1,6 +1,8 @@
 //! What an operator uses of this machine, as the kernel tells.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -33,6 +35,13 @@ impl Process {
         let files = fs::read_dir(format!("/proc/{}/fd", self.0)).context("cannot list open files")?;
         let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
         Ok(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
+    }
+
+    /// Whether nothing can be written into this folder as it sees it.
+    pub fn has_full_disk_at(self, folder: &Path) -> bool {
+        let folder = folder.strip_prefix("/").unwrap_or(folder);
+        let seen = PathBuf::from(format!("/proc/{}/root", self.0)).join(folder).join("probe");
+        fs::write(seen, "x").is_err_and(|error| error.kind() == ErrorKind::StorageFull)
     }
 
     /// The processor time it has used so far.

@@ -15,6 +15,8 @@ use crate::stage::Stage;
 
 /// How long there is no definition.
 const UNDEFINED: Duration = Duration::from_secs(15);
+/// The garbage collector of pods waits for 40 seconds whether the node comes back, and looks each 20.
+const LONGER_THAN_THE_NODE: Duration = Duration::from_secs(96);
 
 /// The ExtendedJob, which is made anew under its name at once. What happened before that is none of the new one's business.
 pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
@@ -94,7 +96,7 @@ pub(super) async fn of_node(stage: &mut Stage<'_>) -> Result<()> {
     stage.declare("ready", triggered("ready")).await?;
     let pods = stage.namespace.create_pods("nodeless", stage.load.pods(), IN_SELECTOR).await?;
     stage.expected.one("ready", &pods);
-    writer::begin(stage).await?;
+    writer::begin_for(stage, LONGER_THAN_THE_NODE).await?;
     let printing = stage.namespace.until_a_pod_runs().await?;
     stage.target.delete_node().await?;
     stage.namespace.turn_ready(&pods, 0).await?;

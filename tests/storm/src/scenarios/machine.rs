@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use crowds::clock::Clock;
 use crowds::extended_jobs::triggered;
 use crowds::pods::IN_SELECTOR;
@@ -50,6 +50,7 @@ pub(super) async fn disk_is_full(stage: &mut Stage<'_>) -> Result<()> {
     stage.operators.tell(&["--spool-folder", &folder.display().to_string()]);
     stage.operators.start()?;
     stage.declare("ready", triggered("ready")).await?;
+    ensure!(stage.operators.leading_process().await?.has_full_disk_at(&folder), "the disk is not full");
     writer::begin(stage).await?;
     let pods = stage.namespace.create_pods("pod", stage.load.pods(), IN_SELECTOR).await?;
     stage.expected.one("ready", &pods);

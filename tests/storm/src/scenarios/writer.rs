@@ -1,5 +1,7 @@
 //! A run that prints while something goes wrong, and whose output is to be stored all the same: whole.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use crowds::extended_jobs::{once, running};
 use crowds::patience::answered;
@@ -12,13 +14,20 @@ use crate::stage::Stage;
 const WRITER: &str = "writer";
 /// Where its output goes.
 const TARGET: &str = "written";
-/// Of a hundred characters each: some twenty seconds, at 25 lines a second.
+/// Of a hundred characters each.
 const LINES: usize = 400;
+/// It pauses after so many.
+const AT_ONCE: usize = 25;
 
-/// Starts it.
+/// Starts it, for some twenty seconds.
 pub(super) async fn begin(stage: &mut Stage<'_>) -> Result<()> {
+    begin_for(stage, Duration::from_secs(20)).await
+}
+
+/// Starts it; it prints for about so long.
+pub(super) async fn begin_for(stage: &mut Stage<'_>, time: Duration) -> Result<()> {
     stage.expected.without_pod(1, WRITER);
-    stage.namespace.create_extended_job(WRITER, printing()).await
+    stage.namespace.create_extended_job(WRITER, printing(time)).await
 }
 
 /// Waits until its output is stored; each line is to be there once.
@@ -32,8 +41,10 @@ pub(super) async fn until_all_is_written(stage: &Stage<'_>) -> Result<()> {
     Ok(())
 }
 
-fn printing() -> Value {
-    let print = r#"printf "%099d\n", i; if (i % 25 == 0) { fflush(); system("sleep 1") }"#;
+fn printing(time: Duration) -> Value {
+    let pause = time.as_secs().div_ceil((LINES / AT_ONCE) as u64);
+    let print =
+        format!(r#"printf "%099d\n", i; if (i % {AT_ONCE} == 0) {{ fflush(); system("sleep {pause}") }}"#);
     let program = format!("BEGIN {{ for (i = 1; i <= {LINES}; i++) {{ {print} }} }}");
     let mut spec = running(once(), json!(["awk", program]));
     spec["output"] = json!({"stdout": {"configRef": TARGET}});
