@@ -6,6 +6,7 @@
 
 pub mod conditions;
 mod crd;
+pub mod fields;
 mod job_template;
 pub mod names;
 mod output;

@@ -21,8 +21,9 @@ struct Generated {
 const CRD: &str = "deploy/crd.yaml";
 
 /// All of them, each behind what it is made of.
-const FILES: [Generated; 9] = [
-    Generated { path: CRD, make: crd },
+const FILES: [Generated; 10] = [
+    Generated { path: "api/src/fields.txt", make: || crdgen(&["--fields"]) },
+    Generated { path: CRD, make: || crdgen(&[]) },
     Generated { path: "docs/src/reference/api.md", make: || reference::of_crd(&read(CRD)?) },
     Generated { path: argocd::CONFIG_MAP, make: argocd::config_map },
     // A chart can hold nothing from outside its folder.
@@ -75,10 +76,10 @@ fn write() -> Result<()> {
     Ok(())
 }
 
-/// The CustomResourceDefinition as YAML.
-fn crd() -> Result<String> {
+/// What is made of the types.
+fn crdgen(arguments: &[&str]) -> Result<String> {
     let mut crdgen = cargo::compiling("run")?;
-    crdgen.args(["--bin", "crdgen"]).stderr(Stdio::inherit());
+    crdgen.args(["--bin", "crdgen", "--"]).args(arguments).stderr(Stdio::inherit());
     process::output(&mut crdgen)
 }
 

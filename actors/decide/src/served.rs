@@ -1,53 +1,41 @@
 //! Whether the CustomResourceDefinition that the API server serves holds all that this version of the operator knows: what
 //! it does not hold is dropped from what users write, and from status, without a word.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use serde_json::Value;
+use extendedjob_api::fields::{OWN, Schema};
+use serde::Deserialize;
 
 const KIND: &str = "ExtendedJob";
-/// Below this stand the fields of native Jobs.
-const NATIVE: &str = ".spec.template";
 
-/// The fields and enum values of `own`, the schema that this operator was built with, that are not in `document`, the
-/// OpenAPI v3 document of the API server for the group and version; `None` if the kind is not in that.
-#[must_use]
-pub fn missing(own: &Value, document: &Value) -> Option<Vec<String>> {
-    let schemas = document["components"]["schemas"].as_object()?;
-    let is_it = |schema: &&Value| {
-        let kinds = schema["x-kubernetes-group-version-kind"].as_array();
-        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == KIND))
-    };
-    let served = schemas.values().find(is_it)?;
-    Some(fields(own).difference(&fields(served)).cloned().collect())
+/// The API server's OpenAPI v3 document for our group and version, as far as it matters.
+#[derive(Debug, Deserialize)]
+pub struct Document {
+    components: Components,
 }
 
-/// Such as `.spec.run` and `.spec.run=once`.
-fn fields(schema: &Value) -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    for part in ["spec", "status"] {
-        walk(&schema["properties"][part], format!(".{part}"), &mut all);
-    }
-    all
+#[derive(Debug, Deserialize)]
+struct Components {
+    schemas: BTreeMap<String, Schema>,
 }
 
-fn walk(schema: &Value, path: String, all: &mut BTreeSet<String>) {
-    let values = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    all.extend(values.map(|value| format!("{path}={value}")));
-    if path != NATIVE {
-        for (name, below) in schema["properties"].as_object().into_iter().flatten() {
-            walk(below, format!("{path}.{name}"), all);
-        }
-        if schema["items"].is_object() {
-            walk(&schema["items"], format!("{path}[]"), all);
-        }
+impl Document {
+    /// The fields and enum values that this version knows and that are not in the document; `None` if the kind is not.
+    #[must_use]
+    pub fn missing(&self) -> Option<Vec<String>> {
+        self.lacking(OWN.lines())
     }
-    all.insert(path);
+
+    fn lacking<'a>(&self, own: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+        let is_it = |schema: &&Schema| schema.is_of(KIND);
+        let served = self.components.schemas.values().find(is_it)?.fields();
+        Some(own.filter(|field| !served.contains(*field)).map(str::to_owned).collect())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -68,13 +56,18 @@ mod tests {
         json!({ "components": { "schemas": { "x.ExtendedJob": schema, "x.ExtendedJobList": list } } })
     }
 
+    fn lacking(own: &Value, document: Value) -> Option<Vec<String>> {
+        let own = Schema::deserialize(own).unwrap().fields();
+        Document::deserialize(document).unwrap().lacking(own.iter().map(String::as_str))
+    }
+
     #[test]
     fn what_an_older_definition_lacks_is_named() {
         let own = schema(&["ready", "created"], json!({ "merged": {} }));
-        assert_eq!(missing(&own, &document(own.clone())), Some(vec![]));
+        assert_eq!(lacking(&own, document(own.clone())), Some(vec![]));
         let older = schema(&["ready"], json!({}));
         let expected = [".spec.when=created", ".status.merged"].map(str::to_owned).to_vec();
-        assert_eq!(missing(&own, &document(older)), Some(expected));
+        assert_eq!(lacking(&own, document(older)), Some(expected));
     }
 
     #[test]
@@ -82,11 +75,11 @@ mod tests {
         let own = schema(&["ready"], json!({}));
         let mut newer = schema(&["ready", "created"], json!({ "merged": {} }));
         newer["properties"]["spec"]["properties"]["template"] = json!({});
-        assert_eq!(missing(&own, &document(newer)), Some(vec![]));
+        assert_eq!(lacking(&own, document(newer)), Some(vec![]));
     }
 
     #[test]
     fn of_a_kind_that_is_not_served_nothing_is_said() {
-        assert_eq!(missing(&schema(&[], json!({})), &json!({ "components": { "schemas": {} } })), None);
+        assert_eq!(lacking(&schema(&[], json!({})), json!({ "components": { "schemas": {} } })), None);
     }
 }

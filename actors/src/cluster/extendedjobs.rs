@@ -2,7 +2,7 @@
 //! written.
 
 use extendedjob_api::{ExtendedJobSpec, ExtendedJobStatus, Run, names};
-use extendedjob_decide::{declared::Declared, fault::Class, served::missing};
+use extendedjob_decide::{declared::Declared, fault::Class, served::Document};
 use jiff::Timestamp;
 use kube::{api::Patch, core::Request};
 use serde::{Deserialize, de::Error as _};
@@ -124,16 +124,12 @@ impl Cluster {
     /// (yet). Each account may read that.
     pub(crate) async fn dropped_fields(&self) -> Result<Option<Vec<String>>, ExtendedJobError> {
         let request = http::Request::get(format!("/openapi/v3/{GROUP}")).body(vec![]);
-        let document: Value = match self.call(request.map_err(kube::core::request::Error::BuildRequest)).await
-        {
-            Err(fault) if fault.class() == Class::NotFound => return Ok(None),
-            document => document.map_err(ExtendedJobError::Schema)?,
-        };
-        let crd = extendedjob_api::crd();
-        let schema = crd.spec.versions.into_iter().find_map(|version| version.schema?.open_api_v3_schema);
-        let own = serde_json::to_value(schema)
-            .map_err(|error| ExtendedJobError::Schema(Fault::Undecodable(error)))?;
-        Ok(missing(&own, &document))
+        let document: Document =
+            match self.call(request.map_err(kube::core::request::Error::BuildRequest)).await {
+                Err(fault) if fault.class() == Class::NotFound => return Ok(None),
+                document => document.map_err(ExtendedJobError::Schema)?,
+            };
+        Ok(document.missing())
     }
 
     /// Sets `run` back to `manually` after the run for the request `number`, provided that nobody has changed the

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use kube::core::Status;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Longer than an API server takes to come back, and than a Lease lasts.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Longer than an API server takes to come back, than a Lease lasts, and than a run prints.
+pub const PATIENCE: Duration = Duration::from_secs(150);
 /// Between two looks at something that can't be watched.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// What a single request may take.

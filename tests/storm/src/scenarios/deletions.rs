@@ -16,7 +16,7 @@ use crate::stage::Stage;
 /// How long there is no definition.
 const UNDEFINED: Duration = Duration::from_secs(15);
 /// The garbage collector of pods waits for 40 seconds whether the node comes back, and looks each 20.
-const LONGER_THAN_THE_NODE: Duration = Duration::from_secs(96);
+const LONGER_THAN_THE_NODE: Duration = Duration::from_secs(80);
 
 /// The ExtendedJob, which is made anew under its name at once. What happened before that is none of the new one's business.
 pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {

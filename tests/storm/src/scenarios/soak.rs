@@ -67,8 +67,10 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
     set(&stage.namespace, FOLLOWING, "0").await?;
     stage.expected.without_pod(1, FOLLOWING);
     stage.namespace.create_extended_job(FOLLOWING, following(FOLLOWING)).await?;
+    stage.namespace.until_revision(FOLLOWING, 0).await?;
     stage.expected.without_pod(1, ERRAND);
     stage.namespace.create_extended_job(ERRAND, printing()).await?;
+    stage.namespace.until_completed(ERRAND, 1).await?;
     let is_parked = |run: &Run| TRANSITIONS.contains(&run.extended_job.as_str());
     let finishing = finish_as_they_come(stage.namespace.clone(), stage.jobs.receiver(), "", is_parked);
     let minutes = async {
