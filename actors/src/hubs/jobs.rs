@@ -13,11 +13,16 @@ use crate::{
     operator::{List, Readiness},
 };
 
+/// So many subscriptions that have ended are no burden.
+const SOME: usize = 100;
+
 /// Keeps all Jobs that bear our label.
 pub(crate) struct JobHub {
     readiness: Readiness,
     jobs: Watched<Job>,
     subscriptions: HashMap<String, SubscribeJobs>,
+    /// With so many it is looked which of them have ended.
+    look_at: usize,
     _lifeline: Lifeline<&'static str>,
 }
 
@@ -27,13 +32,29 @@ impl JobHub {
             readiness,
             jobs: Watched::new(cluster, jobs::SOURCE),
             subscriptions: HashMap::new(),
+            look_at: SOME,
             _lifeline: lifeline,
         }
     }
 
-    fn tell_all(&self, subscription: &SubscribeJobs) {
+    fn tell(&self, subscription: &SubscribeJobs) {
         let owned = self.jobs.store.objects().filter(|job| is_of(job, subscription));
         subscription.subscriber.at_first.do_send(JobsAtFirst(owned.cloned().collect()));
+    }
+
+    /// Tells everyone, and looks at each Job once for that.
+    fn tell_all(&self) {
+        let mut owned: HashMap<&str, Vec<Arc<Job>>> = HashMap::new();
+        for job in self.jobs.store.objects() {
+            let subscription = job.owner.as_deref().and_then(|owner| self.subscriptions.get(owner));
+            if let Some(subscription) = subscription.filter(|subscription| is_of(job, subscription)) {
+                owned.entry(&subscription.owner).or_default().push(Arc::clone(job));
+            }
+        }
+        for (owner, subscription) in &self.subscriptions {
+            let jobs = owned.remove(owner.as_str()).unwrap_or_default();
+            subscription.subscriber.at_first.do_send(JobsAtFirst(jobs));
+        }
     }
 
     fn subscriber(&self, job: &Job) -> Option<&JobSubscriber> {
@@ -81,7 +102,7 @@ impl StreamHandler<Observation<Job>> for JobHub {
                 }
                 Change::Complete => {
                     self.readiness.complete(List::Jobs);
-                    self.subscriptions.values().for_each(|subscription| self.tell_all(subscription));
+                    self.tell_all();
                 }
             }
         }
@@ -92,9 +113,12 @@ impl Handler<SubscribeJobs> for JobHub {
     type Result = ();
 
     fn handle(&mut self, subscription: SubscribeJobs, _: &mut Self::Context) {
-        self.subscriptions.retain(|_, subscription| subscription.subscriber.seen.connected());
+        if self.subscriptions.len() >= self.look_at {
+            self.subscriptions.retain(|_, subscription| subscription.subscriber.seen.connected());
+            self.look_at = 2 * self.subscriptions.len() + SOME;
+        }
         if self.jobs.store.is_complete() {
-            self.tell_all(&subscription);
+            self.tell(&subscription);
         }
         self.subscriptions.insert(subscription.owner.clone(), subscription);
     }

@@ -75,14 +75,16 @@ fn a_definition_that_is_older_than_the_operator_is_told_of() -> Result<()> {
         let merged = ns.kubectl.get(&[CRD])?.pointer_mut(path).map(Value::take);
         let edit = |edit: Value| ns.kubectl.run(&["patch", CRD, "--type=json", "--patch", &edit.to_string()]);
         edit(json!([{"op": "remove", "path": path}]))?;
-        let told = operator.restart().and_then(|()| {
+        let says = |words: &[&str]| {
             ns.kubectl.until(&[CRD], "a word of the operator", |_| {
                 let log = operator.log().ok()?;
-                log.lines().find(|line| line.contains(".status.merged") && line.contains("older")).map(drop)
+                log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(drop)
             })
-        });
+        };
+        let told = operator.restart().and_then(|()| says(&[".status.merged", "older"]));
         // Whatever came of it, others rely on the definition.
         edit(json!([{"op": "add", "path": path, "value": merged}]))?;
-        told
+        told?;
+        says(&["holds all that this version knows"])
     })
 }

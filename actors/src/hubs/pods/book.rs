@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     io,
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,8 +13,8 @@ use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use extendedjob_decide::{
     book::{Book, Draft, PageId, Stored},
     fault::Class,
+    pod::{Pod, Version},
     retry::Backoff,
-    transition::Trigger,
 };
 use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
@@ -152,18 +153,18 @@ fn print(bytes: &[u8]) -> Print {
     Print { hash: hasher.finish(), length: bytes.len() }
 }
 
-impl PodHub {
-    /// Sees to it that the book names the pods that a trigger is about.
-    pub(super) fn note_present(&mut self, namespace: &str, trigger: &Trigger) {
-        let seen = self.tracker.position();
-        let Some(Keeping { book, .. }) = &mut self.keeping else { return };
-        for pod in self.tracker.pods().filter(|pod| pod.namespace == namespace && trigger.concerns(pod)) {
-            if !book.names(pod) {
-                book.note(pod, false, seen);
+impl Keeping {
+    /// Sees to it that the book names these pods, which some trigger is about.
+    pub(super) fn note_present(&mut self, pods: &[Arc<Pod>], seen: Version) {
+        for pod in pods {
+            if !self.book.names(pod) {
+                self.book.note(pod, false, seen);
             }
         }
     }
+}
 
+impl PodHub {
     /// The last triggered ExtendedJob of a namespace is gone.
     pub(super) fn close_book(&mut self, namespace: &str, ctx: &mut Context<Self>) {
         if let Some(Keeping { book, writing, .. }) = &mut self.keeping {

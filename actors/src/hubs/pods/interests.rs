@@ -33,6 +33,13 @@ pub(super) struct Interest {
     pub(super) watched: usize,
 }
 
+impl Interest {
+    /// In pods of a namespace, of someone who has not said yet where it wants to be told.
+    pub(super) fn in_pods_of(namespace: String, trigger: Trigger) -> Self {
+        Self { namespace, trigger, subscriber: None, awaits_book: None, watched: 0 }
+    }
+}
+
 /// The owners of one namespace, by the labels that can concern them.
 #[derive(Default)]
 struct NamespaceIndex {
@@ -89,9 +96,9 @@ impl Interests {
         let written = |since: Version| unwritten.is_none_or(|unwritten| since < unwritten);
         let of_namespace = self.by_owner.values_mut().filter(|interest| interest.namespace == namespace);
         let told = of_namespace.filter_map(|interest| {
-            let subscriber = interest.subscriber.clone()?;
+            let subscriber = interest.subscriber.as_ref()?;
             interest.awaits_book.take_if(|since| written(*since))?;
-            Some(subscriber)
+            Some(subscriber.clone())
         });
         told.collect()
     }

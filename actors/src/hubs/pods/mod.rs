@@ -8,6 +8,7 @@
 mod book;
 mod interests;
 mod of_jobs;
+mod subscriptions;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -35,7 +36,7 @@ use tracing::{info, warn};
 
 use self::{
     book::{Size, Writing},
-    interests::{Interest, Interests},
+    interests::Interests,
     of_jobs::OfJobs,
 };
 use crate::{
@@ -45,10 +46,7 @@ use crate::{
         pods::{self, WatchedPod},
     },
     lifeline::{Lifeline, stops_when_told},
-    messages::{
-        BeginPods, Breach, Expect, PodMoved, PodsAtFirst, PodsWatched, Recall, Settled, Sight, StandBy,
-        SubscribeJobPods, SubscribePods, TermBroken, Unexpect,
-    },
+    messages::{BeginPods, Breach, PodMoved, Recall, Settled, StandBy, SubscribePods, TermBroken},
     metrics::Share,
     operator::{List, Readiness},
 };
@@ -290,49 +288,6 @@ impl PodHub {
     fn is_first(&self, keeping: &Keeping) -> bool {
         keeping.is_first && self.cluster.progress().stored() == 0
     }
-
-    /// Where everybody is who subscribes now.
-    fn position(&self) -> Version {
-        let barrier = self.keeping.as_ref().map(|keeping| keeping.barrier);
-        self.tracker.position().max(barrier.unwrap_or_default())
-    }
-
-    /// Answers a watcher, and tells it again what is not settled.
-    fn tell_all(&mut self, subscription: SubscribePods) {
-        let SubscribePods { owner, namespace, trigger, sight, number, subscriber } = subscription;
-        let first = sight == Sight::First;
-        let is_watched = |pod: &&Arc<Pod>| pod.namespace == namespace && trigger.concerns(pod);
-        let about = |pod: &&Arc<Pod>| first && is_watched(pod);
-        let now = Instant::now();
-        let lately = self.gone.iter().filter(|(since, _)| now.duration_since(*since) <= GONE_REMEMBERED);
-        let gone = lately.map(|(_, pod)| pod);
-        let pods = gone.chain(self.tracker.pods()).filter(about).cloned().collect();
-        let (position, since) = (self.position(), self.tracker.position());
-        let Some(keeping) = &mut self.keeping else { return };
-        let lost = match sight {
-            Sight::Again if !keeping.rebased.contains(&owner) => keeping.loss(&namespace),
-            Sight::Again => None,
-            Sight::First | Sight::Edited => {
-                keeping.rebased.insert(owner.clone());
-                None
-            }
-        };
-        keeping.book.open(&namespace, since);
-        if sight != Sight::Again {
-            self.note_present(&namespace, &trigger);
-        }
-        let watched = self.tracker.pods().filter(is_watched).count();
-        subscriber.watched.do_send(PodsWatched { number, pods: watched });
-        subscriber.at_first.do_send(PodsAtFirst { number, pods, position, lost });
-        for (receipt, moved) in self.deliveries.of(&owner) {
-            let observed = self.observed.get(&receipt).copied().unwrap_or(now);
-            subscriber.moved.do_send(PodMoved { receipt, moved: moved.clone(), observed });
-        }
-        let (subscriber, awaits_book) = (Some((number, subscriber)), Some(since));
-        self.interests
-            .set(owner, Interest { namespace: namespace.clone(), trigger, subscriber, awaits_book, watched });
-        self.book_is_written(&namespace);
-    }
 }
 
 impl Keeping {
@@ -419,71 +374,11 @@ impl StreamHandler<Observation<WatchedPod>> for PodHub {
             self.readiness.complete(List::Pods);
             // The list of a standby answers nobody: the term begins with another one.
             if self.keeping.is_some() {
-                for (_, subscription) in std::mem::take(&mut self.waiting) {
-                    self.tell_all(subscription);
-                }
+                self.tell_waiting();
             }
         }
         self.write_book(ctx);
         self.reach();
-    }
-}
-
-impl Handler<Expect> for PodHub {
-    type Result = ();
-
-    /// Until it subscribes, what it is to be told of is kept, and so is all that it will see at first.
-    fn handle(&mut self, Expect { owner, namespace, trigger, is_new }: Expect, _: &mut Self::Context) {
-        if self.interests.get(&owner).is_none() {
-            if is_new {
-                // Before the term has begun: where the checkpoint is.
-                let position = self.keeping.as_ref().map_or(0, |_| self.tracker.position());
-                self.deliveries.hold(&owner, position);
-            }
-            let interest = Interest { namespace, trigger, subscriber: None, awaits_book: None, watched: 0 };
-            self.interests.set(owner, interest);
-        }
-    }
-}
-
-impl Handler<Unexpect> for PodHub {
-    type Result = ();
-
-    fn handle(&mut self, Unexpect(owner): Unexpect, ctx: &mut Self::Context) {
-        self.waiting.remove(&owner);
-        for (receipt, _) in self.deliveries.of(&owner) {
-            self.observed.remove(&receipt);
-        }
-        self.deliveries.forget(&owner);
-        if let Some(namespace) = self.interests.remove(&owner) {
-            self.close_book(&namespace, ctx);
-        }
-        self.reach();
-    }
-}
-
-impl Handler<SubscribePods> for PodHub {
-    type Result = ();
-
-    fn handle(&mut self, subscription: SubscribePods, ctx: &mut Self::Context) {
-        if self.interests.get(&subscription.owner).is_none() {
-            // Its ExtendedJob has gone since.
-            return;
-        }
-        if self.keeping.is_some() && self.tracker.is_complete() {
-            self.tell_all(subscription);
-            self.write_book(ctx);
-        } else {
-            self.waiting.insert(subscription.owner.clone(), subscription);
-        }
-    }
-}
-
-impl Handler<SubscribeJobPods> for PodHub {
-    type Result = ();
-
-    fn handle(&mut self, subscription: SubscribeJobPods, _: &mut Self::Context) {
-        self.of_jobs.subscribe(subscription);
     }
 }
 
