@@ -57,6 +57,8 @@ pub(crate) struct Elector {
     /// When it was asked last whether the fence stands, and it did.
     fence_stood: Instant,
     looks_at_fence: bool,
+    /// The renewal that was tried last met a Lease that is not as it was.
+    conflicted: bool,
     /// How often it has given up a term.
     resigned: u64,
     /// Who was seen to lead last, so that a change is logged once.
@@ -111,6 +113,7 @@ impl Elector {
             held: None,
             fence_stood: Instant::now(),
             looks_at_fence: false,
+            conflicted: false,
             resigned: 0,
             leader: None,
             _lifeline: lifeline,
@@ -132,6 +135,12 @@ impl Elector {
         let step = self.memory.step(&self.candidacy.identity, held, lease, self.start.elapsed(), TIMING);
         let lease = match step {
             Step::Stand(lease) => lease,
+            // Someone edited it, or a renewal was done and not said to be: there is time for another one.
+            Step::Write(Write::Renew(lease)) if std::mem::take(&mut self.conflicted) => {
+                self.held = Some(lease);
+                ctx.notify_later(Tick, TIMING.period);
+                return;
+            }
             Step::Write(write) => {
                 // Whoever works for an earlier term is told to stop before another one can begin.
                 if !matches!(write, Write::Renew(_)) {
@@ -171,7 +180,10 @@ impl Elector {
             Ok(_) if elector.resigned != resigned => elector.look(ctx),
             Ok(lease) => elector.holds(lease, sent, ctx),
             // Someone was quicker, or edited the Lease: see who holds it now.
-            Err(ElectionError::Lease(error)) if error.is_conflict() => elector.look(ctx),
+            Err(ElectionError::Lease(error)) if error.is_conflict() => {
+                elector.conflicted = true;
+                elector.look(ctx);
+            }
             Err(error) => elector.failed(&error, ctx),
         }));
     }
@@ -179,6 +191,7 @@ impl Elector {
     /// The Lease is ours; the write that says so was sent at `sent`.
     fn holds(&mut self, lease: Lease, sent: Instant, ctx: &mut Context<Self>) {
         ctx.notify_later(Tick, TIMING.period);
+        self.conflicted = false;
         self.memory.note(&lease);
         let (term, until) = (lease.transitions, sent + TIMING.renew_deadline);
         let begins = !self.leads_in(term);

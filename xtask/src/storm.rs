@@ -76,7 +76,7 @@ impl Faults {
 
 /// Let everything happen at once, for long: transitions, errands, changes of configuration, leaders that end
 ///
-/// Each minute is a line of a table: how many Jobs there should be, how many there were, how many were missing or double,
+/// Each pass, of about a minute, is a line of a table: how many Jobs there should be, how many there were, how many were missing or double,
 /// and what the leader takes. It is a failure if any was.
 #[derive(Args)]
 pub(crate) struct Soak {

@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn the_note_comes_before_the_ttl_and_never_to_what_goes_or_is_not_on_record() {
+        let unnoted = |job, second| Candidate { unnoted: true, ..candidate(job, second) };
+        let note = |job: &str| (job.to_owned(), Action::Note);
+        assert_eq!(plan([unnoted("kept", 1)], &spec(1, 1), Some(9)), [note("kept")]);
+        assert_eq!(
+            plan([unnoted("kept", 1), unnoted("old", 0)], &spec(1, 1), None),
+            [note("kept"), deletes(&["old"])[0].clone()]
+        );
+        let open = Candidate { recorded: false, ..unnoted("open", 1) };
+        assert_eq!(plan([open], &spec(1, 1), None), []);
+    }
+
+    #[test]
     fn the_ttl_is_given_once_to_what_is_kept() {
         let given = Candidate { ttl: Some(5), ..candidate("given", 2) };
         let planned = plan([candidate("a", 3), given, candidate("old", 1)], &spec(2, 2), Some(5));

@@ -198,6 +198,7 @@ impl Cluster {
     /// Asks whether the Job could be created.
     pub(crate) async fn try_job(&self, namespace: &str, name: &str, job: Value) -> Result<(), JobError> {
         let error = |fault| JobError::DryRun(format!("{namespace}/{name}"), fault);
+        let _turn = self.tries.acquire().await.ok();
         let request = self.creation(namespace, job, true).map_err(error)?;
         self.call::<IgnoredAny>(Ok(request)).await.map(|_| ()).map_err(error)
     }

@@ -73,6 +73,9 @@ const OUTPUTS_IN_FLIGHT: usize = 16;
 /// ConfigMaps and Secrets that are read at a time: each may hold a mebibyte.
 const CONFIGS_IN_FLIGHT: usize = 8;
 
+/// Jobs that are tried out at a time: after an upgrade that may be one for each ExtendedJob.
+const TRIES_IN_FLIGHT: usize = 16;
+
 /// Jobs that are had deleted at a time, of those that others take the place of.
 const DELETES_IN_FLIGHT: usize = 16;
 
@@ -91,6 +94,7 @@ pub struct Cluster {
     follows: Arc<Semaphore>,
     outputs: Arc<Semaphore>,
     configs: Arc<Semaphore>,
+    tries: Arc<Semaphore>,
     deletes: Arc<Semaphore>,
     spool: Spool,
     kubelets: Option<Kubelets>,
@@ -124,6 +128,7 @@ impl Cluster {
             follows: Arc::new(Semaphore::new(FOLLOWS_IN_FLIGHT)),
             outputs: Arc::new(Semaphore::new(OUTPUTS_IN_FLIGHT)),
             configs: Arc::new(Semaphore::new(CONFIGS_IN_FLIGHT)),
+            tries: Arc::new(Semaphore::new(TRIES_IN_FLIGHT)),
             deletes: Arc::new(Semaphore::new(DELETES_IN_FLIGHT)),
             spool,
             kubelets: None,

@@ -18,8 +18,10 @@ use jiff::Timestamp;
 use tracing::debug;
 
 use super::{JobRunner, Stage, drains::DrainLogs, logs::Log};
-use crate::clock::steady;
-use crate::messages::{JobPodNews, RunNews, SubscribeJobPods};
+use crate::{
+    clock::steady,
+    messages::{JobPodNews, RunNews, SubscribeJobPods},
+};
 
 /// How long the end of a Job waits to be told for pods that do not end: longer than the grace that a pod has by
 /// default.

@@ -72,30 +72,15 @@ impl Supervisor {
                 open = true;
             }
         }
-        let is_named = |job: &str| self.declared.status.runs.iter().any(|run| run.job == job);
-        let over = runs.jobs.iter().filter_map(|(name, job)| {
-            let state = runs.states.get(name)?;
-            let Stage::Ended { failure, .. } = &state.stage else { return None };
-            let recorded = state.told && !runs.unsettled.contains_key(name);
-            let succeeded = failure.is_none();
-            let unnoted = !job.settled && !is_named(name);
-            Some(Candidate {
-                job: name,
-                created: job.created,
-                succeeded,
-                recorded,
-                unnoted,
-                deleting: job.deleting,
-                ttl: job.ttl,
-            })
-        });
-        let planned = plan(over, &self.declared.spec, ttl(&self.declared.spec));
-        let names: Vec<&str> = planned.iter().map(|(job, _)| job.as_str()).collect();
+        let planned = self.planned();
+        open |= !planned.is_empty();
+        let Some(runs) = &self.runs else { return };
+        let going = planned.iter().filter(|(_, action)| *action != Action::Note);
+        let names: Vec<&str> = going.map(|(job, _)| job.as_str()).collect();
         let free: HashSet<String> =
             self.desk.clean(names.iter().copied(), checkpoint).into_iter().map(str::to_owned).collect();
-        open |= !planned.is_empty();
-        let now =
-            planned.into_iter().filter(|(job, _)| free.contains(job) && !self.cleanup.asked.contains(job));
+        let may = |(job, action): &(String, Action)| *action == Action::Note || free.contains(job);
+        let now = planned.into_iter().filter(may).filter(|(job, _)| !self.cleanup.asked.contains(job));
         let creates = self.around.cluster.creates();
         let now: Vec<(Arc<Job>, Action)> = now
             .filter_map(|(job, action)| Some((Arc::clone(runs.jobs.get(&job)?), action)))
@@ -113,6 +98,43 @@ impl Supervisor {
         }
         self.prune_counted(ctx);
         self.tidy_ledger(ctx);
+    }
+
+    /// What is to be done about the Jobs of runs that are over.
+    fn planned(&self) -> Vec<(String, Action)> {
+        let Some(runs) = &self.runs else { return vec![] };
+        let is_named = |job: &str| self.declared.status.runs.iter().any(|run| run.job == job);
+        let over = runs.jobs.iter().filter_map(|(name, job)| {
+            let state = runs.states.get(name)?;
+            let Stage::Ended { failure, .. } = &state.stage else { return None };
+            let recorded = state.told && !runs.unsettled.contains_key(name);
+            let succeeded = failure.is_none();
+            let unnoted = !job.settled && !is_named(name);
+            Some(Candidate {
+                job: name,
+                created: job.created,
+                succeeded,
+                recorded,
+                unnoted,
+                deleting: job.deleting,
+                ttl: job.ttl,
+            })
+        });
+        plan(over, &self.declared.spec, ttl(&self.declared.spec))
+    }
+
+    /// Sees to it that a later operator does not judge output again that has settled, and write what someone has taken away
+    /// meanwhile: of a run that the status is too short to name the Job says so. That waits for nothing.
+    pub(super) fn note_kept(&mut self, ctx: &mut Context<Self>) {
+        if self.declared.spec.output.is_none() {
+            return;
+        }
+        for (name, action) in self.planned() {
+            let job = self.runs.as_ref().and_then(|runs| runs.jobs.get(&name)).cloned();
+            if let (Action::Note, Some(job), false) = (action, job, self.cleanup.asked.contains(&name)) {
+                self.note_settled(&job, ctx);
+            }
+        }
     }
 
     /// Of what an earlier leader may have known all is settled when the checkpoint has passed the begin of this
@@ -162,8 +184,6 @@ impl Supervisor {
         self.ask(job, setting, ctx);
     }
 
-    /// A later operator that finds the Job, and not its run in the status, would judge its output again, and write what someone
-    /// has taken away meanwhile.
     fn note_settled(&mut self, job: &Arc<Job>, ctx: &mut Context<Self>) {
         let (cluster, of) = (self.around.cluster.clone(), Arc::clone(job));
         let noting = async move { cluster.note_settled(&of).await };

@@ -12,8 +12,10 @@ use extendedjob_decide::{
 };
 
 use super::Supervisor;
-use crate::clock::steady;
-use crate::cluster::events::{Related, Severity};
+use crate::{
+    clock::steady,
+    cluster::events::{Related, Severity},
+};
 
 /// How many are published at once, and how soon one more is.
 const LIMIT: Limit = Limit { burst: 25, every: Duration::from_secs(10) };

@@ -332,6 +332,7 @@ impl Supervisor {
             .filter(|(job, run)| run.stage != Stage::Active && !unsettled.contains_key(*job));
         for (_, run) in past {
             run.output.get_or_insert_default();
+            run.output_settled = true;
         }
     }
 

@@ -1,11 +1,11 @@
 //! Tells the user: the status, written in this one place.
 //!
-//! One write is in flight at a time; what changes meanwhile goes with the next one, so that a
-//! burst of a thousand runs costs a few writes.
+//! What happens within a moment is told together, and one write is in flight at a time: what changes meanwhile goes with the
+//! next one. So a run costs few writes, and a burst of a thousand runs not many more.
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use extendedjob_api::ExtendedJobStatus;
 use extendedjob_decide::{
     declared::Declared,
@@ -19,8 +19,10 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::{Supervisor, turn::Turn};
-use crate::clock::steady;
-use crate::cluster::{extendedjobs::ExtendedJobError, ledgers};
+use crate::{
+    clock::steady,
+    cluster::{extendedjobs::ExtendedJobError, ledgers},
+};
 
 /// What comes together is told together. And whatever starts, starts before it is told.
 const GATHER: Duration = Duration::from_millis(100);
@@ -34,6 +36,8 @@ const LAZY: Duration = Duration::from_secs(60);
 /// The write that is under way, if any.
 pub(super) struct Reporter {
     turn: Turn,
+    /// The write that waits for what else there is to tell.
+    gathering: Option<SpawnHandle>,
     is_lazy: bool,
     backoff: Backoff,
     /// Transitions that were absorbed by a later one.
@@ -50,6 +54,10 @@ struct Told {
 
 #[derive(actix::Message)]
 #[rtype(result = "()")]
+struct Gathered;
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
 struct PauseOver;
 
 #[derive(actix::Message)]
@@ -59,7 +67,7 @@ struct LazyOver;
 impl Reporter {
     pub(super) fn new(declared: &Declared) -> Self {
         let absorbed = declared.status.merged;
-        Self { turn: Turn::Idle, is_lazy: false, backoff: Backoff::default(), absorbed }
+        Self { turn: Turn::Idle, gathering: None, is_lazy: false, backoff: Backoff::default(), absorbed }
     }
 }
 
@@ -71,10 +79,10 @@ impl Supervisor {
         }
         if self.requests.accepting.is_some() {
             // Nothing starts before that is told.
-            return self.write_status(ctx);
+            self.write_status(ctx);
+        } else if self.reporter.gathering.is_none() {
+            self.reporter.gathering = Some(ctx.notify_later(Gathered, GATHER));
         }
-        self.reporter.turn = Turn::Pausing;
-        ctx.notify_later(PauseOver, GATHER);
     }
 
     /// The same, but not at once.
@@ -86,6 +94,9 @@ impl Supervisor {
     }
 
     fn write_status(&mut self, ctx: &mut Context<Self>) {
+        if let Some(gathering) = self.reporter.gathering.take() {
+            ctx.cancel_future(gathering);
+        }
         // Before all Jobs, the template and the baseline are known, there is nothing true to say.
         let based = self.desk.is_for(&self.terms()) && self.desk.may_start();
         let known = if self.declared.spec.triggers.is_none() { self.is_on_record() } else { based };
@@ -199,6 +210,7 @@ impl Supervisor {
             self.delete_replaced(ctx);
             self.clean_up_later(ctx);
         }
+        self.note_kept(ctx);
         if let Some(request) = told.accepted {
             self.request_accepted(request, ctx);
         }
@@ -211,6 +223,17 @@ impl Handler<LazyOver> for Supervisor {
     fn handle(&mut self, _: LazyOver, ctx: &mut Self::Context) {
         self.reporter.is_lazy = false;
         self.report(ctx);
+    }
+}
+
+impl Handler<Gathered> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Gathered, ctx: &mut Self::Context) {
+        self.reporter.gathering = None;
+        if self.reporter.turn == Turn::Idle {
+            self.write_status(ctx);
+        }
     }
 }
 

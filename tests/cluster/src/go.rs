@@ -75,6 +75,7 @@ impl Module {
         let mut hasher = DefaultHasher::new();
         self.sources.iter().for_each(|source| source.hash(&mut hasher));
         self.linker_flags.hash(&mut hasher);
+        Some(self.tags).filter(|tags| !tags.is_empty()).into_iter().for_each(|tags| tags.hash(&mut hasher));
         hasher.finish() as u32
     }
 }
@@ -85,7 +86,7 @@ pub(crate) fn required<'a>(go_mod: &'a str, module: &str) -> Result<&'a str> {
         let line = line.trim().trim_start_matches("require ");
         line.strip_prefix(module)?.strip_prefix(' ')?.split(' ').next()
     });
-    required.with_context(|| format!("a go.mod does not require {module}"))
+    required.with_context(|| format!("no version of {module} in the go.mod that is to require it"))
 }
 
 #[cfg(test)]

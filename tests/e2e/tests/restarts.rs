@@ -80,6 +80,40 @@ fn finished_active_pending_and_cleaned_runs(ns: &Namespace) -> Result<()> {
 }
 
 #[test]
+fn output_that_someone_takes_away_stays_away_after_a_restart() -> Result<()> {
+    scenario(|ns| {
+        let operator = Operator::hold();
+        // More than the status names.
+        let names: Vec<String> = (10..21).map(|number| format!("web-{number}")).collect();
+        let ejob = extended_job("many").on_ready().of("app", "web").keeping(20, 20);
+        let ejob = ejob.running(template::script("echo done")).stdout_to("out");
+        ns.declare(ejob.with("/output/stdout/key", json!("{pod}")))?;
+        for name in &names {
+            ns.start(pod(name).labelled("app", "web").ready())?;
+        }
+        ns.extended_job_until("many", "settled output of all runs that the status names", |seen| {
+            let runs = seen["status"]["runs"].as_array()?;
+            let settled = runs.iter().filter(|run| run["outputSettled"] == true).count();
+            (seen["status"]["succeeded"] == names.len() && settled == runs.len()).then_some(())
+        })?;
+        ns.kubectl.until(&["jobs"], "a note on the Job that the status does not name", |jobs| {
+            let mut annotations = jobs["items"].as_array()?.iter().map(|job| &job["metadata"]["annotations"]);
+            annotations.find(|it| it["fissile.cloudfoundry.org/output-settled"] == "true").map(drop)
+        })?;
+        let out = ns.kubectl.get(&["configmap", "out"])?;
+        assert_eq!(out["data"].as_object().map(|data| data.len()), Some(names.len()));
+        ns.kubectl.run(&["delete", "configmap", "out"])?;
+        operator.restart()?;
+        ns.create(extended_job("sentinel").once().running(template::script("echo done")).stdout_to("other"))?;
+        ns.condition_of("sentinel", "OutputWritten", "True")?;
+        let left = ns.kubectl.list(&["configmaps"])?;
+        let left: Vec<&str> = left.iter().map(e2e::name).filter(|name| *name == "out").collect();
+        assert!(left.is_empty(), "it was written again");
+        Ok(())
+    })
+}
+
+#[test]
 fn what_happened_while_no_operator_ran_is_made_up_for() -> Result<()> {
     scenario(|ns| {
         let operator = Operator::hold();

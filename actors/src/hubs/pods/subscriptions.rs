@@ -14,6 +14,23 @@ use crate::messages::{
     Expect, PodMoved, PodsAtFirst, PodsWatched, Sight, SubscribeJobPods, SubscribePods, Unexpect,
 };
 
+/// The pods that a trigger is about.
+#[derive(Default)]
+struct Present {
+    count: usize,
+    /// None of them for who has seen them before.
+    pods: Vec<Arc<Pod>>,
+}
+
+impl Present {
+    fn add(&mut self, pod: &Arc<Pod>, sight: Sight) {
+        self.count += 1;
+        if sight != Sight::Again {
+            self.pods.push(Arc::clone(pod));
+        }
+    }
+}
+
 impl PodHub {
     /// Where everybody is who subscribes now.
     fn position(&self) -> Version {
@@ -29,19 +46,20 @@ impl PodHub {
             let interest = Interest::in_pods_of(namespace.clone(), trigger.clone());
             wanted.set(owner.clone(), interest);
         }
-        let mut pods: HashMap<String, Vec<Arc<Pod>>> = HashMap::new();
+        let mut present: HashMap<String, Present> = HashMap::new();
         for pod in self.tracker.pods() {
             for (owner, _) in wanted.in_pod(pod) {
-                pods.entry(owner).or_default().push(Arc::clone(pod));
+                let sight = waiting.get(&owner).map_or(Sight::Again, |it| it.sight);
+                present.entry(owner).or_default().add(pod, sight);
             }
         }
         for (owner, subscription) in waiting {
-            self.tell_all(subscription, pods.remove(&owner).unwrap_or_default());
+            self.tell(subscription, present.remove(&owner).unwrap_or_default());
         }
     }
 
-    /// Answers a watcher, and tells it again what is not settled; `present`: the pods that its trigger is about.
-    fn tell_all(&mut self, subscription: SubscribePods, present: Vec<Arc<Pod>>) {
+    /// Answers a watcher, and tells it again what is not settled; `present`: those that its trigger is about.
+    fn tell(&mut self, subscription: SubscribePods, present: Present) {
         let SubscribePods { owner, namespace, trigger, sight, number, subscriber } = subscription;
         let now = Instant::now();
         let (position, since) = (self.position(), self.tracker.position());
@@ -56,15 +74,15 @@ impl PodHub {
         };
         keeping.book.open(&namespace, since);
         if sight != Sight::Again {
-            keeping.note_present(&present, since);
+            keeping.note_present(&present.pods, since);
         }
-        let watched = present.len();
+        let watched = present.count;
         let pods = match sight {
             Sight::First => {
                 let is_late = |since: Instant| now.duration_since(since) <= GONE_REMEMBERED;
                 let gone = self.gone.iter().filter(|(since, _)| is_late(*since)).map(|(_, pod)| pod);
                 let gone = gone.filter(|pod| pod.namespace == namespace && trigger.concerns(pod));
-                gone.cloned().chain(present).collect()
+                gone.cloned().chain(present.pods).collect()
             }
             Sight::Again | Sight::Edited => vec![],
         };
@@ -124,8 +142,9 @@ impl Handler<SubscribePods> for PodHub {
         if self.keeping.is_some() && self.tracker.is_complete() {
             let SubscribePods { namespace, trigger, .. } = &subscription;
             let is_about = |pod: &&Arc<Pod>| pod.namespace == *namespace && trigger.concerns(pod);
-            let present = self.tracker.pods().filter(is_about).cloned().collect();
-            self.tell_all(subscription, present);
+            let mut present = Present::default();
+            self.tracker.pods().filter(is_about).for_each(|pod| present.add(pod, subscription.sight));
+            self.tell(subscription, present);
             self.write_book(ctx);
         } else {
             self.waiting.insert(subscription.owner.clone(), subscription);

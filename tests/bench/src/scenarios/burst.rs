@@ -47,7 +47,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
         points.push((count as f64, burst.processor.as_secs_f64()));
     }
     let growth = Figure::new("burst", "exponent of CPU by pods", "", exponent(&points));
-    bench.figures.push(growth.within(Limit::Most(1.1)));
+    bench.push_growth(growth);
     let (count, others) = (bench.sized(PODS), bench.sized(OTHERS));
     let what = format!("{count} pods beside {others} ExtendedJobs");
     contest(bench, "burst", &what, count, Declared::OneBeside(others)).await?;
@@ -63,7 +63,7 @@ pub(super) async fn fan_out(bench: &mut Bench<'_>) -> Result<()> {
         points.push((count as f64, burst.processor.as_secs_f64()));
     }
     let growth = Figure::new("fan-out", "exponent of CPU by ExtendedJobs", "", exponent(&points));
-    bench.figures.push(growth.within(Limit::Most(1.1)));
+    bench.push_growth(growth);
     Ok(())
 }
 

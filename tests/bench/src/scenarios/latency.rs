@@ -33,9 +33,9 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let floor = Side::set(bench, Who::Floor, count).await?;
     let operator = Side::set(bench, Who::Operator, count).await?;
     let (mut of_floor, mut of_operator) = (vec![], vec![]);
-    let log = AuditLog::begin(bench.target)?;
     floor.latencies(0..WARM_UP).await?;
     operator.latencies(0..WARM_UP).await?;
+    let log = AuditLog::begin(bench.target)?;
     for first in (WARM_UP..WARM_UP + count).step_by(TURN) {
         let turn = first..(first + TURN).min(WARM_UP + count);
         // It would hear of the floor's pods, too.
@@ -53,7 +53,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     bench.figures.push(figure.beside(at_once(&of_floor)));
     for hundredths in [50, 90, 99] {
         let milliseconds = |of: &mut [Duration]| percentile(of, hundredths).as_secs_f64() * 1e3;
-        let what = format!("p{hundredths}, of which the API server takes for the create");
+        let what = format!("p{hundredths} of the create alone, in the API server");
         let create = Figure::new("latency", what, "ms", milliseconds(&mut for_operator));
         let create = create.beside(milliseconds(&mut for_floor));
         let figure = Figure::new("latency", format!("p{hundredths}"), "ms", milliseconds(&mut of_operator));

@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use crowds::namespace::until_none_is_left;
 use crowds::target::Target;
 
-use crate::figures::Figures;
+use crate::figures::{Figure, Figures, Limit};
 
 /// Something to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,6 +47,11 @@ impl Bench<'_> {
     /// So many at full size, and at least some.
     fn sized(&self, full: usize) -> usize {
         (full * self.size as usize / 100).max(10)
+    }
+
+    /// Takes down an exponent, which is to be that of linear growth; among small crowds it is one of chance.
+    fn push_growth(&mut self, exponent: Figure) {
+        self.figures.push(if self.size == 100 { exponent.within(Limit::Most(1.1)) } else { exponent });
     }
 
     /// How large etcd's data is, as the API server tells.

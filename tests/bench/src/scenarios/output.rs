@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Bench;
-use crate::figures::{Figure, Limit};
+use crate::figures::Figure;
 use crate::runner::{Runner, Who};
 use crate::statistics::exponent;
 
@@ -31,7 +31,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
         points.push((jobs as f64, of_jobs(bench, jobs).await?));
     }
     let growth = Figure::new("output", "exponent of CPU by Jobs", "", exponent(&points));
-    bench.figures.push(growth.within(Limit::Most(1.1)));
+    bench.push_growth(growth);
     bench.clear().await?;
     followed(bench).await
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use crowds::extended_jobs::triggered;
 use crowds::jobs_seen::JobsSeen;
 use crowds::namespace::Namespace;
@@ -80,7 +80,6 @@ pub(super) async fn of_definition(stage: &mut Stage<'_>) -> Result<()> {
     let definition = stage.target.delete_definition().await?;
     // As long as someone takes to notice: the operator does so, too.
     sleep(UNDEFINED).await;
-    stage.operators.ensure_alive()?;
     stage.target.define_again(definition).await?;
     let begin = Instant::now();
     stage.namespace.declare("ready", triggered("ready")).await?;
@@ -99,10 +98,17 @@ pub(super) async fn of_node(stage: &mut Stage<'_>) -> Result<()> {
     writer::begin_for(stage, LONGER_THAN_THE_NODE).await?;
     let printing = stage.namespace.until_a_pod_runs().await?;
     stage.target.delete_node().await?;
-    stage.namespace.turn_ready(&pods, 0).await?;
-    stage.namespace.until_it_is_gone(&printing).await?;
+    let gone = async {
+        stage.namespace.turn_ready(&pods, 0).await?;
+        stage.namespace.until_it_is_gone(&printing).await
+    };
+    let gone = gone.await;
+    // Whatever came of it, others rely on the node.
     stage.target.bring_node_back().await?;
+    gone?;
     let begin = Instant::now();
+    let again = stage.namespace.until_a_pod_runs().await?;
+    ensure!(again != printing, "the first attempt outlived its node");
     writer::until_all_is_written(stage).await?;
     stage.recovered = Some(begin.elapsed());
     stage.settle().await

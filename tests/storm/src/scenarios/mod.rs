@@ -93,7 +93,7 @@ pub(crate) enum Scenario {
     NodeDeleted,
     /// A leader stands still for a minute, and goes on
     StoppedForAMinute,
-    /// The clock is set forward by an hour, and back by two
+    /// The clock is set forward by two hours, and back by one
     ClockIsSet,
     /// There is no room on the disk for logs that are followed
     DiskIsFull,

@@ -1,5 +1,5 @@
 //! Everything at once, for long: pods come, turn ready, turn unready and go; an errand is asked for and prints; a one-off
-//! follows a ConfigMap; and now and then a leader ends, or the API server does. Each minute is a line of a table.
+//! follows a ConfigMap; and now and then a leader ends, or the API server does. Each pass, of about a minute, is a line of a table.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::finish::finish_as_they_come;
 use crate::stage::Stage;
 
 const TRANSITIONS: [&str; 4] = ["created", "ready", "notready", "deleted"];
-/// Pods of a minute, one each second: the rest of it is for what is late.
+/// Pods of a pass, one each second: the rest of a minute is for what is late.
 const PODS: u64 = 50;
 /// Of the table; the last two are of the present leader, since it was started.
 const COLUMNS: [&str; 7] = ["minute", "expected", "found", "missing", "double", "memory", "processor"];
