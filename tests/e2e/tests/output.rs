@@ -241,8 +241,9 @@ fn what_was_printed_before_the_kubelet_rotated_the_log_is_not_lost() -> Result<(
     scenario(|ns| {
         // Nobody can read what was rotated away while no operator ran.
         let _undisturbed = Operator::undisturbed();
-        // The kubelet rotates what is longer than 10 MiB, and looks for that every ten seconds.
-        let script = format!("{}; sleep 15; echo end; sleep 2", template::printing(12_000_000));
+        // The kubelet rotates what is longer than 10 MiB, and looks for that every ten seconds. It may look in the very moment
+        // in which the container has printed; so that is not before the operator has heard of the container and follows it.
+        let script = format!("sleep 5; {}; sleep 15; echo end; sleep 2", template::printing(12_000_000));
         let out = stored_by(ns, once("count", &script))?;
         let kept = text(&out["data"]["main.stdout"]);
         assert!(kept.len() > 900_000 && kept.ends_with("00012000\nend\n"), "{}", kept.len());

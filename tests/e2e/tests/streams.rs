@@ -211,9 +211,10 @@ fn what_was_written_before_the_kubelet_rotated_the_log_is_not_lost() -> Result<(
     scenario(|ns| {
         // Nobody can read what was rotated away while no operator ran.
         let _undisturbed = Operator::undisturbed();
-        // The kubelet rotates what is longer than 10 MiB, and looks for that every ten seconds.
+        // The kubelet rotates what is longer than 10 MiB, and looks for that every ten seconds. It may look in the very moment
+        // in which the container has printed; so that is not before the operator has heard of the container and follows it.
         let print = template::printing(12_000_000);
-        let script = format!("({print}) >&2; sleep 15; echo done; echo end >&2; sleep 2");
+        let script = format!("sleep 5; ({print}) >&2; sleep 15; echo done; echo end >&2; sleep 2");
         ns.create(apart("count", template::script(&script)))?;
         let (stdout, errors) = stored(ns, "count")?;
         // "done\n"
