@@ -57,7 +57,7 @@ pub(crate) struct Load {
     faults: bool,
 }
 
-/// Let fail what the operator lives on: connections, the API server, etcd, the objects of its runs
+/// Let fail what the operator lives on: connections, the API server, etcd, its clock and disk, the objects of its runs
 ///
 /// As with `storm`, the table at the end says how many Jobs there should be, how many there were, and how many were missing
 /// or double; and how long it took until all was made up for.
@@ -76,8 +76,8 @@ impl Faults {
 
 /// Let everything happen at once, for long: transitions, errands, changes of configuration, leaders that end
 ///
-/// Each pass, of about a minute, is a line of a table: how many Jobs there should be, how many there were, how many were missing or double,
-/// and what the leader takes. It is a failure if any was.
+/// Each pass, of about a minute, is a line of a table: how many Jobs there should be, how many there were, how many were missing or
+/// double, and what the leader takes. It is a failure if any was.
 #[derive(Args)]
 pub(crate) struct Soak {
     /// The local cluster, made if it does not run

@@ -100,33 +100,39 @@ impl Supervisor {
         self.tidy_ledger(ctx);
     }
 
-    /// What is to be done about the Jobs of runs that are over.
-    fn planned(&self) -> Vec<(String, Action)> {
-        let Some(runs) = &self.runs else { return vec![] };
+    /// The Jobs of runs that are over.
+    fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
         let is_named = |job: &str| self.declared.status.runs.iter().any(|run| run.job == job);
-        let over = runs.jobs.iter().filter_map(|(name, job)| {
-            let state = runs.states.get(name)?;
-            let Stage::Ended { failure, .. } = &state.stage else { return None };
-            let recorded = state.told && !runs.unsettled.contains_key(name);
-            let succeeded = failure.is_none();
-            let unnoted = !job.settled && !is_named(name);
-            Some(Candidate {
-                job: name,
-                created: job.created,
-                succeeded,
-                recorded,
-                unnoted,
-                deleting: job.deleting,
-                ttl: job.ttl,
+        self.runs.iter().flat_map(move |runs| {
+            runs.jobs.iter().filter_map(move |(name, job)| {
+                let state = runs.states.get(name)?;
+                let Stage::Ended { failure, .. } = &state.stage else { return None };
+                let recorded = state.told && !runs.unsettled.contains_key(name);
+                let succeeded = failure.is_none();
+                let unnoted = !job.settled && !is_named(name);
+                Some(Candidate {
+                    job: name,
+                    created: job.created,
+                    succeeded,
+                    recorded,
+                    unnoted,
+                    deleting: job.deleting,
+                    ttl: job.ttl,
+                })
             })
-        });
-        plan(over, &self.declared.spec, ttl(&self.declared.spec))
+        })
+    }
+
+    /// What is to be done about them.
+    fn planned(&self) -> Vec<(String, Action)> {
+        plan(self.candidates(), &self.declared.spec, ttl(&self.declared.spec))
     }
 
     /// Sees to it that a later operator does not judge output again that has settled, and write what someone has taken away
     /// meanwhile: of a run that the status is too short to name the Job says so. That waits for nothing.
     pub(super) fn note_kept(&mut self, ctx: &mut Context<Self>) {
-        if self.declared.spec.output.is_none() {
+        // This is asked with each status, and mostly there is none.
+        if !self.candidates().any(|candidate| candidate.recorded && candidate.unnoted) {
             return;
         }
         for (name, action) in self.planned() {

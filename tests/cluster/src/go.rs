@@ -75,7 +75,9 @@ impl Module {
         let mut hasher = DefaultHasher::new();
         self.sources.iter().for_each(|source| source.hash(&mut hasher));
         self.linker_flags.hash(&mut hasher);
-        Some(self.tags).filter(|tags| !tags.is_empty()).into_iter().for_each(|tags| tags.hash(&mut hasher));
+        if !self.tags.is_empty() {
+            self.tags.hash(&mut hasher);
+        }
         hasher.finish() as u32
     }
 }

@@ -22,7 +22,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("buildah", "buildah"),
     ("docker-registry", "docker-registry"),
     ("busybox", "busybox-static"),
-    // For operators in whose place of the machine's clock another one stands.
+    // For operators that go by another clock than the machine's.
     ("faketime", "faketime"),
     // Without it perl 5.36 fails at `perl -Mbignum=bpi`, with which many examples of Jobs compute pi.
     ("/usr/share/perl5/Math/BigInt.pm", "libmath-bigint-perl"),

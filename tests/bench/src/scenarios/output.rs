@@ -27,12 +27,11 @@ const BYTES: usize = 1_000_000;
 pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let (full, mut points) = (bench.sized(JOBS), vec![]);
     for jobs in [full / 4, full / 2, full] {
-        bench.clear().await?;
         points.push((jobs as f64, of_jobs(bench, jobs).await?));
+        bench.clear().await?;
     }
     let growth = Figure::new("output", "exponent of CPU by Jobs", "", exponent(&points));
     bench.push_growth(growth);
-    bench.clear().await?;
     followed(bench).await
 }
 

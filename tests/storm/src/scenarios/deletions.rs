@@ -18,8 +18,27 @@ const UNDEFINED: Duration = Duration::from_secs(15);
 /// The garbage collector of pods waits for 40 seconds whether the node comes back, and looks each 20.
 const LONGER_THAN_THE_NODE: Duration = Duration::from_secs(80);
 
-/// The ExtendedJob, which is made anew under its name at once. What happened before that is none of the new one's business.
+/// The ExtendedJob, which is made anew under its name at once.
 pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
+    begins_anew(stage, async |stage| stage.namespace.delete_extended_job("ready").await).await
+}
+
+/// The definition, and with it all ExtendedJobs and their Jobs; and it comes back.
+pub(super) async fn of_definition(stage: &mut Stage<'_>) -> Result<()> {
+    let deletion = async |stage: &Stage<'_>| {
+        let definition = stage.target.delete_definition().await?;
+        // As long as someone takes to notice: the operator does so, too.
+        sleep(UNDEFINED).await;
+        stage.target.define_again(definition).await
+    };
+    begins_anew(stage, deletion).await
+}
+
+/// An ExtendedJob goes, and another one of its name comes. What happened before that is none of its business.
+async fn begins_anew(
+    stage: &mut Stage<'_>,
+    deletion: impl AsyncFnOnce(&Stage<'_>) -> Result<()>,
+) -> Result<()> {
     stage.operators.start()?;
     stage.declare("ready", triggered("ready")).await?;
     let pods = stage.namespace.create_pods("again", stage.load.pods(), IN_SELECTOR).await?;
@@ -28,7 +47,7 @@ pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
     // Longer ago than either of the two: to the second one it is a state, and no transition.
     stage.namespace.turn_ready_long_ago(before).await?;
     stage.jobs.until("the first Jobs", |seen| seen.runs.len() >= before.len()).await?;
-    stage.namespace.delete_extended_job("ready").await?;
+    deletion(stage).await?;
     let begin = Instant::now();
     stage.namespace.declare("ready", triggered("ready")).await?;
     stage.recovered = Some(begin.elapsed());
@@ -65,26 +84,6 @@ async fn of_this_namespace(stage: &mut Stage<'_>, going: &Namespace) -> Result<(
     stage.until_all_jobs().await?;
     stage.recovered = Some(begin.elapsed());
     until("the end of the namespace", async || Ok((!going.is_there().await?).then_some(()))).await?;
-    stage.settle().await
-}
-
-/// The definition, and with it all ExtendedJobs and their Jobs. Where it comes back, all begins anew.
-pub(super) async fn of_definition(stage: &mut Stage<'_>) -> Result<()> {
-    stage.operators.start()?;
-    stage.declare("ready", triggered("ready")).await?;
-    let pods = stage.namespace.create_pods("defined", stage.load.pods(), IN_SELECTOR).await?;
-    let (before, after) = pods.split_at(pods.len() / 2);
-    stage.expected.one("ready", &pods);
-    stage.namespace.turn_ready_long_ago(before).await?;
-    stage.jobs.until("the first Jobs", |seen| seen.runs.len() >= before.len()).await?;
-    let definition = stage.target.delete_definition().await?;
-    // As long as someone takes to notice: the operator does so, too.
-    sleep(UNDEFINED).await;
-    stage.target.define_again(definition).await?;
-    let begin = Instant::now();
-    stage.namespace.declare("ready", triggered("ready")).await?;
-    stage.recovered = Some(begin.elapsed());
-    stage.namespace.turn_ready(after, 0).await?;
     stage.settle().await
 }
 
