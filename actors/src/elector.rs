@@ -30,7 +30,7 @@ const TIMING: Timing = Timing {
 /// How often a leader looks whether the fence still stands: someone may have deleted it, and then no Job can be made.
 const FENCE_PERIOD: Duration = Duration::from_secs(20);
 
-/// Elector → Operator: whether it leads.
+/// Elector → Operator: whether it leads; said for the first time as soon as that is known, or can't be found out.
 #[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub(crate) enum Leads {
@@ -41,7 +41,7 @@ pub(crate) enum Leads {
         /// How far the leader before has got.
         checkpoint: Option<Checkpoint>,
     },
-    /// It is over: stop everything that writes.
+    /// Not, or no longer: stop everything that writes, and watch.
     No,
 }
 
@@ -61,6 +61,8 @@ pub(crate) struct Elector {
     conflicted: bool,
     /// How often it has given up a term.
     resigned: u64,
+    /// The Operator has been told whether it leads.
+    told: bool,
     /// Who was seen to lead last, so that a change is logged once.
     leader: Option<String>,
     _lifeline: Lifeline<&'static str>,
@@ -115,6 +117,7 @@ impl Elector {
             looks_at_fence: false,
             conflicted: false,
             resigned: 0,
+            told: false,
             leader: None,
             _lifeline: lifeline,
         }
@@ -150,6 +153,7 @@ impl Elector {
             }
         };
         self.resign("someone else holds the Lease");
+        self.stand_by();
         if self.leader != lease.holder {
             info!(leader = lease.holder, term = lease.transitions, "standing by");
             self.leader = lease.holder;
@@ -206,7 +210,7 @@ impl Elector {
             let checkpoint = self.memory.checkpoint();
             self.cluster.progress().begin(checkpoint);
             self.fence_stood = sent;
-            self.operator.do_send(Leads::Yes { term, checkpoint });
+            self.tell(Leads::Yes { term, checkpoint });
         } else if let Some(checkpoint) = lease.checkpoint {
             self.cluster.progress().store(checkpoint);
         }
@@ -248,6 +252,7 @@ impl Elector {
         // Only an answered renewal prolongs a term.
         if self.cluster.term().number().is_none() {
             self.resign("the Lease could not be renewed in time");
+            self.stand_by();
         }
         ctx.notify_later(Tick, TIMING.period);
     }
@@ -257,8 +262,20 @@ impl Elector {
         if self.held.take().is_some() {
             self.resigned += 1;
             warn!(because, "no longer leading");
-            self.operator.do_send(Leads::No);
+            self.tell(Leads::No);
         }
+    }
+
+    /// Lists and watches begin with the first word: a process that leads at once lists everything once.
+    fn stand_by(&mut self) {
+        if !self.told {
+            self.tell(Leads::No);
+        }
+    }
+
+    fn tell(&mut self, leads: Leads) {
+        self.told = true;
+        self.operator.do_send(leads);
     }
 }
 

@@ -28,13 +28,13 @@ use tokio::time::Instant;
 
 use crate::{cluster::logs::Followed, metrics::Kind};
 
-/// Operator → JobHub: a term has begun. List anew, before anyone is told anything: what an API server
-/// said to a standby may be older than what the last leader did.
+/// Operator → PodHub, JobHub: a term has begun. What is known counts for nothing: what an API server said to a standby
+/// may be older than what the last leader did.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Refresh;
+pub(crate) struct TermBegun;
 
-/// Operator → PodHub: another operator leads, or may do so soon. Keep watching, and nothing else.
+/// Operator → PodHub, JobHub: another operator leads, or may do so soon. Keep watching, and nothing else.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct StandBy;

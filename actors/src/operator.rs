@@ -34,7 +34,7 @@ use crate::{
     hubs::{Change, ConfigHub, JobHub, PodHub, Watched},
     lifeline::{ChildEnded, Lifeline, stops_when_told},
     messages::{
-        Befell, BeginPods, Edited, Expect, FindCircle, Refresh, StandBy, TermBroken, Unexpect, WaysChanged,
+        Befell, BeginPods, Edited, Expect, FindCircle, StandBy, TermBegun, TermBroken, Unexpect, WaysChanged,
     },
     metrics::{Kind, Share},
     supervisor::{Limits, Supervisor, Surroundings},
@@ -263,7 +263,6 @@ impl Actor for Operator {
         });
         self.foundation =
             Some(Foundation { around, _pods: pods, _jobs: jobs, _configs: [maps, secrets], elector });
-        self.declared.list(ctx);
         self.ask_for_schema(ctx);
         ctx.run_interval(ASK_AGAIN, |operator, ctx| {
             operator.ask_for_node_logs(ctx);
@@ -279,12 +278,17 @@ impl Handler<Leads> for Operator {
         let Some(Foundation { around, .. }) = &self.foundation else { return };
         // Whoever supervised in an earlier term knows too little of what came after it.
         self.supervisors.let_all_go();
-        around.pods.do_send(StandBy);
         match leads {
-            Leads::No => self.term = None,
+            Leads::No => {
+                self.term = None;
+                around.pods.do_send(StandBy);
+                around.jobs.do_send(StandBy);
+                self.declared.watch(ctx);
+            }
             Leads::Yes { term, checkpoint } => {
                 self.term = Some((term, checkpoint));
-                around.jobs.do_send(Refresh);
+                around.pods.do_send(TermBegun);
+                around.jobs.do_send(TermBegun);
                 self.declared.list(ctx);
                 self.ask_for_node_logs(ctx);
             }

@@ -39,6 +39,8 @@ pub(crate) fn name(declared: &Declared) -> String {
 impl Cluster {
     /// The ledger as it is stored; `None` where there is none.
     pub(crate) async fn ledger(&self, of: &Declared) -> Result<Option<Kept>, LedgerError> {
+        // Nobody closes it.
+        let _turn = self.ledgers.acquire().await.ok();
         let safe = safe(of);
         self.kept(&safe).await.map_err(|fault| LedgerError::Read(full_name(of), fault))
     }
@@ -78,5 +80,36 @@ fn safe(of: &Declared) -> Safe {
             "type": "fissile.cloudfoundry.org/ledger",
             "metadata": { "labels": labels, "ownerReferences": owner_references(of) },
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix::System;
+    use futures::{FutureExt, future::join_all};
+    use tokio::time::{pause, timeout};
+
+    use super::*;
+    use crate::{
+        capture::Spool,
+        cluster::{LEDGERS_IN_FLIGHT, extendedjobs},
+        stand_in::{Asked, Reply, StandIn},
+    };
+
+    #[test]
+    fn a_term_that_begins_asks_for_no_more_ledgers_at_a_time_than_an_api_server_bears() {
+        System::new().block_on(async {
+            pause();
+            let mut api = StandIn::answering(|_| Reply::Never);
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let metadata = json!({ "uid": "uid", "creationTimestamp": "2026-01-01T00:00:00Z" });
+            let object = json!({ "metadata": metadata, "spec": { "template": {} } });
+            let declared = (extendedjobs::SOURCE.decode)(&object.to_string()).unwrap();
+            let reading = join_all((0..1000).map(|_| cluster.ledger(&declared))).map(drop);
+            timeout(Duration::from_secs(1), reading).await.unwrap_err();
+            assert_eq!(api.count(|asked: &Asked| asked.path.contains("/secrets/")), LEDGERS_IN_FLIGHT);
+        });
     }
 }

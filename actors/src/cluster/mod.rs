@@ -73,6 +73,10 @@ const OUTPUTS_IN_FLIGHT: usize = 16;
 /// ConfigMaps and Secrets that are read at a time: each may hold a mebibyte.
 const CONFIGS_IN_FLIGHT: usize = 8;
 
+/// Ledgers that are read at a time. When a term begins that is one for each ExtendedJob: all at once would be as many
+/// connections, of which the API server turns away a third.
+const LEDGERS_IN_FLIGHT: usize = 16;
+
 /// Jobs that are tried out at a time: after an upgrade that may be one for each ExtendedJob.
 const TRIES_IN_FLIGHT: usize = 16;
 
@@ -94,6 +98,7 @@ pub struct Cluster {
     follows: Arc<Semaphore>,
     outputs: Arc<Semaphore>,
     configs: Arc<Semaphore>,
+    ledgers: Arc<Semaphore>,
     tries: Arc<Semaphore>,
     deletes: Arc<Semaphore>,
     spool: Spool,
@@ -128,6 +133,7 @@ impl Cluster {
             follows: Arc::new(Semaphore::new(FOLLOWS_IN_FLIGHT)),
             outputs: Arc::new(Semaphore::new(OUTPUTS_IN_FLIGHT)),
             configs: Arc::new(Semaphore::new(CONFIGS_IN_FLIGHT)),
+            ledgers: Arc::new(Semaphore::new(LEDGERS_IN_FLIGHT)),
             tries: Arc::new(Semaphore::new(TRIES_IN_FLIGHT)),
             deletes: Arc::new(Semaphore::new(DELETES_IN_FLIGHT)),
             spool,

@@ -9,7 +9,7 @@ use super::{Change, Watched};
 use crate::{
     cluster::{Cluster, jobs},
     lifeline::{Lifeline, stops_when_told},
-    messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, Refresh, SubscribeJobs},
+    messages::{JobGone, JobSeen, JobSubscriber, JobsAtFirst, StandBy, SubscribeJobs, TermBegun},
     operator::{List, Readiness},
 };
 
@@ -71,17 +71,21 @@ stops_when_told!(JobHub);
 
 impl Actor for JobHub {
     type Context = Context<Self>;
+}
 
-    fn started(&mut self, ctx: &mut Self::Context) {
+impl Handler<TermBegun> for JobHub {
+    type Result = ();
+
+    fn handle(&mut self, _: TermBegun, ctx: &mut Self::Context) {
         self.jobs.list(ctx);
     }
 }
 
-impl Handler<Refresh> for JobHub {
+impl Handler<StandBy> for JobHub {
     type Result = ();
 
-    fn handle(&mut self, _: Refresh, ctx: &mut Self::Context) {
-        self.jobs.list(ctx);
+    fn handle(&mut self, _: StandBy, ctx: &mut Self::Context) {
+        self.jobs.watch(ctx);
     }
 }
 

@@ -19,6 +19,16 @@ impl<T: Identified + 'static> Watched<T> {
         Self { cluster, source, watching: None, store: Store::default() }
     }
 
+    /// Watches, unless it does.
+    pub(crate) fn watch<A>(&mut self, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>> + StreamHandler<Observation<T>>,
+    {
+        if self.watching.is_none() {
+            self.list(ctx);
+        }
+    }
+
     /// Begins with a list, for the first time or anew. What is known stays, but does not count as
     /// complete until that list is.
     pub(crate) fn list<A>(&mut self, ctx: &mut Context<A>)

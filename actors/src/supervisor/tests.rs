@@ -213,7 +213,6 @@ impl Stage {
         let pods =
             PodHub::new(cluster.clone(), operator.clone(), home, Readiness::default(), lifeline("pods"));
         let pods = pods.start();
-        api.next(Asked::lists_pods).await;
         pods.do_send(BeginPods { term: 1, checkpoint: None });
         api.next(Asked::lists_pods).await;
         let jobs = JobHub::new(cluster.clone(), Readiness::default(), lifeline("jobs")).start();

@@ -30,6 +30,7 @@ use extendedjob_decide::{
     transition::{Move, What},
     view::Trouble,
 };
+use futures::{TryFutureExt, future::try_join};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -46,7 +47,7 @@ use crate::{
         pods::{self, WatchedPod},
     },
     lifeline::{Lifeline, stops_when_told},
-    messages::{BeginPods, Breach, PodMoved, Recall, Settled, StandBy, SubscribePods, TermBroken},
+    messages::{BeginPods, Breach, PodMoved, Recall, Settled, StandBy, SubscribePods, TermBegun, TermBroken},
     metrics::Share,
     operator::{List, Readiness},
 };
@@ -133,22 +134,26 @@ impl PodHub {
 
     /// Watches on from a list, with nothing known yet but what `tracker` begins with.
     fn watch(&mut self, tracker: Tracker, at: Option<Version>, ctx: &mut Context<Self>) {
-        if let Some(watching) = self.watching.take() {
-            ctx.cancel_future(watching);
-        }
+        self.look_away(ctx);
         self.tracker = tracker;
         self.gone.clear();
         self.of_jobs.clear();
         self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE, at)));
     }
 
+    fn look_away(&mut self, ctx: &mut Context<Self>) {
+        if let Some(watching) = self.watching.take() {
+            ctx.cancel_future(watching);
+        }
+    }
+
     /// Reads what the leader before has left, and goes on from there.
     fn begin(&mut self, begin: BeginPods, mut backoff: Backoff, ctx: &mut Context<Self>) {
         let (cluster, home) = (self.cluster.clone(), self.home.clone());
         let reading = async move {
-            let pages = cluster.pages(&home).await.map_err(|error| error.to_string())?;
-            let barrier = cluster.pods_version().await.map_err(|error| error.to_string())?;
-            Ok::<_, String>((pages, barrier))
+            let pages = cluster.pages(&home).map_err(|error| error.to_string());
+            let barrier = cluster.pods_version().map_err(|error| error.to_string());
+            try_join(pages, barrier).await
         };
         ctx.spawn(reading.into_actor(self).map(move |read, hub, ctx| match read {
             _ if hub.beginning != Some(begin.term) => {}
@@ -319,9 +324,15 @@ stops_when_told!(PodHub);
 
 impl Actor for PodHub {
     type Context = Context<Self>;
+}
 
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.watch(Tracker::default(), None, ctx);
+impl Handler<TermBegun> for PodHub {
+    type Result = ();
+
+    /// The list that the term begins with is another one: nobody waits for the present one to end.
+    fn handle(&mut self, _: TermBegun, ctx: &mut Self::Context) {
+        self.stand_by();
+        self.look_away(ctx);
     }
 }
 
@@ -345,8 +356,11 @@ impl Handler<Again> for PodHub {
 impl Handler<StandBy> for PodHub {
     type Result = ();
 
-    fn handle(&mut self, _: StandBy, _: &mut Self::Context) {
+    fn handle(&mut self, _: StandBy, ctx: &mut Self::Context) {
         self.stand_by();
+        if self.watching.is_none() {
+            self.watch(Tracker::default(), None, ctx);
+        }
     }
 }
 
@@ -405,5 +419,65 @@ impl Handler<Settled> for PodHub {
             self.observed.remove(&receipt);
         }
         self.reach();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::System;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        capture::Spool,
+        lifeline::ChildEnded,
+        stand_in::{Asked, Reply, StandIn},
+    };
+
+    struct Parent;
+
+    impl Actor for Parent {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<TermBroken> for Parent {
+        type Result = ();
+
+        fn handle(&mut self, _: TermBroken, _: &mut Self::Context) {}
+    }
+
+    impl Handler<ChildEnded<&'static str>> for Parent {
+        type Result = ();
+
+        fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
+    }
+
+    #[test]
+    fn a_process_that_leads_at_once_lists_pods_once_and_as_they_were_at_the_checkpoint() {
+        System::new().block_on(async {
+            let mut api = StandIn::answering(|asked| match asked.lists_pods() {
+                true => Reply::Never,
+                false => Reply::Now(200, json!({ "metadata": { "resourceVersion": "9" }, "items": [] })),
+            });
+            let parent = Parent.start();
+            let hub = PodHub::new(
+                Cluster::new(api.client.clone(), Spool::without_room()),
+                parent.clone().recipient(),
+                "home".into(),
+                Readiness::default(),
+                Lifeline::new("pods", 1, parent.recipient()),
+            );
+            let hub = hub.start();
+            let checkpoint = Some(Checkpoint { version: 7, time: Timestamp::UNIX_EPOCH, forgotten: false });
+            hub.do_send(TermBegun);
+            hub.do_send(BeginPods { term: 1, checkpoint });
+            let first = api.next(Asked::lists_pods).await;
+            assert!(first.query.contains("resourceVersion=7&resourceVersionMatch=Exact"), "{}", first.query);
+            hub.do_send(StandBy);
+            hub.do_send(TermBegun);
+            hub.do_send(StandBy);
+            let as_standby = api.next(Asked::lists_pods).await;
+            assert!(!as_standby.query.contains("resourceVersion"), "{}", as_standby.query);
+        });
     }
 }
