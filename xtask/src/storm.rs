@@ -126,6 +126,11 @@ impl Load {
         Self { short: !all, ..Self::default() }
     }
 
+    /// The faults, in small: none of them takes less time for fewer pods, and each takes some.
+    pub(crate) fn of_faults() -> Self {
+        Self { short: true, faults: true, ..Self::default() }
+    }
+
     /// Whether a scenario among them needs an operator that is linked dynamically.
     fn sets_the_clock(&self) -> bool {
         if self.only.is_empty() { self.faults } else { self.only.iter().any(|scenario| scenario == CLOCK) }

@@ -60,8 +60,10 @@ enum Part {
     Kustomize,
     /// The end-to-end tests of streams from the kubelet
     Kubelet,
-    /// Bursts and faults
+    /// Bursts, and operators that die
     Storms,
+    /// Faults of what the operator lives on
+    Faults,
     /// An uninstallation, and an installation after it
     Reinstall,
     /// An operator for some namespaces
@@ -157,6 +159,9 @@ impl Test {
             (Part::Kubelet, Target::Local(..)) => ways::by_kubelet(target, report),
             (Part::Storms, Target::Local(_, name)) => {
                 report.step("storms", || storm::Load::of_test(self.all).storm_on(name))
+            }
+            (Part::Faults, Target::Local(_, name)) => {
+                report.step("faults", || storm::Load::of_faults().storm_on(name))
             }
             (Part::Reinstall, Target::Local(..)) => reinstall::test(target, image, report),
             (Part::Scope, Target::Local(..)) => scope::test(target, image, report),

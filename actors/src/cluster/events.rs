@@ -9,14 +9,17 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder as KubeRecorder, Reporter},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tracing::{debug, warn};
 
 use super::{Fault, REQUEST_TIMEOUT};
 
 const API_VERSION: &str = "fissile.cloudfoundry.org/v1alpha1";
 
-/// Events in flight over the whole operator: in a burst they must not crowd out the Jobs.
+/// Events in flight over the whole operator.
 const IN_FLIGHT: usize = 4;
 
 /// Publishes Events; those that repeat are counted in one.
@@ -89,7 +92,9 @@ impl super::Cluster {
             uid: Some(declared.uid.clone()),
             ..reference(API_VERSION, "ExtendedJob", &declared.namespace, declared.name.clone())
         };
+        let since = Instant::now();
         let Ok(_turn) = self.events.turns.acquire().await else { return };
+        self.let_jobs_go_first(since).await;
         if self.term.number().is_none() {
             return;
         }

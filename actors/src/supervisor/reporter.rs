@@ -16,6 +16,7 @@ use extendedjob_decide::{
     view::{Record, Stage, View},
 };
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
 use super::{Supervisor, turn::Turn};
@@ -79,7 +80,7 @@ impl Supervisor {
         }
         if self.requests.accepting.is_some() {
             // Nothing starts before that is told.
-            self.write_status(ctx);
+            self.wait_for_turn(ctx);
         } else if self.reporter.gathering.is_none() {
             self.reporter.gathering = Some(ctx.notify_later(Gathered, GATHER));
         }
@@ -93,10 +94,20 @@ impl Supervisor {
         }
     }
 
-    fn write_status(&mut self, ctx: &mut Context<Self>) {
+    fn wait_for_turn(&mut self, ctx: &mut Context<Self>) {
         if let Some(gathering) = self.reporter.gathering.take() {
             ctx.cancel_future(gathering);
         }
+        self.reporter.turn = Turn::Waiting;
+        let (cluster, is_urgent) = (self.around.cluster.clone(), self.requests.accepting.is_some());
+        let waiting = async move { cluster.turn_to_report(is_urgent).await };
+        ctx.spawn(waiting.into_actor(self).map(|turn, supervisor, ctx| {
+            supervisor.reporter.turn = Turn::Idle;
+            supervisor.write_status(turn, ctx);
+        }));
+    }
+
+    fn write_status(&mut self, turn: Option<OwnedSemaphorePermit>, ctx: &mut Context<Self>) {
         // Before all Jobs, the template and the baseline are known, there is nothing true to say.
         let based = self.desk.is_for(&self.terms()) && self.desk.may_start();
         let known = if self.declared.spec.triggers.is_none() { self.is_on_record() } else { based };
@@ -132,6 +143,7 @@ impl Supervisor {
         let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
         let write = async move {
             let version = cluster.write_status(&declared, &status).await;
+            drop(turn);
             (version, status)
         };
         let sent = Arc::clone(&self.declared);
@@ -232,7 +244,7 @@ impl Handler<Gathered> for Supervisor {
     fn handle(&mut self, _: Gathered, ctx: &mut Self::Context) {
         self.reporter.gathering = None;
         if self.reporter.turn == Turn::Idle {
-            self.write_status(ctx);
+            self.wait_for_turn(ctx);
         }
     }
 }
@@ -241,7 +253,6 @@ impl Handler<PauseOver> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: PauseOver, ctx: &mut Self::Context) {
-        self.reporter.turn = Turn::Idle;
-        self.write_status(ctx);
+        self.wait_for_turn(ctx);
     }
 }

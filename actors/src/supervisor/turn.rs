@@ -6,6 +6,8 @@ pub(super) enum Turn {
     /// Yes.
     #[default]
     Idle,
+    /// One is to be made as soon as others have made theirs. What changes meanwhile goes with it.
+    Waiting,
     /// One is under way. What changes meanwhile goes with the next.
     Writing,
     /// The next one comes after a pause.
