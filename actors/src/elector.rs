@@ -137,7 +137,10 @@ impl Elector {
         let held = self.held.as_ref().map(|held| held.transitions);
         let step = self.memory.step(&self.candidacy.identity, held, lease, self.start.elapsed(), TIMING);
         let lease = match step {
-            Step::Stand(lease) => lease,
+            Step::Stand(lease) => {
+                self.conflicted = false;
+                lease
+            }
             // Someone edited it, or a renewal was done and not said to be: there is time for another one.
             Step::Write(Write::Renew(lease)) if std::mem::take(&mut self.conflicted) => {
                 self.held = Some(lease);
@@ -184,7 +187,7 @@ impl Elector {
             Ok(_) if elector.resigned != resigned => elector.look(ctx),
             Ok(lease) => elector.holds(lease, sent, ctx),
             // Someone was quicker, or edited the Lease: see who holds it now.
-            Err(ElectionError::Lease(error)) if error.is_conflict() => {
+            Err(ElectionError::Lease(error)) if error.is_conflict() && !elector.conflicted => {
                 elector.conflicted = true;
                 elector.look(ctx);
             }
@@ -201,7 +204,7 @@ impl Elector {
         let begins = !self.leads_in(term);
         if begins && until <= Instant::now() {
             // It took too long to get so far. The Lease is taken for another term.
-            return;
+            return self.stand_by();
         }
         self.cluster.term().hold(term, until);
         if begins {
@@ -320,7 +323,64 @@ impl Handler<Tick> for Elector {
 
 #[cfg(test)]
 mod tests {
+    use actix::System;
+    use http::Method;
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
     use super::*;
+    use crate::{
+        capture::Spool,
+        lifeline::ChildEnded,
+        stand_in::{Asked, Reply, StandIn},
+    };
+
+    struct Parent(UnboundedSender<Leads>);
+
+    impl Actor for Parent {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Leads> for Parent {
+        type Result = ();
+
+        fn handle(&mut self, leads: Leads, _: &mut Self::Context) {
+            self.0.send(leads).unwrap_or_default();
+        }
+    }
+
+    impl Handler<ChildEnded<&'static str>> for Parent {
+        type Result = ();
+
+        fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
+    }
+
+    fn elect(api: &StandIn) -> UnboundedReceiver<Leads> {
+        let (sender, told) = unbounded_channel();
+        let parent = Parent(sender).start();
+        let candidacy =
+            Candidacy { namespace: "home".into(), name: "operator".into(), identity: "me".into() };
+        let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+        let lifeline = Lifeline::new("elector", 1, parent.clone().recipient());
+        Elector::new(cluster, candidacy, parent.recipient(), lifeline).start();
+        told
+    }
+
+    #[test]
+    fn who_can_not_find_out_who_leads_is_told_to_stand_by() {
+        System::new().block_on(async {
+            let api = StandIn::answering(|_| Reply::refused(403, "Forbidden"));
+            assert_eq!(elect(&api).recv().await, Some(Leads::No));
+        });
+    }
+
+    #[test]
+    fn who_can_not_make_the_lease_where_it_should_be_is_told_to_stand_by_and_does_not_ask_without_a_pause() {
+        System::new().block_on(async {
+            let mut api = StandIn::answering(|_| Reply::refused(404, "NotFound"));
+            assert_eq!(elect(&api).recv().await, Some(Leads::No));
+            assert_eq!(api.count(|asked: &Asked| asked.method == Method::POST), 2);
+        });
+    }
 
     #[test]
     fn writes_end_before_the_lease_does() {

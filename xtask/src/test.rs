@@ -62,14 +62,14 @@ enum Part {
     Kubelet,
     /// Bursts, and operators that die
     Storms,
-    /// Faults of what the operator lives on
-    Faults,
     /// An uninstallation, and an installation after it
     Reinstall,
     /// An operator for some namespaces
     Scope,
     /// An upgrade
     Upgrade,
+    /// Faults of what the operator lives on
+    Faults,
     /// The end-to-end tests of streams from the API server
     Gates,
 }
@@ -160,12 +160,12 @@ impl Test {
             (Part::Storms, Target::Local(_, name)) => {
                 report.step("storms", || storm::Load::of_test(self.all).storm_on(name))
             }
-            (Part::Faults, Target::Local(_, name)) => {
-                report.step("faults", || storm::Load::of_faults().storm_on(name))
-            }
             (Part::Reinstall, Target::Local(..)) => reinstall::test(target, image, report),
             (Part::Scope, Target::Local(..)) => scope::test(target, image, report),
             (Part::Upgrade, Target::Local(_, name)) => upgrade::test(target, name, report),
+            (Part::Faults, Target::Local(_, name)) => {
+                report.step("faults", || storm::Load::of_faults().storm_on(name))
+            }
             // Not on a cluster, or not on someone's.
             _ => Some(()),
         };

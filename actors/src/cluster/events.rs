@@ -9,10 +9,7 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder as KubeRecorder, Reporter},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Semaphore, time::timeout};
 use tracing::{debug, warn};
 
 use super::{Fault, REQUEST_TIMEOUT};
@@ -92,9 +89,10 @@ impl super::Cluster {
             uid: Some(declared.uid.clone()),
             ..reference(API_VERSION, "ExtendedJob", &declared.namespace, declared.name.clone())
         };
-        let since = Instant::now();
+        if severity == Severity::Normal {
+            self.rush.over().await;
+        }
         let Ok(_turn) = self.events.turns.acquire().await else { return };
-        self.let_jobs_go_first(since).await;
         if self.term.number().is_none() {
             return;
         }

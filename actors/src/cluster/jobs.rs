@@ -185,6 +185,7 @@ impl Cluster {
         let error = |fault| JobError::Create(format!("{namespace}/{name}"), fault);
         let _turn = self.creates_in_flight.acquire().await.map_err(|_| error(Fault::NotLeading))?;
         let request = self.creation(namespace, job, false).map_err(error)?;
+        self.rush.note();
         let create = self.creates.begin(format!("{namespace}/{name}"));
         let created: Result<Box<RawValue>, Fault> = self.write(Failpoint::Job, Ok(request)).await;
         let was_sent = !matches!(created, Err(Fault::NotLeading));

@@ -54,8 +54,6 @@ impl Cluster {
         bytes: &[u8],
         set_aside: Option<&[u8]>,
     ) -> Result<String, LedgerError> {
-        // Nobody closes it.
-        let _turn = self.ledgers.acquire().await.ok();
         let stored = self.keep(&safe(of), object, bytes, set_aside).await;
         stored.map_err(|fault| LedgerError::Write(full_name(of), fault))
     }

@@ -20,6 +20,7 @@ mod meta;
 pub(crate) mod pages;
 pub(crate) mod pods;
 mod progress;
+mod rush;
 pub(crate) mod targets;
 mod term;
 pub(crate) mod watch;
@@ -36,7 +37,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, SemaphorePermit},
-    time::{Instant, sleep, timeout},
+    time::timeout,
 };
 use tracing::warn;
 
@@ -48,6 +49,7 @@ pub(crate) use fault::Fault;
 pub use leases::Candidacy;
 pub use logs::{AccountError, KubeletOptions, Kubelets};
 use progress::Progress;
+use rush::Rush;
 use term::Term;
 
 /// A call that takes longer has failed as far as the operator is concerned; the same call is made
@@ -73,18 +75,12 @@ const OUTPUTS_IN_FLIGHT: usize = 16;
 /// ConfigMaps and Secrets that are read at a time: each may hold a mebibyte.
 const CONFIGS_IN_FLIGHT: usize = 8;
 
-/// Ledgers that are read or written at a time. When a term begins that is one for each ExtendedJob: all at once would be as many
+/// Ledgers that are read at a time. When a term begins that is one for each ExtendedJob: all at once would be as many
 /// connections, of which the API server turns away a third.
 const LEDGERS_IN_FLIGHT: usize = 16;
 
-/// Statuses that are written at a time. To an API server each is three times the work of a Job's create.
+/// Statuses that are written at a time, but for those that are not answered at once.
 const STATUSES_IN_FLIGHT: usize = 8;
-
-/// So long what tells of runs waits while Jobs are being made.
-const JOBS_FIRST: Duration = Duration::from_secs(2);
-
-/// How often it is looked whether that is over.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Jobs that are tried out at a time: after an upgrade that may be one for each ExtendedJob.
 const TRIES_IN_FLIGHT: usize = 16;
@@ -103,6 +99,7 @@ pub struct Cluster {
     progress: Progress,
     creates: Creates,
     creates_in_flight: Arc<Semaphore>,
+    rush: Rush,
     logs: Arc<Semaphore>,
     follows: Arc<Semaphore>,
     outputs: Arc<Semaphore>,
@@ -139,6 +136,7 @@ impl Cluster {
             progress: Progress::default(),
             creates: Creates::default(),
             creates_in_flight,
+            rush: Rush::default(),
             logs,
             follows: Arc::new(Semaphore::new(FOLLOWS_IN_FLIGHT)),
             outputs: Arc::new(Semaphore::new(OUTPUTS_IN_FLIGHT)),
@@ -232,24 +230,11 @@ impl Cluster {
         self.outputs.acquire().await.ok()
     }
 
-    /// Held by whoever writes a status: what it is to say is put together then. Jobs come first, unless it is urgent.
-    pub(crate) async fn turn_to_report(&self, is_urgent: bool) -> Option<OwnedSemaphorePermit> {
-        let since = Instant::now();
+    /// Held by whoever writes a status, which is put together then. Jobs come first.
+    pub(crate) async fn turn_to_report(&self) -> Option<OwnedSemaphorePermit> {
+        self.rush.over().await;
         // Nobody closes it.
-        let turn = Arc::clone(&self.statuses).acquire_owned().await.ok();
-        if !is_urgent {
-            self.let_jobs_go_first(since).await;
-        }
-        turn
-    }
-
-    /// Waits while Jobs are being made: in a burst the API server has enough to do with these. Who has waited long `since`
-    /// then waits no more.
-    async fn let_jobs_go_first(&self, since: Instant) {
-        let are_made = || self.creates_in_flight.available_permits() < CREATES_IN_FLIGHT;
-        while are_made() && since.elapsed() < JOBS_FIRST {
-            sleep(LOOK_AGAIN).await;
-        }
+        Arc::clone(&self.statuses).acquire_owned().await.ok()
     }
 
     /// How far the leader has got with what happens to pods.
@@ -339,31 +324,4 @@ fn with_query<T>(request: http::Request<T>, parameter: &str) -> Result<http::Req
         .parse()
         .map_err(|source: http::uri::InvalidUri| Fault::Broken(kube::Error::HttpError(source.into())))?;
     Ok(http::Request::from_parts(parts, body))
-}
-
-#[cfg(test)]
-mod tests {
-    use actix::System;
-    use tokio::time::pause;
-
-    use super::*;
-    use crate::stand_in::{Reply, StandIn};
-
-    #[test]
-    fn a_status_waits_for_jobs_in_the_making_but_not_for_long_and_not_if_it_is_urgent() {
-        System::new().block_on(async {
-            pause();
-            let api = StandIn::answering(|_| Reply::Never);
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-            let waited = async |is_urgent| {
-                let since = Instant::now();
-                drop(cluster.turn_to_report(is_urgent).await.unwrap());
-                since.elapsed()
-            };
-            assert_eq!(waited(false).await, Duration::ZERO, "no Job is in the making");
-            let _create = cluster.creates_in_flight.acquire().await.unwrap();
-            assert_eq!(waited(true).await, Duration::ZERO, "urgent");
-            assert!((JOBS_FIRST..2 * JOBS_FIRST).contains(&waited(false).await));
-        });
-    }
 }

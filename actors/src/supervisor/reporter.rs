@@ -3,7 +3,7 @@
 //! What happens within a moment is told together, and one write is in flight at a time: what changes meanwhile goes with the
 //! next one. So a run costs few writes, and a burst of a thousand runs not many more.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use extendedjob_api::ExtendedJobStatus;
@@ -16,7 +16,10 @@ use extendedjob_decide::{
     view::{Record, Stage, View},
 };
 use jiff::Timestamp;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
 use tracing::{debug, warn};
 
 use super::{Supervisor, turn::Turn};
@@ -28,8 +31,11 @@ use crate::{
 /// What comes together is told together. And whatever starts, starts before it is told.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// The least time between two writes of one status.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Between two writes of one status, before what is gathered for the next.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// An API server that answers no sooner holds up nobody else's status.
+const HOLD_UP: Duration = Duration::from_secs(1);
 
 /// What is not worth a write of its own is told after so long, if nothing else is.
 const LAZY: Duration = Duration::from_secs(60);
@@ -37,8 +43,10 @@ const LAZY: Duration = Duration::from_secs(60);
 /// The write that is under way, if any.
 pub(super) struct Reporter {
     turn: Turn,
-    /// The write that waits for what else there is to tell.
-    gathering: Option<SpawnHandle>,
+    /// The write that waits for what else there is to tell, and until others have told theirs.
+    waiting: Option<SpawnHandle>,
+    /// Something has happened since the last write began, or it failed.
+    is_due: bool,
     is_lazy: bool,
     backoff: Backoff,
     /// Transitions that were absorbed by a later one.
@@ -55,10 +63,6 @@ struct Told {
 
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct Gathered;
-
-#[derive(actix::Message)]
-#[rtype(result = "()")]
 struct PauseOver;
 
 #[derive(actix::Message)]
@@ -68,22 +72,46 @@ struct LazyOver;
 impl Reporter {
     pub(super) fn new(declared: &Declared) -> Self {
         let absorbed = declared.status.merged;
-        Self { turn: Turn::Idle, gathering: None, is_lazy: false, backoff: Backoff::default(), absorbed }
+        let (turn, backoff) = (Turn::Idle, Backoff::default());
+        Self { turn, waiting: None, is_due: false, is_lazy: false, backoff, absorbed }
+    }
+}
+
+/// Does that, and holds its turn meanwhile, but for no longer than an answer takes that comes at all.
+async fn holding<T>(turn: Option<OwnedSemaphorePermit>, doing: impl Future<Output = T>) -> T {
+    let mut doing = pin!(doing);
+    let done = timeout(HOLD_UP, &mut doing).await;
+    drop(turn);
+    match done {
+        Ok(done) => done,
+        Err(_) => doing.await,
     }
 }
 
 impl Supervisor {
     /// Makes the status tell what is known, if it does not yet.
     pub(super) fn report(&mut self, ctx: &mut Context<Self>) {
-        if self.reporter.turn != Turn::Idle {
-            return;
-        }
-        if self.requests.accepting.is_some() {
+        match self.reporter.turn {
+            Turn::Writing | Turn::Pausing => self.reporter.is_due = true,
             // Nothing starts before that is told.
-            self.wait_for_turn(ctx);
-        } else if self.reporter.gathering.is_none() {
-            self.reporter.gathering = Some(ctx.notify_later(Gathered, GATHER));
+            _ if self.requests.accepting.is_some() => self.write_status(None, ctx),
+            Turn::Waiting => {}
+            Turn::Idle => self.wait_for_turn(ctx),
         }
+    }
+
+    fn wait_for_turn(&mut self, ctx: &mut Context<Self>) {
+        self.reporter.turn = Turn::Waiting;
+        let cluster = self.around.cluster.clone();
+        let waiting = async move {
+            sleep(GATHER).await;
+            cluster.turn_to_report().await
+        };
+        let waiting = waiting.into_actor(self).map(|turn, supervisor, ctx| {
+            supervisor.reporter.waiting = None;
+            supervisor.write_status(turn, ctx);
+        });
+        self.reporter.waiting = Some(ctx.spawn(waiting));
     }
 
     /// The same, but not at once.
@@ -94,20 +122,12 @@ impl Supervisor {
         }
     }
 
-    fn wait_for_turn(&mut self, ctx: &mut Context<Self>) {
-        if let Some(gathering) = self.reporter.gathering.take() {
-            ctx.cancel_future(gathering);
-        }
-        self.reporter.turn = Turn::Waiting;
-        let (cluster, is_urgent) = (self.around.cluster.clone(), self.requests.accepting.is_some());
-        let waiting = async move { cluster.turn_to_report(is_urgent).await };
-        ctx.spawn(waiting.into_actor(self).map(|turn, supervisor, ctx| {
-            supervisor.reporter.turn = Turn::Idle;
-            supervisor.write_status(turn, ctx);
-        }));
-    }
-
     fn write_status(&mut self, turn: Option<OwnedSemaphorePermit>, ctx: &mut Context<Self>) {
+        if let Some(waiting) = self.reporter.waiting.take() {
+            ctx.cancel_future(waiting);
+        }
+        self.reporter.turn = Turn::Idle;
+        self.reporter.is_due = false;
         // Before all Jobs, the template and the baseline are known, there is nothing true to say.
         let based = self.desk.is_for(&self.terms()) && self.desk.may_start();
         let known = if self.declared.spec.triggers.is_none() { self.is_on_record() } else { based };
@@ -142,8 +162,7 @@ impl Supervisor {
         self.reporter.turn = Turn::Writing;
         let (cluster, declared) = (self.around.cluster.clone(), Arc::clone(&self.declared));
         let write = async move {
-            let version = cluster.write_status(&declared, &status).await;
-            drop(turn);
+            let version = holding(turn, cluster.write_status(&declared, &status)).await;
             (version, status)
         };
         let sent = Arc::clone(&self.declared);
@@ -179,6 +198,7 @@ impl Supervisor {
                     _ => self.span.in_scope(|| warn!(%error, "status not written")),
                 }
                 delay = self.reporter.backoff.after_failure(steady());
+                self.reporter.is_due = true;
             }
         }
         self.reporter.turn = Turn::Pausing;
@@ -238,21 +258,13 @@ impl Handler<LazyOver> for Supervisor {
     }
 }
 
-impl Handler<Gathered> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: Gathered, ctx: &mut Self::Context) {
-        self.reporter.gathering = None;
-        if self.reporter.turn == Turn::Idle {
-            self.wait_for_turn(ctx);
-        }
-    }
-}
-
 impl Handler<PauseOver> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: PauseOver, ctx: &mut Self::Context) {
-        self.wait_for_turn(ctx);
+        self.reporter.turn = Turn::Idle;
+        if self.reporter.is_due {
+            self.report(ctx);
+        }
     }
 }

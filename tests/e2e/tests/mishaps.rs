@@ -123,7 +123,8 @@ fn what_a_pod_wrote_before_it_went_for_its_backoff_limit_is_written_on_failure()
     scenario(|ns| {
         // What nobody follows when the pod goes is lost.
         let _undisturbed = Operator::undisturbed();
-        let template = template::restarted("echo so far; echo trouble >&2; exit 1", 0);
+        // Long enough for that: of one that ends in the moment in which it starts the kubelet tells when the pod goes already.
+        let template = template::restarted("echo so far; echo trouble >&2; sleep 5; exit 1", 0);
         let ejob = extended_job("hopeless").once().telling().running(template);
         let errors = json!({"configRef": "out", "writeOnFailure": true});
         ns.create(ejob.with("/output/stderr", errors))?;

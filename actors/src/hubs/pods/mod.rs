@@ -134,16 +134,19 @@ impl PodHub {
 
     /// Watches on from a list, with nothing known yet but what `tracker` begins with.
     fn watch(&mut self, tracker: Tracker, at: Option<Version>, ctx: &mut Context<Self>) {
-        self.look_away(ctx);
+        if let Some(watching) = self.watching.take() {
+            ctx.cancel_future(watching);
+        }
         self.tracker = tracker;
         self.gone.clear();
         self.of_jobs.clear();
         self.watching = Some(ctx.add_stream(self.cluster.watch(pods::SOURCE, at)));
     }
 
-    fn look_away(&mut self, ctx: &mut Context<Self>) {
-        if let Some(watching) = self.watching.take() {
-            ctx.cancel_future(watching);
+    /// Watches, unless it does: a standby knows whether it could lead, and so does who can't begin to.
+    fn watch_as_standby(&mut self, ctx: &mut Context<Self>) {
+        if self.watching.is_none() {
+            self.watch(Tracker::default(), None, ctx);
         }
     }
 
@@ -185,6 +188,7 @@ impl PodHub {
             Err(error) => {
                 let delay = backoff.after_failure(steady());
                 warn!(error, ?delay, "the term can't begin");
+                hub.watch_as_standby(ctx);
                 ctx.notify_later(Again(begin, backoff), delay);
             }
         }));
@@ -329,10 +333,9 @@ impl Actor for PodHub {
 impl Handler<TermBegun> for PodHub {
     type Result = ();
 
-    /// The list that the term begins with is another one: nobody waits for the present one to end.
-    fn handle(&mut self, _: TermBegun, ctx: &mut Self::Context) {
+    /// The list that the term begins with is another one than a standby's.
+    fn handle(&mut self, _: TermBegun, _: &mut Self::Context) {
         self.stand_by();
-        self.look_away(ctx);
     }
 }
 
@@ -358,9 +361,7 @@ impl Handler<StandBy> for PodHub {
 
     fn handle(&mut self, _: StandBy, ctx: &mut Self::Context) {
         self.stand_by();
-        if self.watching.is_none() {
-            self.watch(Tracker::default(), None, ctx);
-        }
+        self.watch_as_standby(ctx);
     }
 }
 
@@ -424,7 +425,7 @@ impl Handler<Settled> for PodHub {
 
 #[cfg(test)]
 mod tests {
-    use actix::System;
+    use actix::{Addr, System};
     use serde_json::json;
 
     use super::*;
@@ -452,6 +453,18 @@ mod tests {
         fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
     }
 
+    fn hub(api: &StandIn) -> Addr<PodHub> {
+        let parent = Parent.start();
+        let hub = PodHub::new(
+            Cluster::new(api.client.clone(), Spool::without_room()),
+            parent.clone().recipient(),
+            "home".into(),
+            Readiness::default(),
+            Lifeline::new("pods", 1, parent.recipient()),
+        );
+        hub.start()
+    }
+
     #[test]
     fn a_process_that_leads_at_once_lists_pods_once_and_as_they_were_at_the_checkpoint() {
         System::new().block_on(async {
@@ -459,25 +472,26 @@ mod tests {
                 true => Reply::Never,
                 false => Reply::Now(200, json!({ "metadata": { "resourceVersion": "9" }, "items": [] })),
             });
-            let parent = Parent.start();
-            let hub = PodHub::new(
-                Cluster::new(api.client.clone(), Spool::without_room()),
-                parent.clone().recipient(),
-                "home".into(),
-                Readiness::default(),
-                Lifeline::new("pods", 1, parent.recipient()),
-            );
-            let hub = hub.start();
+            let hub = hub(&api);
             let checkpoint = Some(Checkpoint { version: 7, time: Timestamp::UNIX_EPOCH, forgotten: false });
             hub.do_send(TermBegun);
             hub.do_send(BeginPods { term: 1, checkpoint });
             let first = api.next(Asked::lists_pods).await;
             assert!(first.query.contains("resourceVersion=7&resourceVersionMatch=Exact"), "{}", first.query);
-            hub.do_send(StandBy);
+        });
+    }
+
+    #[test]
+    fn who_can_not_begin_a_term_watches_like_a_standby() {
+        System::new().block_on(async {
+            let mut api = StandIn::answering(|asked| match asked.lists_pods() {
+                true => Reply::Never,
+                false => Reply::refused(403, "Forbidden"),
+            });
+            let hub = hub(&api);
             hub.do_send(TermBegun);
-            hub.do_send(StandBy);
-            let as_standby = api.next(Asked::lists_pods).await;
-            assert!(!as_standby.query.contains("resourceVersion"), "{}", as_standby.query);
+            hub.do_send(BeginPods { term: 1, checkpoint: None });
+            api.next(Asked::lists_pods).await;
         });
     }
 }

@@ -95,7 +95,7 @@ async fn contest(
     bench.figures.push(match declared {
         Declared::OneBeside(_) => each.within(Limit::Most(0.5)),
         // Each run has a status and an Event of its own.
-        Declared::OneForEach => each,
+        Declared::OneForEach => each.within(Limit::Most(1.5)),
     });
     Ok(operator)
 }
