@@ -263,7 +263,6 @@ impl Actor for Operator {
         });
         self.foundation =
             Some(Foundation { around, _pods: pods, _jobs: jobs, _configs: [maps, secrets], elector });
-        self.ask_for_schema(ctx);
         ctx.run_interval(ASK_AGAIN, |operator, ctx| {
             operator.ask_for_node_logs(ctx);
             operator.ask_for_schema(ctx);
@@ -356,6 +355,8 @@ impl StreamHandler<Observation<Declared>> for Operator {
                 Change::Complete => {
                     self.readiness.complete(List::ExtendedJobs);
                     self.begin(ctx);
+                    // Not earlier: to read it takes memory for a moment, which would stay under what is kept.
+                    self.ask_for_schema(ctx);
                 }
             }
         }
