@@ -249,6 +249,7 @@ impl Elector {
 
     fn failed(&mut self, error: &ElectionError, ctx: &mut Context<Self>) {
         warn!(%error, "election");
+        self.conflicted = false;
         if let ElectionError::Fence(FenceError::Ahead(_, term)) = error {
             self.memory.note_term(*term);
         }
@@ -324,16 +325,22 @@ impl Handler<Tick> for Elector {
 #[cfg(test)]
 mod tests {
     use actix::System;
+    use extendedjob_api::names;
     use http::Method;
-    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use serde_json::json;
+    use tokio::{
+        sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        time::{pause, timeout},
+    };
 
     use super::*;
     use crate::{
         capture::Spool,
-        lifeline::ChildEnded,
+        lifeline::Deaf,
         stand_in::{Asked, Reply, StandIn},
     };
 
+    /// Stands where the Operator stands.
     struct Parent(UnboundedSender<Leads>);
 
     impl Actor for Parent {
@@ -348,37 +355,75 @@ mod tests {
         }
     }
 
-    impl Handler<ChildEnded<&'static str>> for Parent {
-        type Result = ();
-
-        fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
-    }
-
     fn elect(api: &StandIn) -> UnboundedReceiver<Leads> {
         let (sender, told) = unbounded_channel();
         let parent = Parent(sender).start();
         let candidacy =
             Candidacy { namespace: "home".into(), name: "operator".into(), identity: "me".into() };
         let cluster = Cluster::new(api.client.clone(), Spool::without_room());
-        let lifeline = Lifeline::new("elector", 1, parent.clone().recipient());
+        let lifeline = Lifeline::new("elector", 1, Deaf.start().recipient());
         Elector::new(cluster, candidacy, parent.recipient(), lifeline).start();
         told
+    }
+
+    async fn first_word(api: &StandIn) -> Option<Leads> {
+        let mut told = elect(api);
+        timeout(TIMING.duration, told.recv()).await.expect("it is told")
     }
 
     #[test]
     fn who_can_not_find_out_who_leads_is_told_to_stand_by() {
         System::new().block_on(async {
+            pause();
             let api = StandIn::answering(|_| Reply::refused(403, "Forbidden"));
-            assert_eq!(elect(&api).recv().await, Some(Leads::No));
+            assert_eq!(first_word(&api).await, Some(Leads::No));
         });
     }
 
     #[test]
     fn who_can_not_make_the_lease_where_it_should_be_is_told_to_stand_by_and_does_not_ask_without_a_pause() {
         System::new().block_on(async {
-            let mut api = StandIn::answering(|_| Reply::refused(404, "NotFound"));
-            assert_eq!(elect(&api).recv().await, Some(Leads::No));
+            pause();
+            let mut tries = 0;
+            let mut api = StandIn::answering(move |asked| {
+                tries += usize::from(asked.method == Method::POST);
+                if tries > 2 { Reply::Never } else { Reply::refused(404, "NotFound") }
+            });
+            assert_eq!(first_word(&api).await, Some(Leads::No));
             assert_eq!(api.count(|asked: &Asked| asked.method == Method::POST), 2);
+        });
+    }
+
+    #[test]
+    fn a_leader_whose_lease_was_edited_looks_at_it_until_it_is_answered() {
+        System::new().block_on(async {
+            pause();
+            let lease = |version| {
+                let spec = json!({ "holderIdentity": "me", "leaseTransitions": 1 });
+                json!({ "metadata": { "name": "operator", "resourceVersion": version }, "spec": spec })
+            };
+            let standing = json!({ "metadata": { "annotations": { names::TERM: "1" } } });
+            let mut looks = 0;
+            let api =
+                StandIn::answering(move |asked| match (&asked.method, asked.path.contains("/leases")) {
+                    (_, false) => Reply::Now(200, standing.clone()),
+                    (&Method::GET, _) => {
+                        looks += 1;
+                        match looks {
+                            1 => Reply::refused(404, "NotFound"),
+                            2 => Reply::refused(500, "InternalError"),
+                            _ => Reply::Now(200, lease("edited")),
+                        }
+                    }
+                    (&Method::POST, _) => Reply::Now(201, lease("created")),
+                    _ if asked.body["metadata"]["resourceVersion"] == "edited" => {
+                        Reply::Now(200, lease("edited"))
+                    }
+                    _ => Reply::refused(409, "Conflict"),
+                });
+            let mut told = elect(&api);
+            assert_eq!(told.recv().await, Some(Leads::Yes { term: 1, checkpoint: None }));
+            timeout(4 * TIMING.renew_deadline, told.recv()).await.expect_err("it leads on");
         });
     }
 

@@ -40,6 +40,22 @@ impl<Id: Send + 'static> Drop for Lifeline<Id> {
     }
 }
 
+/// Hears of everything, and does nothing about it: for tests that are about something else.
+#[cfg(test)]
+pub(crate) struct Deaf;
+
+#[cfg(test)]
+impl actix::Actor for Deaf {
+    type Context = actix::Context<Self>;
+}
+
+#[cfg(test)]
+impl<M: Message<Result = ()>> actix::Handler<M> for Deaf {
+    type Result = ();
+
+    fn handle(&mut self, _: M, _: &mut Self::Context) {}
+}
+
 /// Makes an actor end when it is told to [`Stop`](crate::messages::Stop).
 macro_rules! stops_when_told {
     ($actor:ty) => {

@@ -126,7 +126,7 @@ impl Load {
         Self { short: !all, ..Self::default() }
     }
 
-    /// The faults, in small: none of them takes less time for fewer pods, and each takes some.
+    /// The faults, with few pods: most of the time is that of the fault.
     pub(crate) fn of_faults() -> Self {
         Self { short: true, faults: true, ..Self::default() }
     }

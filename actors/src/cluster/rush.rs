@@ -50,13 +50,13 @@ impl Rush {
 #[cfg(test)]
 mod tests {
     use actix::System;
-    use tokio::time::{advance, pause};
+    use tokio::time::{advance, pause, timeout};
 
     use super::*;
 
     async fn waited(rush: &Rush) -> Duration {
         let since = Instant::now();
-        rush.over().await;
+        timeout(10 * PATIENCE, rush.over()).await.unwrap();
         since.elapsed()
     }
 

@@ -27,7 +27,7 @@ use crate::{
         Cluster,
         logs::{Followed, Section},
     },
-    lifeline::{ChildEnded, Lifeline},
+    lifeline::{Deaf, Lifeline},
     messages::{Attempted, ChildId, OutputSettled, WriteOutput},
     stand_in::{Asked, Reply, StandIn},
 };
@@ -54,12 +54,6 @@ impl Handler<OutputSettled> for Parent {
     }
 }
 
-impl Handler<ChildEnded<ChildId>> for Parent {
-    type Result = ();
-
-    fn handle(&mut self, _: ChildEnded<ChildId>, _: &mut Self::Context) {}
-}
-
 fn target() -> Target {
     Target { kind: TargetKind::ConfigMap, namespace: "elsewhere".into(), name: "out".into() }
 }
@@ -72,7 +66,7 @@ fn patient_writer(api: &StandIn, parent: &Addr<Parent>, patience: Duration) -> A
     let cluster = Cluster::new(api.client.clone(), Spool::without_room());
     cluster.term().hold(1, Instant::now() + Duration::from_secs(1_000_000));
     let id = ChildId::OutputWriter(target());
-    let lifeline = Lifeline::new(id, 1, parent.clone().recipient());
+    let lifeline = Lifeline::new(id, 1, Deaf.start().recipient());
     let (name, told) = ("ns/ejob1".to_owned(), parent.clone().recipient());
     OutputWriter::new(cluster, target(), name, patience, told, Span::none(), lifeline).start()
 }

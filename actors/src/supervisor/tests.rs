@@ -23,6 +23,7 @@ use kube::Client;
 use serde_json::json;
 use tokio::{
     sync::{
+        OwnedSemaphorePermit,
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot, watch,
     },
@@ -36,8 +37,8 @@ use crate::{
     config_watcher::ConfigHubs,
     hubs::{ConfigHub, JobHub, PodHub},
     job_runner::JobRunner,
-    lifeline::{ChildEnded, Lifeline},
-    messages::{Befell, BeginPods, ChildId, Edited, Expect, FindCircle, TermBroken, WaysChanged},
+    lifeline::{ChildEnded, Deaf, Lifeline},
+    messages::{BeginPods, ChildId, Edited, Expect, FindCircle, TermBroken, WaysChanged},
     stand_in::{Asked, Reply, StandIn},
     trigger_watcher::TriggerWatcher,
 };
@@ -126,24 +127,12 @@ impl Handler<ChildEnded<String>> for Parent {
     }
 }
 
-impl Handler<Befell> for Parent {
-    type Result = ();
-
-    fn handle(&mut self, _: Befell, _: &mut Self::Context) {}
-}
-
 impl Handler<FindCircle> for Parent {
     type Result = Option<String>;
 
     fn handle(&mut self, _: FindCircle, _: &mut Self::Context) -> Self::Result {
         None
     }
-}
-
-impl Handler<ChildEnded<&'static str>> for Parent {
-    type Result = ();
-
-    fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
 }
 
 impl Handler<TermBroken> for Parent {
@@ -186,6 +175,7 @@ async fn next_create(api: &mut StandIn) -> String {
 
 /// Hubs that know of no pod and no Job, and one Supervisor.
 struct Stage {
+    cluster: Cluster,
     pods: Addr<PodHub>,
     jobs: Addr<JobHub>,
     configs: ConfigHubs,
@@ -207,7 +197,8 @@ impl Stage {
         let parent = Parent(sender).start();
         let cluster = Cluster::new(client, Spool::without_room());
         cluster.term().hold(1, Instant::now() + PATIENCE * 10);
-        let lifeline = |id| Lifeline::new(id, 1, parent.clone().recipient());
+        let deaf = Deaf.start();
+        let lifeline = |id| Lifeline::new(id, 1, deaf.clone().recipient());
         let operator = parent.clone().recipient();
         let home = "home".to_owned();
         let pods =
@@ -235,9 +226,9 @@ impl Stage {
         };
         cluster.progress().begin(Some(Checkpoint { version: 1, time: created(), forgotten: false }));
         let metrics = cluster.metrics().clone();
-        let (others, circles) = (parent.clone().recipient(), parent.clone().recipient());
+        let (others, circles) = (deaf.clone().recipient(), parent.clone().recipient());
         let around = Surroundings {
-            cluster,
+            cluster: cluster.clone(),
             operator,
             others,
             circles,
@@ -248,11 +239,13 @@ impl Stage {
             configs,
         };
         let lifeline = Lifeline::new("uid".to_owned(), 1, parent.recipient());
-        let trigger = Trigger::new(declared.spec.triggers.as_ref().unwrap());
-        let (owner, namespace, configs) = ("uid".into(), "ns".into(), around.configs.clone());
-        pods.do_send(Expect { owner, namespace, trigger, is_new: true });
+        let configs = around.configs.clone();
+        if let Some(triggers) = &declared.spec.triggers {
+            let (owner, namespace, trigger) = ("uid".into(), "ns".into(), Trigger::new(triggers));
+            pods.do_send(Expect { owner, namespace, trigger, is_new: true });
+        }
         let supervisor = Supervisor::new(declared.into(), around, lifeline).start();
-        Self { pods, jobs, configs, supervisor, metrics, fallen, version: 1 }
+        Self { cluster, pods, jobs, configs, supervisor, metrics, fallen, version: 1 }
     }
 
     /// The watch shows what became of a Job that was asked for.
@@ -533,5 +526,86 @@ fn an_edit_seen_before_the_answer_to_a_status_write_is_not_taken_back() {
         answer.send(()).unwrap();
         let second = api.next(Asked::writes_status).await;
         assert_eq!(second.body["metadata"]["resourceVersion"], "3");
+    });
+}
+
+/// The turns of all who may write a status at a time.
+async fn all_turns(cluster: &Cluster) -> Vec<OwnedSemaphorePermit> {
+    let mut turns = vec![];
+    while let Ok(Some(turn)) = timeout(Duration::ZERO, cluster.turn_to_report()).await {
+        turns.push(turn);
+    }
+    turns
+}
+
+#[test]
+fn a_request_is_accepted_whoever_else_has_something_to_tell() {
+    System::new().block_on(async {
+        pause();
+        let mut api = StandIn::answering(granting);
+        let spec = json!({ "run": "once", "template": { "spec": { "template": { "spec": {} } } } });
+        let once = Declared { spec: serde_json::from_str(&spec.to_string()).unwrap(), ..declared() };
+        let stage = Stage::set_for(&mut api, once, watch::Sender::default().subscribe()).await;
+        let _turns = all_turns(&stage.cluster).await;
+        let accepted = api.next(Asked::writes_status).await;
+        assert_eq!(accepted.body["status"]["runNumber"], 1);
+    });
+}
+
+#[test]
+fn a_status_that_is_not_answered_holds_up_no_other_one() {
+    System::new().block_on(async {
+        pause();
+        let mut api = StandIn::answering(granting);
+        let stage = Stage::set(&mut api).await;
+        api.next(Asked::writes_status).await;
+        let _turns = all_turns(&stage.cluster).await;
+        let since = Instant::now();
+        let _one_more = stage.cluster.turn_to_report().await;
+        assert!(since.elapsed() < REQUEST_TIMEOUT / 2, "{:?}", since.elapsed());
+    });
+}
+
+#[test]
+fn a_status_that_was_not_written_is_written_again() {
+    System::new().block_on(async {
+        pause();
+        let mut fails = 3;
+        let mut api = StandIn::answering(move |asked| match asked.writes_status() && fails > 0 {
+            true => {
+                fails -= 1;
+                Reply::refused(500, "InternalError")
+            }
+            false => granting(asked),
+        });
+        let _stage = Stage::set(&mut api).await;
+        for _ in 0..4 {
+            api.next(Asked::writes_status).await;
+        }
+    });
+}
+
+#[test]
+fn what_happens_while_a_status_is_written_is_told_with_the_next_one() {
+    System::new().block_on(async {
+        pause();
+        let (answer, moment) = oneshot::channel();
+        let mut moment = Some(moment);
+        let mut api = StandIn::answering(move |asked| {
+            let written = json!({ "metadata": { "resourceVersion": "2" } });
+            match asked.writes_status().then(|| moment.take()).flatten() {
+                Some(moment) => Reply::When(moment, 200, written),
+                None => granting(asked),
+            }
+        });
+        let mut stage = Stage::set(&mut api).await;
+        api.next(Asked::writes_status).await;
+        stage.pod_turns_ready("a");
+        next_create(&mut api).await;
+        // Time that stands passes when nobody has anything more to do.
+        sleep(PATIENCE / 4).await;
+        answer.send(()).unwrap();
+        let next = timeout(PATIENCE, api.next(Asked::writes_status)).await.expect("it is told soon");
+        assert_eq!(next.body["status"]["active"], 1, "{}", next.body);
     });
 }

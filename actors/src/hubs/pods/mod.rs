@@ -431,30 +431,12 @@ mod tests {
     use super::*;
     use crate::{
         capture::Spool,
-        lifeline::ChildEnded,
+        lifeline::Deaf,
         stand_in::{Asked, Reply, StandIn},
     };
 
-    struct Parent;
-
-    impl Actor for Parent {
-        type Context = Context<Self>;
-    }
-
-    impl Handler<TermBroken> for Parent {
-        type Result = ();
-
-        fn handle(&mut self, _: TermBroken, _: &mut Self::Context) {}
-    }
-
-    impl Handler<ChildEnded<&'static str>> for Parent {
-        type Result = ();
-
-        fn handle(&mut self, _: ChildEnded<&'static str>, _: &mut Self::Context) {}
-    }
-
     fn hub(api: &StandIn) -> Addr<PodHub> {
-        let parent = Parent.start();
+        let parent = Deaf.start();
         let hub = PodHub::new(
             Cluster::new(api.client.clone(), Spool::without_room()),
             parent.clone().recipient(),
