@@ -57,7 +57,7 @@ pub(crate) struct Elector {
     /// When it was asked last whether the fence stands, and it did.
     fence_stood: Instant,
     looks_at_fence: bool,
-    /// The renewal that was tried last met a Lease that is not as it was.
+    /// The write that was tried last met a Lease that is not as it was.
     conflicted: bool,
     /// How often it has given up a term.
     resigned: u64,
@@ -140,12 +140,6 @@ impl Elector {
             Step::Stand(lease) => {
                 self.conflicted = false;
                 lease
-            }
-            // Someone edited it, or a renewal was done and not said to be: there is time for another one.
-            Step::Write(Write::Renew(lease)) if std::mem::take(&mut self.conflicted) => {
-                self.held = Some(lease);
-                ctx.notify_later(Tick, TIMING.period);
-                return;
             }
             Step::Write(write) => {
                 // Whoever works for an earlier term is told to stop before another one can begin.
@@ -327,7 +321,7 @@ mod tests {
     use actix::System;
     use extendedjob_api::names;
     use http::Method;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use tokio::{
         sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         time::{pause, timeout},
@@ -394,36 +388,63 @@ mod tests {
         });
     }
 
+    /// The Lease of this process in its first term, at this version.
+    fn lease(version: &str) -> Value {
+        let spec = json!({ "holderIdentity": "me", "leaseTransitions": 1 });
+        json!({ "metadata": { "name": "operator", "resourceVersion": version }, "spec": spec })
+    }
+
+    /// There is no Lease yet, and the fence stands. What becomes of later looks and of renewals is said.
+    fn letting_lead(
+        look: impl Fn(usize) -> Reply + Send + 'static,
+        renewal: impl Fn(&Asked) -> Reply + Send + 'static,
+    ) -> StandIn {
+        let standing = json!({ "metadata": { "annotations": { names::TERM: "1" } } });
+        let mut looks = 0;
+        StandIn::answering(move |asked| match (&asked.method, asked.path.contains("/leases")) {
+            (_, false) => Reply::Now(200, standing.clone()),
+            (&Method::GET, _) => {
+                looks += 1;
+                if looks == 1 { Reply::refused(404, "NotFound") } else { look(looks) }
+            }
+            (&Method::POST, _) => Reply::Now(201, lease("created")),
+            _ => renewal(asked),
+        })
+    }
+
     #[test]
     fn a_leader_whose_lease_was_edited_looks_at_it_until_it_is_answered() {
         System::new().block_on(async {
             pause();
-            let lease = |version| {
-                let spec = json!({ "holderIdentity": "me", "leaseTransitions": 1 });
-                json!({ "metadata": { "name": "operator", "resourceVersion": version }, "spec": spec })
+            let look = |looks| match looks {
+                2 => Reply::refused(500, "InternalError"),
+                _ => Reply::Now(200, lease("edited")),
             };
-            let standing = json!({ "metadata": { "annotations": { names::TERM: "1" } } });
-            let mut looks = 0;
-            let api =
-                StandIn::answering(move |asked| match (&asked.method, asked.path.contains("/leases")) {
-                    (_, false) => Reply::Now(200, standing.clone()),
-                    (&Method::GET, _) => {
-                        looks += 1;
-                        match looks {
-                            1 => Reply::refused(404, "NotFound"),
-                            2 => Reply::refused(500, "InternalError"),
-                            _ => Reply::Now(200, lease("edited")),
-                        }
-                    }
-                    (&Method::POST, _) => Reply::Now(201, lease("created")),
-                    _ if asked.body["metadata"]["resourceVersion"] == "edited" => {
-                        Reply::Now(200, lease("edited"))
-                    }
-                    _ => Reply::refused(409, "Conflict"),
-                });
+            let renewal = |asked: &Asked| match asked.body["metadata"]["resourceVersion"] == "edited" {
+                true => Reply::Now(200, lease("edited")),
+                false => Reply::refused(409, "Conflict"),
+            };
+            let api = letting_lead(look, renewal);
             let mut told = elect(&api);
             assert_eq!(told.recv().await, Some(Leads::Yes { term: 1, checkpoint: None }));
             timeout(4 * TIMING.renew_deadline, told.recv()).await.expect_err("it leads on");
+        });
+    }
+
+    #[test]
+    fn a_leader_that_can_not_renew_its_lease_because_it_is_edited_all_the_time_says_so_when_its_term_is_over()
+    {
+        System::new().block_on(async {
+            pause();
+            let look = |_| Reply::Now(200, lease("edited"));
+            let mut api = letting_lead(look, |_| Reply::refused(409, "Conflict"));
+            let mut told = elect(&api);
+            assert_eq!(told.recv().await, Some(Leads::Yes { term: 1, checkpoint: None }));
+            let resigned = timeout(TIMING.duration, told.recv()).await.expect("others may lead");
+            assert_eq!(resigned, Some(Leads::No));
+            let renewals = api.count(|asked| asked.method == Method::PATCH && asked.path.contains("/leases"));
+            let most = 2 * TIMING.duration.as_secs() / TIMING.period.as_secs();
+            assert!(renewals as u64 <= most, "{renewals} renewals");
         });
     }
 

@@ -112,8 +112,8 @@ pub struct RunStatus {
     /// What became of its output, key by key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStatus>,
-    /// Nothing of its output is still to be written: all of it is where it belongs, or was given up. Not told of a run
-    /// without output.
+    /// Nothing of its output is still to be written: all of it is where it belongs, or was given up. Not told where
+    /// no output is asked for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub output_settled: bool,
     /// How stdout and stderr are told apart: `Kubelet`, by the log files on the node; `Wrapped`, within the pod; `Api`, by

@@ -13,9 +13,10 @@ use kube::{
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
+use tokio::time::timeout;
 
 use super::{
-    Cluster, Failpoint, Fault, creating,
+    Cluster, Failpoint, Fault, REQUEST_TIMEOUT, creating, holding,
     meta::{Condition, Meta},
     patching, requests,
     watch::Source,
@@ -199,9 +200,11 @@ impl Cluster {
     /// Asks whether the Job could be created.
     pub(crate) async fn try_job(&self, namespace: &str, name: &str, job: Value) -> Result<(), JobError> {
         let error = |fault| JobError::DryRun(format!("{namespace}/{name}"), fault);
-        let _turn = self.tries.acquire().await.ok();
+        // Nobody's runs wait longer for the templates of others than for an answer about their own.
+        let turn = timeout(REQUEST_TIMEOUT, Arc::clone(&self.tries).acquire_owned()).await;
+        let turn = turn.map_err(|_| error(Fault::NoAnswer(REQUEST_TIMEOUT)))?.ok();
         let request = self.creation(namespace, job, true).map_err(error)?;
-        self.call::<IgnoredAny>(Ok(request)).await.map(|_| ()).map_err(error)
+        holding(turn, self.call::<IgnoredAny>(Ok(request))).await.map(drop).map_err(error)
     }
 
     /// The request that creates a Job, or only tries whether it could be. Fields that the API server
@@ -274,7 +277,30 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
+    use actix::System;
+    use futures::{FutureExt as _, future::join_all};
+    use tokio::time::{Instant, pause};
+
     use super::*;
+    use crate::{
+        capture::Spool,
+        cluster::TRIES_IN_FLIGHT,
+        stand_in::{Asked, Reply, StandIn},
+    };
+
+    #[test]
+    fn a_job_is_tried_out_though_others_are_not_answered() {
+        System::new().block_on(async {
+            pause();
+            let mut api = StandIn::answering(|_| Reply::Never);
+            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            cluster.term().hold(1, Instant::now() + 2 * REQUEST_TIMEOUT);
+            let tries = 3 * TRIES_IN_FLIGHT;
+            let trying = join_all((0..tries).map(|_| cluster.try_job("ns", "job", json!({})))).map(drop);
+            timeout(REQUEST_TIMEOUT / 2, trying).await.unwrap_err();
+            assert_eq!(api.count(Asked::is_dry_run), tries);
+        });
+    }
 
     fn with_condition(condition: &str) -> Job {
         decode(&format!(r#"{{"metadata": {{"name": "j"}}, "status": {{"conditions": [{condition}]}}}}"#))

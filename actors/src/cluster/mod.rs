@@ -23,6 +23,7 @@ mod progress;
 mod rush;
 pub(crate) mod targets;
 mod term;
+mod turn;
 pub(crate) mod watch;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -51,6 +52,7 @@ pub use logs::{AccountError, KubeletOptions, Kubelets};
 use progress::Progress;
 use rush::Rush;
 use term::Term;
+pub(crate) use turn::holding;
 
 /// A call that takes longer has failed as far as the operator is concerned; the same call is made
 /// again, and finds what the first one did. A leader's Lease outlives its last call.
@@ -82,7 +84,8 @@ const LEDGERS_IN_FLIGHT: usize = 16;
 /// Statuses that are written at a time, but for those that are not answered at once.
 const STATUSES_IN_FLIGHT: usize = 8;
 
-/// Jobs that are tried out at a time: after an upgrade that may be one for each ExtendedJob.
+/// Jobs that are tried out at a time, but for those that are not answered at once: after an upgrade that may be one for
+/// each ExtendedJob.
 const TRIES_IN_FLIGHT: usize = 16;
 
 /// Jobs that are had deleted at a time, of those that others take the place of.

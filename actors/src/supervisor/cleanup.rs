@@ -109,7 +109,7 @@ impl Supervisor {
                 let Stage::Ended { failure, .. } = &state.stage else { return None };
                 let recorded = state.told && !runs.unsettled.contains_key(name);
                 let succeeded = failure.is_none();
-                let unnoted = !job.settled && !is_named(name);
+                let unnoted = state.output_settled && !job.settled && !is_named(name);
                 Some(Candidate {
                     job: name,
                     created: job.created,

@@ -94,7 +94,7 @@ impl Handler<Edited> for Supervisor {
             if terms(&before.spec) != self.terms() {
                 self.rebase();
             }
-            if before.spec.output.is_none() {
+            if before.spec.output.is_none() && self.declared.spec.output.is_some() {
                 self.output_is_wanted_from_now_on();
             }
             if before.spec.output != self.declared.spec.output {

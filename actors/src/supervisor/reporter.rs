@@ -3,7 +3,7 @@
 //! What happens within a moment is told together, and one write is in flight at a time: what changes meanwhile goes with the
 //! next one. So a run costs few writes, and a burst of a thousand runs not many more.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use extendedjob_api::ExtendedJobStatus;
@@ -16,16 +16,13 @@ use extendedjob_decide::{
     view::{Record, Stage, View},
 };
 use jiff::Timestamp;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 use tracing::{debug, warn};
 
 use super::{Supervisor, turn::Turn};
 use crate::{
     clock::steady,
-    cluster::{extendedjobs::ExtendedJobError, ledgers},
+    cluster::{extendedjobs::ExtendedJobError, holding, ledgers},
 };
 
 /// What comes together is told together. And whatever starts, starts before it is told.
@@ -33,9 +30,6 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// Between two writes of one status, before what is gathered for the next.
 const PAUSE: Duration = Duration::from_millis(150);
-
-/// An API server that answers no sooner holds up nobody else's status.
-const HOLD_UP: Duration = Duration::from_secs(1);
 
 /// What is not worth a write of its own is told after so long, if nothing else is.
 const LAZY: Duration = Duration::from_secs(60);
@@ -74,17 +68,6 @@ impl Reporter {
         let absorbed = declared.status.merged;
         let (turn, backoff) = (Turn::Idle, Backoff::default());
         Self { turn, waiting: None, is_due: false, is_lazy: false, backoff, absorbed }
-    }
-}
-
-/// Does that, and holds its turn meanwhile, but for no longer than an answer takes that comes at all.
-async fn holding<T>(turn: Option<OwnedSemaphorePermit>, doing: impl Future<Output = T>) -> T {
-    let mut doing = pin!(doing);
-    let done = timeout(HOLD_UP, &mut doing).await;
-    drop(turn);
-    match done {
-        Ok(done) => done,
-        Err(_) => doing.await,
     }
 }
 

@@ -182,13 +182,14 @@ impl Supervisor {
 
     fn look_at_brakes(&mut self, ctx: &mut Context<Self>) {
         let now = steady();
+        self.brakes.forget_full(now);
         let told = self.hindrances.braked.as_ref().and_then(|run| self.brakes.tell(run, now));
         if let Some(handle) = self.hindrances.look_again.take() {
             ctx.cancel_future(handle);
         }
         let Some((brake, trouble, next)) = told else {
             self.hindrances.brake = None;
-            return self.brakes.forget_full(now);
+            return;
         };
         self.hindrances.look_again = Some(ctx.notify_later(LookAgain, delay_until(next, now)));
         if self.hindrances.brake.as_ref().is_none_or(|(_, told)| *told != trouble) {

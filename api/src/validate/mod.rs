@@ -252,7 +252,7 @@ mod tests {
 
     fn whole_spec() -> Value {
         let expression = json!({ "key": "tier", "operator": "In", "values": ["cache"] });
-        let stream = json!({ "configRef": "ns/out", "key": "{job}.{container}.{stream}", "limit": "64Ki",
+        let stream = json!({ "configRef": "ns/out", "key": "{pod}.{container}.{stream}", "limit": "64Ki",
             "labels": { "a": "b" }, "annotations": { "c": "d" }, "overwrite": true });
         json!({
             "triggers": { "when": "ready", "selector": { "matchLabels": { "app": "web" }, "matchExpressions": [expression] } },

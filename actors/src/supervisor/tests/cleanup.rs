@@ -1,0 +1,46 @@
+//! What becomes of Jobs that have ended.
+
+use extendedjob_decide::job::End;
+
+use super::*;
+
+#[test]
+fn to_a_job_without_output_nothing_is_done_but_to_delete_it() {
+    System::new().block_on(async {
+        pause();
+        let mut version = 1;
+        let mut api = StandIn::answering(move |asked| {
+            if asked.creates_job() {
+                let mut job = asked.body.clone();
+                job["metadata"]["uid"] = job["metadata"]["name"].clone();
+                return Reply::Now(201, job);
+            }
+            if !asked.writes_status() {
+                return granting(asked);
+            }
+            version += 1;
+            Reply::Now(200, json!({ "metadata": { "resourceVersion": version.to_string() } }))
+        });
+        let mut keeping = declared();
+        keeping.spec.successful_runs_history_limit = 20;
+        let mut stage = Stage::set_for(&mut api, keeping, watch::Sender::default().subscribe()).await;
+        // One more than a status tells of.
+        let mut jobs = vec![];
+        for number in 0..11 {
+            stage.pod_turns_ready(&format!("pod{number}"));
+            let asked = api.next(Asked::creates_job).await;
+            let name = asked.body["metadata"]["name"].as_str().unwrap();
+            jobs.push(job(&asked, name));
+        }
+        for job in jobs {
+            let end = Some(End { time: Some(created()), failure: None });
+            stage.jobs.do_send(Says(Observation::Seen(Job { end, ..job })));
+        }
+        let tells_all = |asked: &Asked| asked.writes_status() && asked.body["status"]["succeeded"] == 11;
+        api.next(tells_all).await;
+        // Time that stands passes when nobody has anything more to do.
+        sleep(PATIENCE / 4).await;
+        let changes_job = |asked: &Asked| asked.method == Method::PATCH && asked.path.contains("/jobs/");
+        assert_eq!(api.count(changes_job), 0);
+    });
+}
