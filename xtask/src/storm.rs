@@ -14,6 +14,9 @@ use crate::{install, process};
 /// The scenario for which time is made, which takes another C library than the one linked in.
 const CLOCK: &str = "clock-is-set";
 
+/// Everything at once.
+const SOAK: &str = "soak";
+
 /// Let it storm: many pods change at once while operators are killed, stopped and started
 ///
 /// Brings up a local cluster, installs the operator, and does that in one scenario after the other. A table at
@@ -57,10 +60,11 @@ pub(crate) struct Load {
     faults: bool,
 }
 
-/// Let fail what the operator lives on: connections, the API server, etcd, its clock and disk, the objects of its runs
+/// Let fail what the operator lives on: connections, the API server, etcd, its clock and disk, the objects of its runs,
+/// and itself
 ///
 /// As with `storm`, the table at the end says how many Jobs there should be, how many there were, and how many were missing
-/// or double; and how long it took until all was made up for.
+/// or double; which outputs were lost; and how long it took until all was made up for.
 #[derive(Args)]
 pub(crate) struct Faults {
     #[command(flatten)]
@@ -76,7 +80,7 @@ impl Faults {
 
 /// Let everything happen at once, for long: transitions, errands, changes of configuration, leaders that end
 ///
-/// Each pass, of about a minute, is a line of a table: how many Jobs there should be, how many there were, how many were missing or
+/// Each pass, of a minute, is a line of a table: how many Jobs there should be, how many there were, how many were missing or
 /// double, and what the leader takes. It is a failure if any was.
 #[derive(Args)]
 pub(crate) struct Soak {
@@ -95,7 +99,7 @@ pub(crate) struct Soak {
 
 impl Soak {
     pub(crate) fn run(self) -> Result<()> {
-        let load = Load { minutes: Some(self.minutes), only: vec!["soak".to_owned()], ..Load::default() };
+        let load = Load { minutes: Some(self.minutes), only: vec![SOAK.to_owned()], ..Load::default() };
         Storm { name: self.name, keep: self.keep, load }.run()
     }
 }
@@ -116,7 +120,10 @@ impl Storm {
         steps.take(&format!("{target} is up"), || target.up())?;
         let image = steps.take("operator image", || install::provide_image(target, Profile::Dev))?;
         steps.take("operator installed", || install::apply(target, &image))?;
-        steps.take("storms", || self.load.storm_on(&self.name)).context("the storms went wrong")
+        let title = self.load.title();
+        steps
+            .take(title, || self.load.storm_on(&self.name))
+            .with_context(|| format!("the {title} went wrong"))
     }
 }
 
@@ -129,6 +136,14 @@ impl Load {
     /// The faults, with few pods: most of the time is that of the fault.
     pub(crate) fn of_faults() -> Self {
         Self { short: true, faults: true, ..Self::default() }
+    }
+
+    fn title(&self) -> &'static str {
+        match &self.only[..] {
+            [only] if only == SOAK => SOAK,
+            _ if self.faults => "faults",
+            _ => "storms",
+        }
     }
 
     /// Whether a scenario among them needs an operator that is linked dynamically.

@@ -25,7 +25,7 @@ pub(crate) struct Test {
     which: Which,
 
     /// Do also what takes too long for every run: the book, the alert rules, the tests of the
-    /// local cluster itself, the larger model checks, all storms, an uninstallation, an operator for some
+    /// local cluster itself, the larger model checks, all storms, the faults, an uninstallation, an operator for some
     /// namespaces, an upgrade, and tests on clusters with feature gates
     #[arg(long)]
     all: bool,

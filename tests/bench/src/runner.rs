@@ -50,6 +50,13 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
+    /// Has the operator begin anew: where everything is as it is now, and not where the last one was when it was killed.
+    pub(crate) async fn begin_here(&mut self) -> Result<()> {
+        self.operators.until_all_is_done_with(&self.namespace).await?;
+        self.stop_operator().await?;
+        self.start_operator().await
+    }
+
     /// Keeps the operator from doing anything, for less time than its Lease lasts.
     pub(crate) fn freeze(&self) -> Result<()> {
         self.leader.iter().try_for_each(|leader| self.operators.freeze(leader))

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -14,6 +15,8 @@ use crate::pods::IN_SELECTOR;
 
 /// ExtendedJobs that are declared at a time.
 const AT_A_TIME: usize = 16;
+/// The newest runs, as many as a status tells of one by one.
+const RUNS_TOLD: u64 = 10;
 
 /// The spec of one that waits for pods. Its Jobs are parked: they start no pod, and end when they are told to.
 pub fn triggered(when: &str) -> Value {
@@ -128,13 +131,29 @@ impl Namespace {
     /// Waits until so many runs have succeeded, and the output of the last of them is stored.
     pub async fn until_written(&self, name: &str, runs: usize) -> Result<()> {
         self.until(name, &format!("the output of {runs} runs"), |seen| {
-            let outputs = seen["status"]["lastRun"]["outputs"].as_array();
-            seen["status"]["succeeded"] == runs
-                && outputs.is_some_and(|all| {
-                    !all.is_empty() && all.iter().all(|output| output["result"] == "Written")
-                })
+            seen["status"]["succeeded"] == runs && is_written(&seen["status"]["lastRun"])
         })
         .await
+    }
+
+    /// Waits until so many requests are completed, `run` is back, and the output of the last run is stored; gives its Job.
+    pub async fn until_completed_and_written(&self, name: &str, requests: u64) -> Result<String> {
+        self.until_completed(name, requests).await?;
+        let extended_jobs = self.extended_jobs();
+        until(&format!("the output of the ExtendedJob {name}"), async || {
+            let seen = answered("read an ExtendedJob", || extended_jobs.get(name)).await?;
+            let run = &seen.data["status"]["lastRun"];
+            Ok(run["job"].as_str().filter(|_| is_written(run)).map(str::to_owned))
+        })
+        .await
+    }
+
+    /// What the container `main` wrote to stdout, as it is stored in this ConfigMap.
+    pub async fn stored_output(&self, config_map: &str) -> Result<String> {
+        let config_maps = self.api::<ConfigMap>();
+        let stored = answered("read the output", || config_maps.get(config_map)).await?;
+        let text = stored.data.and_then(|mut data| data.remove("main.stdout"));
+        text.with_context(|| format!("no output in the ConfigMap {config_map}"))
     }
 
     /// Waits until a run is under way after so many changes of configuration.
@@ -143,7 +162,7 @@ impl Namespace {
             let status = &seen["status"];
             let runs = status["runs"].as_array().map_or(0, Vec::len);
             status["configRevision"] == revision
-                && runs as u64 == revision + 1
+                && runs as u64 == RUNS_TOLD.min(revision + 1)
                 && status["lastRun"]["result"] == "Running"
         })
         .await
@@ -172,4 +191,10 @@ impl Namespace {
         })
         .await
     }
+}
+
+/// Whether all that a run printed is where it belongs.
+fn is_written(run: &Value) -> bool {
+    let outputs = run["outputs"].as_array();
+    outputs.is_some_and(|all| !all.is_empty() && all.iter().all(|output| output["result"] == "Written"))
 }

@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, VersionMatch};
 use local_cluster::Cluster;
 use tokio::time::sleep;
 
-use crate::names::{GROUP, PLURAL};
+use crate::names::{EXTENDED_JOB, GROUP, PLURAL};
 use crate::namespace::Namespace;
 use crate::patience::{answered, asked, done_or, until};
 use crate::target::Target;
@@ -38,20 +38,25 @@ impl Target {
         self.to_cluster(|cluster| cluster.start_component("etcd")).await
     }
 
-    /// Deletes the definition of ExtendedJobs, and waits until none of them is left; gives what makes it again.
-    pub async fn delete_definition(&self) -> Result<CustomResourceDefinition> {
+    /// What makes the definition of ExtendedJobs again.
+    pub async fn definition(&self) -> Result<CustomResourceDefinition> {
+        let (definitions, name) = (self.definitions(), format!("{PLURAL}.{GROUP}"));
+        let found = answered("read the definition", || definitions.get(&name)).await?;
+        let ObjectMeta { labels, annotations, .. } = found.metadata;
+        let metadata = ObjectMeta { name: Some(name), labels, annotations, ..ObjectMeta::default() };
+        Ok(CustomResourceDefinition { metadata, spec: found.spec, status: None })
+    }
+
+    /// Deletes it, and waits until it is gone, and all ExtendedJobs with it.
+    pub async fn delete_definition(&self) -> Result<()> {
         let (definitions, name) = (self.definitions(), format!("{PLURAL}.{GROUP}"));
         let delete = DeleteParams::default();
-        let found = answered("read the definition", || definitions.get(&name)).await?;
         done_or("delete the definition", NOT_FOUND, || definitions.delete(&name, &delete)).await?;
         until("the end of the definition", async || {
             let left = answered("read the definition", || definitions.get_opt(&name)).await?;
             Ok(left.is_none().then_some(()))
         })
-        .await?;
-        let ObjectMeta { labels, annotations, .. } = found.metadata;
-        let metadata = ObjectMeta { name: Some(name), labels, annotations, ..ObjectMeta::default() };
-        Ok(CustomResourceDefinition { metadata, spec: found.spec, status: None })
+        .await
     }
 
     /// Brings it back, and waits until ExtendedJobs can be created.
@@ -116,9 +121,10 @@ impl Target {
 }
 
 impl Namespace {
-    /// Waits until a pod runs, and gives its name.
-    pub async fn until_a_pod_runs(&self) -> Result<String> {
-        let (pods, running) = (self.api::<Pod>(), ListParams::default().fields("status.phase=Running"));
+    /// Waits until a pod of an ExtendedJob's runs, and gives its name.
+    pub async fn until_a_pod_runs_of(&self, extended_job: &str) -> Result<String> {
+        let running = ListParams::default().fields("status.phase=Running");
+        let (pods, running) = (self.api::<Pod>(), running.labels(&format!("{EXTENDED_JOB}={extended_job}")));
         until("a pod that runs", async || {
             let pods = answered("list the pods", || pods.list_metadata(&running)).await?;
             Ok(pods.items.into_iter().find_map(|pod| pod.metadata.name))

@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::names::OPERATOR;
+use crate::names::{CHECKPOINT, OPERATOR};
 use crate::patience::{answered, asked, until};
 
 /// The HTTP status of a write whose object has changed since it was read.
@@ -47,6 +47,17 @@ pub(crate) async fn until_written_by_clock(client: &Client, seconds: i64) -> Res
         let renewed = lease.as_ref().and_then(|lease| lease.spec.as_ref()?.renew_time.as_ref());
         let ahead = renewed.map(|time| time.0.as_second() - Timestamp::now().as_second());
         Ok(ahead.filter(|ahead| (ahead - seconds).abs() <= SLACK).map(drop))
+    })
+    .await
+}
+
+/// Waits until the one that leads is done with all that has happened to pods up to this version.
+pub(crate) async fn until_checkpoint(client: &Client, version: u64) -> Result<()> {
+    until(&format!("the checkpoint {version}"), async || {
+        let lease = read(client).await?;
+        let annotations = lease.as_ref().and_then(|lease| lease.metadata.annotations.as_ref());
+        let reached = annotations.and_then(|all| all.get(CHECKPOINT)?.split('@').next()?.parse::<u64>().ok());
+        Ok(reached.filter(|reached| *reached >= version).map(drop))
     })
     .await
 }

@@ -8,6 +8,10 @@ pub const POD_UID: &str = "fissile.cloudfoundry.org/affected-pod-uid";
 pub const TRANSITION: &str = "fissile.cloudfoundry.org/transition";
 /// Annotation on a Job: the config revision that it was made under.
 pub const CONFIG_REVISION: &str = "fissile.cloudfoundry.org/config-revision";
+/// The label on Jobs and their pods with the name of the ExtendedJob.
+pub(crate) const EXTENDED_JOB: &str = "fissile.cloudfoundry.org/extendedjob";
+/// The annotation on the Lease with the version up to which all that happened to pods is done with, and `@`.
+pub(crate) const CHECKPOINT: &str = "fissile.cloudfoundry.org/checkpoint";
 /// The API group and version of ExtendedJobs.
 pub const GROUP: &str = "fissile.cloudfoundry.org";
 /// See [`GROUP`].

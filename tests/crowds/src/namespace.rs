@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace as NamespaceObject, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::core::ObjectMeta;
 use kube::{Api, Client, Resource};
 
-use crate::patience::{answered, done_or, until_within};
+use crate::patience::{answered, done_or, until, until_within};
 
 /// What the names of all these namespaces begin with.
 pub const PREFIX: &str = "crowd-";
@@ -19,15 +20,25 @@ const CLEARING: Duration = Duration::from_secs(900);
 /// The HTTP status where the object is there already.
 const ALREADY_EXISTS: u16 = 409;
 
-/// Waits until all these namespaces that were given up are gone.
-pub async fn until_none_is_left(client: &Client) -> Result<()> {
-    let (namespaces, all) = (Api::<NamespaceObject>::all(client.clone()), ListParams::default());
+/// Gives up all these namespaces, those too that something that went wrong has left, and waits until they are gone.
+pub async fn clear(client: &Client) -> Result<()> {
+    for ObjectMeta { name, deletion_timestamp, .. } in all(client).await? {
+        if deletion_timestamp.is_none() {
+            Namespace { name: name.unwrap_or_default(), client: client.clone() }.abandon().await?;
+        }
+    }
     until_within(CLEARING, "the end of namespaces that were given up", async || {
-        let left = answered("list the namespaces", || namespaces.list_metadata(&all)).await?;
-        let is_ours = |name: &String| name.starts_with(PREFIX);
-        Ok((!left.items.iter().any(|left| left.metadata.name.as_ref().is_some_and(is_ours))).then_some(()))
+        Ok(all(client).await?.is_empty().then_some(()))
     })
     .await
+}
+
+/// All these namespaces.
+async fn all(client: &Client) -> Result<Vec<ObjectMeta>> {
+    let (namespaces, params) = (Api::<NamespaceObject>::all(client.clone()), ListParams::default());
+    let found = answered("list the namespaces", || namespaces.list_metadata(&params)).await?;
+    let found = found.items.into_iter().map(|namespace| namespace.metadata);
+    Ok(found.filter(|found| found.name.as_ref().is_some_and(|name| name.starts_with(PREFIX))).collect())
 }
 
 /// A namespace, and what is in it.
@@ -83,6 +94,21 @@ impl Namespace {
         let (namespaces, delete) =
             (Api::<NamespaceObject>::all(self.client.clone()), DeleteParams::default());
         answered("delete the namespace", || namespaces.delete(&self.name, &delete)).await.map(drop)
+    }
+
+    /// Waits until what is created is stamped with a later second than what has been.
+    pub async fn until_the_next_second(&self) -> Result<()> {
+        let now = self.stamp().await?;
+        until("the next second", async || Ok((self.stamp().await? > now).then_some(()))).await
+    }
+
+    /// When an object was created that is created now.
+    async fn stamp(&self) -> Result<Option<Time>> {
+        let metadata = ObjectMeta { name: Some("stamp".to_owned()), ..ObjectMeta::default() };
+        let (config_maps, object) = (self.api(), ConfigMap { metadata, ..ConfigMap::default() });
+        let only_tried = PostParams { dry_run: true, ..PostParams::default() };
+        let tried = answered("ask for the time", || config_maps.create(&only_tried, &object)).await?;
+        Ok(tried.metadata.creation_timestamp)
     }
 
     /// Whether it, or something of it, is still there.

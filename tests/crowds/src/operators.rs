@@ -19,7 +19,9 @@ use crate::account::CONTEXT;
 use crate::clock::Clock;
 use crate::lease;
 use crate::names::OPERATOR;
+use crate::namespace::Namespace;
 use crate::patience::{PATIENCE, until};
+use crate::pods::OUT_OF_SELECTOR;
 use crate::target::Target;
 use crate::usage::Process;
 
@@ -39,6 +41,8 @@ struct Setup {
     program: PathBuf,
     /// The way to the API server.
     kubeconfig: PathBuf,
+    /// Where it keeps logs that it follows; none: in a folder of its own.
+    spool: Option<PathBuf>,
     /// What is said to it beyond that.
     arguments: Vec<String>,
     environment: Vec<(&'static str, OsString)>,
@@ -62,6 +66,7 @@ impl<'a> Operators<'a> {
         let setup = Setup {
             program: target.operator.clone(),
             kubeconfig: target.account_kubeconfig(),
+            spool: None,
             arguments: Vec::new(),
             environment: Vec::new(),
             through: Vec::new(),
@@ -85,9 +90,10 @@ impl<'a> Operators<'a> {
         self.setup.environment.extend(clock.environment());
     }
 
-    /// For those that are started from now on there is a disk of their own at this place, which is full.
+    /// Those that are started from now on keep logs on a disk of their own at this place, which is full.
     pub fn fill_disk_at(&mut self, folder: &Path) {
         let mount = "mount -t tmpfs -o size=64k none \"$0\" && { head -c 1m /dev/zero > \"$0/full\" 2> /dev/null; exec \"$@\"; }";
+        self.setup.spool = Some(folder.to_owned());
         let folder = folder.display().to_string();
         self.setup.through = ["unshare", "--mount", "sh", "-c", mount, &folder].map(str::to_owned).to_vec();
     }
@@ -181,6 +187,15 @@ impl<'a> Operators<'a> {
         lease::release(&self.target.client, |name| names.iter().any(|killed| killed == name)).await
     }
 
+    /// Waits until they are done with all that has happened to pods by now: the next one begins there. A pod of this
+    /// namespace comes and goes for that, because a version that is no pod's is told of no sooner than in a minute.
+    pub async fn until_all_is_done_with(&self, namespace: &Namespace) -> Result<()> {
+        let last = namespace.create_pod("last".to_owned(), OUT_OF_SELECTOR).await?;
+        let version = namespace.version_of_pods().await?.parse().context("a version that is no number")?;
+        namespace.delete_pods(&[last]).await?;
+        lease::until_checkpoint(&self.target.client, version).await
+    }
+
     /// Waits until they go by a clock that is so far from this machine's, in seconds.
     pub async fn until_clock_is_off(&self, seconds: i64) -> Result<()> {
         lease::until_written_by_clock(&self.target.client, seconds).await
@@ -230,6 +245,7 @@ impl Operator {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let name = format!("operator-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let log = target.folder.join(format!("{name}.log"));
+        let spool = setup.spool.clone().unwrap_or_else(|| target.folder.join(format!("{name}.spool")));
         // Free a moment ago; whoever takes it first, an operator that does not get it ends at once, and says so.
         let address =
             TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).context("no port is free")?;
@@ -247,6 +263,8 @@ impl Operator {
             .arg(&setup.kubeconfig)
             .args(["--context", CONTEXT, "--lease-namespace", OPERATOR])
             .args(["--listen", &address.to_string(), "--admin-listen", "127.0.0.1:0", "--log-format", "json"])
+            .arg("--spool-folder")
+            .arg(spool)
             .args(&setup.arguments)
             .envs(setup.environment.iter().cloned())
             // The first part of its identity in the Lease.

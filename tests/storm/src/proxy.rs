@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use crowds::names::OPERATOR;
 use crowds::patience::until;
 use crowds::target::Target;
 use futures::{StreamExt, stream};
@@ -34,6 +35,8 @@ pub(crate) enum Mischief {
     DoneButRefused(u16),
     /// It is passed on after this time, whether or not someone still waits for the answer.
     Late(Duration),
+    /// It is done, and answered after this time.
+    AnsweredLate(Duration),
     /// Its answer breaks off after so many bytes, or some thousand more.
     Cut(usize),
     /// Each part of its answer comes after this time.
@@ -44,7 +47,7 @@ pub(crate) enum Mischief {
 #[derive(Clone, Copy)]
 pub(crate) struct Rule {
     pub(crate) concerns: fn(&Method, &Uri) -> bool,
-    /// To one of so many of them.
+    /// To the first of so many of a kind.
     pub(crate) one_of: usize,
     pub(crate) mischief: Mischief,
 }
@@ -62,10 +65,10 @@ struct Passing {
     rule: watch::Sender<Option<Rule>>,
     /// Answers that were passed on so far.
     streams: AtomicUsize,
-    /// Requests that a rule concerned so far.
-    concerned: AtomicUsize,
-    /// Those to which it happened, by what they were about.
-    hits: Mutex<BTreeMap<String, usize>>,
+    /// Requests that a rule concerned so far, by what they were about.
+    concerned: Counts,
+    /// Those to which it happened.
+    hits: Counts,
     /// Those that are still to be passed on.
     late: AtomicUsize,
 }
@@ -76,9 +79,9 @@ impl Proxy {
         let passing = Arc::new(Passing {
             client: target.connect_as_nobody()?,
             rule: watch::Sender::default(),
-            concerned: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
-            hits: Mutex::default(),
+            concerned: Counts::default(),
+            hits: Counts::default(),
             late: AtomicUsize::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
@@ -99,7 +102,7 @@ impl Proxy {
 
     /// How often something has happened, by what the requests were about, such as `pods`.
     pub(crate) fn hits(&self) -> BTreeMap<String, usize> {
-        self.passing.hits().clone()
+        self.passing.hits.all().clone()
     }
 
     /// Waits until all that comes late has come.
@@ -118,10 +121,6 @@ impl Drop for Proxy {
 }
 
 impl Passing {
-    fn hits(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, usize>> {
-        self.hits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What the present rule does to something like this, if it concerns it.
     fn concerning(&self, method: &Method, uri: &Uri) -> Option<Rule> {
         (*self.rule.borrow()).filter(|rule| (rule.concerns)(method, uri))
@@ -129,26 +128,45 @@ impl Passing {
 
     fn mischief(&self, request: &Request) -> Option<Mischief> {
         let rule = self.concerning(request.method(), request.uri())?;
-        let is_its_turn = self.concerned.fetch_add(1, Ordering::Relaxed).is_multiple_of(rule.one_of);
+        let is_its_turn = self.concerned.count(request.uri()).is_multiple_of(rule.one_of);
         // What happens to a stream is counted when it does.
         if is_its_turn && !matches!(rule.mischief, Mischief::Cut(_) | Mischief::Slow(_)) {
-            self.count(request.uri());
+            self.hits.count(request.uri());
         }
         is_its_turn.then_some(rule.mischief)
     }
+}
 
-    fn count(&self, uri: &Uri) {
-        *self.hits().entry(resource(uri)).or_default() += 1;
+/// How many there were, by what they were about.
+#[derive(Default)]
+struct Counts(Mutex<BTreeMap<String, usize>>);
+
+impl Counts {
+    /// Counts one more, and says how many there were before.
+    fn count(&self, uri: &Uri) -> usize {
+        let mut all = self.all();
+        let count = all.entry(resource(uri)).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a request is about: `pods`, `jobs`, `log`, the part of an object, or a word for the rest.
+/// What a request is about: `pods`, `jobs`, `log`, the part of an object, `outputs`, or a word for the rest.
 fn resource(uri: &Uri) -> String {
     let known =
         ["log", "status", "leases", "events", "jobs", "extendedjobs", "pods", "configmaps", "secrets"];
     let parts: Vec<&str> = uri.path().split('/').collect();
-    let found = known.iter().find(|name| parts.contains(name));
-    found.map_or("others", |name| name).to_owned()
+    match known.iter().find(|name| parts.contains(name)) {
+        // What is not the operator's own is what runs have printed.
+        Some(&"configmaps") if !parts.contains(&OPERATOR) => "outputs",
+        Some(name) => name,
+        None => "others",
+    }
+    .to_owned()
 }
 
 async fn pass(State(passing): State<Arc<Passing>>, request: Request) -> Response {
@@ -170,8 +188,10 @@ async fn pass(State(passing): State<Arc<Passing>>, request: Request) -> Response
             return refusal(502);
         }
     };
-    if let Some(Mischief::DoneButRefused(code)) = mischief {
-        return refusal(code);
+    match mischief {
+        Some(Mischief::DoneButRefused(code)) => return refusal(code),
+        Some(Mischief::AnsweredLate(time)) => sleep(time).await,
+        _ => {}
     }
     // Of the connection behind, not of the one before.
     answer.headers_mut().remove(CONNECTION);
@@ -208,6 +228,8 @@ struct Stream {
     more: usize,
     /// How many have come since then.
     sent: usize,
+    /// A part of it was held back: nothing may come after that.
+    is_cut: bool,
     is_broken: bool,
 }
 
@@ -215,7 +237,7 @@ impl Stream {
     fn new(passing: Arc<Passing>, method: Method, uri: Uri, body: Body) -> Self {
         let (rule, parts) = (passing.rule.subscribe(), body.into_data_stream());
         let more = passing.streams.fetch_add(1, Ordering::Relaxed) * 997 % 8192;
-        Self { passing, rule, method, uri, parts, more, sent: 0, is_broken: false }
+        Self { passing, rule, method, uri, parts, more, sent: 0, is_cut: false, is_broken: false }
     }
 
     fn into_body(self) -> Body {
@@ -225,6 +247,10 @@ impl Stream {
     async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
         if self.is_broken {
             return None;
+        }
+        if self.is_cut {
+            self.passing.hits.count(&self.uri);
+            return Some(self.broken());
         }
         loop {
             tokio::select! {
@@ -246,16 +272,14 @@ impl Stream {
         let Ok(bytes) = part else { return Some(part) };
         match self.mischief() {
             Some(Mischief::Slow(time)) => {
-                self.passing.count(&self.uri);
+                self.passing.hits.count(&self.uri);
                 sleep(time).await;
                 Some(Ok(bytes))
             }
             Some(Mischief::Cut(length)) => {
                 let left = (length + self.more).saturating_sub(self.sent);
                 self.sent += bytes.len();
-                if left == 0 {
-                    return Some(self.broken());
-                }
+                self.is_cut = bytes.len() >= left;
                 Some(Ok(bytes.slice(..bytes.len().min(left))))
             }
             _ => Some(Ok(bytes)),
@@ -263,7 +287,6 @@ impl Stream {
     }
 
     fn broken(&mut self) -> Result<Bytes, axum::Error> {
-        self.passing.count(&self.uri);
         self.is_broken = true;
         Err(axum::Error::new("cut"))
     }

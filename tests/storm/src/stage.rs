@@ -21,12 +21,27 @@ pub(crate) struct Stage<'a> {
     pub(crate) operators: Operators<'a>,
     pub(crate) jobs: JobsSeen,
     pub(crate) expected: Expected,
+    pub(crate) outputs: Outputs,
     /// How long it took, after the end of a fault, until all was made up for.
     pub(crate) recovered: Option<Duration>,
     /// The names of ExtendedJobs that wait for pods, each with the transition.
     triggered: Vec<(String, String)>,
     /// How often it has settled.
     settled: usize,
+}
+
+/// The outputs that are compared with what was printed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outputs {
+    pub(crate) due: usize,
+    /// Those that were stored as they were printed.
+    pub(crate) whole: usize,
+}
+
+impl Outputs {
+    pub(crate) fn lost(self) -> usize {
+        self.due - self.whole
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -40,6 +55,7 @@ impl<'a> Stage<'a> {
             jobs: JobsSeen::follow(&namespace).await?,
             namespace,
             expected: Expected::default(),
+            outputs: Outputs::default(),
             recovered: None,
             triggered: Vec::new(),
             settled: 0,

@@ -11,7 +11,7 @@ use std::fmt;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use crowds::namespace::until_none_is_left;
+use crowds::namespace;
 use crowds::target::Target;
 
 use crate::figures::{Figure, Figures, Limit};
@@ -108,7 +108,7 @@ impl Bench<'_> {
     /// Waits until what was measured before is gone.
     async fn clear(&self) -> Result<()> {
         self.wake().await?;
-        until_none_is_left(&self.target.client).await
+        namespace::clear(&self.target.client).await
     }
 
     /// The same, and lets the controllers rest again.

@@ -61,14 +61,20 @@ pub(super) async fn late(stage: &mut Stage<'_>) -> Result<()> {
     requests_fail(stage, concerns, 3, Mischief::Late(TOO_LATE)).await
 }
 
-/// It happens to one of so many of these requests, those for Jobs among them.
+/// Every third write is done at once, and answered when the operator has given it up.
+pub(super) async fn answered_late(stage: &mut Stage<'_>) -> Result<()> {
+    let concerns = |method: &Method, uri: &Uri| is_write(method, uri) && !uri.path().contains("/leases");
+    requests_fail(stage, concerns, 3, Mischief::AnsweredLate(TOO_LATE)).await
+}
+
+/// It happens to one of so many of these requests, those for Jobs and outputs among them.
 async fn requests_fail(
     stage: &mut Stage<'_>,
     concerns: fn(&Method, &Uri) -> bool,
     one_of: usize,
     mischief: Mischief,
 ) -> Result<()> {
-    play(stage, Rule { concerns, one_of, mischief }, &["jobs"], Deleted::Meanwhile).await
+    play(stage, Rule { concerns, one_of, mischief }, &["jobs", "outputs"], Deleted::Meanwhile).await
 }
 
 /// When the pods go that turn ready on a bad day.

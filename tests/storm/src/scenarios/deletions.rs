@@ -10,7 +10,7 @@ use crowds::patience::until;
 use crowds::pods::IN_SELECTOR;
 use tokio::time::sleep;
 
-use super::writer;
+use super::writer::{self, WRITER};
 use crate::stage::Stage;
 
 /// How long there is no definition.
@@ -26,10 +26,13 @@ pub(super) async fn of_extended_job(stage: &mut Stage<'_>) -> Result<()> {
 /// The definition, and with it all ExtendedJobs and their Jobs; and it comes back.
 pub(super) async fn of_definition(stage: &mut Stage<'_>) -> Result<()> {
     let deletion = async |stage: &Stage<'_>| {
-        let definition = stage.target.delete_definition().await?;
+        let definition = stage.target.definition().await?;
+        let deleted = stage.target.delete_definition().await;
         // As long as someone takes to notice: the operator does so, too.
         sleep(UNDEFINED).await;
-        stage.target.define_again(definition).await
+        // Whatever came of it, others rely on the definition.
+        stage.target.define_again(definition).await?;
+        deleted
     };
     begins_anew(stage, deletion).await
 }
@@ -49,9 +52,12 @@ async fn begins_anew(
     stage.jobs.until("the first Jobs", |seen| seen.runs.len() >= before.len()).await?;
     deletion(stage).await?;
     let begin = Instant::now();
+    // A pod that was created in the same second as the other one would count as created since then.
+    stage.namespace.until_the_next_second().await?;
     stage.namespace.declare("ready", triggered("ready")).await?;
-    stage.recovered = Some(begin.elapsed());
     stage.namespace.turn_ready(after, 0).await?;
+    stage.until_all_jobs().await?;
+    stage.recovered = Some(begin.elapsed());
     stage.settle().await
 }
 
@@ -77,12 +83,14 @@ async fn of_this_namespace(stage: &mut Stage<'_>, going: &Namespace) -> Result<(
     let gone = going.create_pods("goes", stage.load.pods(), IN_SELECTOR).await?;
     going.turn_ready(&gone, 0).await?;
     jobs.until("half of the Jobs that go", |seen| seen.runs.len() >= gone.len() / 2).await?;
+    writer::begin(stage).await?;
     going.delete().await?;
     let begin = Instant::now();
     stage.expected.one("ready", &pods);
     stage.namespace.turn_ready(&pods, 0).await?;
     stage.until_all_jobs().await?;
     stage.recovered = Some(begin.elapsed());
+    writer::until_all_is_written(stage).await?;
     until("the end of the namespace", async || Ok((!going.is_there().await?).then_some(()))).await?;
     stage.settle().await
 }
@@ -95,7 +103,7 @@ pub(super) async fn of_node(stage: &mut Stage<'_>) -> Result<()> {
     let pods = stage.namespace.create_pods("nodeless", stage.load.pods(), IN_SELECTOR).await?;
     stage.expected.one("ready", &pods);
     writer::begin_for(stage, LONGER_THAN_THE_NODE).await?;
-    let printing = stage.namespace.until_a_pod_runs().await?;
+    let printing = stage.namespace.until_a_pod_runs_of(WRITER).await?;
     stage.target.delete_node().await?;
     let gone = async {
         stage.namespace.turn_ready(&pods, 0).await?;
@@ -106,9 +114,9 @@ pub(super) async fn of_node(stage: &mut Stage<'_>) -> Result<()> {
     stage.target.bring_node_back().await?;
     gone?;
     let begin = Instant::now();
-    let again = stage.namespace.until_a_pod_runs().await?;
+    let again = stage.namespace.until_a_pod_runs_of(WRITER).await?;
     ensure!(again != printing, "the first attempt outlived its node");
-    writer::until_all_is_written(stage).await?;
     stage.recovered = Some(begin.elapsed());
+    writer::until_all_is_written(stage).await?;
     stage.settle().await
 }

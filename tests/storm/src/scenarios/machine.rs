@@ -1,7 +1,6 @@
 //! What may go wrong with the machine that an operator runs on.
 
 use std::fs;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use crowds::clock::Clock;
@@ -36,9 +35,6 @@ pub(super) async fn clock_is_set(stage: &mut Stage<'_>) -> Result<()> {
         clock.put_off(ahead)?;
         stage.operators.until_clock_is_off(ahead).await?;
     }
-    let begin = Instant::now();
-    stage.until_all_jobs().await?;
-    stage.recovered = Some(begin.elapsed());
     writer::until_all_is_written(stage).await?;
     stage.settle().await
 }
@@ -48,7 +44,6 @@ pub(super) async fn disk_is_full(stage: &mut Stage<'_>) -> Result<()> {
     let folder = stage.target.folder.join("full");
     fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     stage.operators.fill_disk_at(&folder);
-    stage.operators.tell(&["--spool-folder", &folder.display().to_string()]);
     stage.operators.start()?;
     stage.declare("ready", triggered("ready")).await?;
     ensure!(stage.operators.leading_process().await?.has_full_disk_at(&folder), "the disk is not full");

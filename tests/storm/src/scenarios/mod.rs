@@ -81,6 +81,8 @@ pub(crate) enum Scenario {
     Conflicts,
     /// Every third request is carried out when the operator has given it up
     Late,
+    /// Every third write is done at once, and answered when the operator has given it up
+    AnsweredLate,
     /// etcd is down for 20 seconds
     Etcd,
     /// The ExtendedJob is deleted in the middle, and made anew under its name
@@ -110,21 +112,23 @@ enum Occasion {
     LongStorms,
     /// When what the operator lives on fails.
     Faults,
+    /// Among the storms, also the short ones, and when what the operator lives on fails.
+    StormsAndFaults,
     /// When someone asks for it.
     Alone,
 }
 
 impl Scenario {
-    /// Those that are about faults of what the operator lives on.
+    /// Those that are about faults of the operator and of what it lives on.
     pub(crate) fn faults() -> Vec<Self> {
-        Self::on(&[Occasion::Faults])
+        Self::on(&[Occasion::StormsAndFaults, Occasion::Faults])
     }
 
     /// All others, or those of them that take seconds.
     pub(crate) fn storms(short: bool) -> Vec<Self> {
-        let occasions: &[Occasion] =
-            if short { &[Occasion::Storms] } else { &[Occasion::Storms, Occasion::LongStorms] };
-        Self::on(occasions)
+        let seconds = [Occasion::Storms, Occasion::StormsAndFaults];
+        let all = [Occasion::Storms, Occasion::StormsAndFaults, Occasion::LongStorms];
+        Self::on(if short { &seconds } else { &all })
     }
 
     fn on(occasions: &[Occasion]) -> Vec<Self> {
@@ -134,8 +138,8 @@ impl Scenario {
 
     fn occasion(self) -> Occasion {
         match self {
+            Self::KillInBurst | Self::Apiserver => Occasion::StormsAndFaults,
             Self::Burst
-            | Self::KillInBurst
             | Self::Downtime
             | Self::Downtime410
             | Self::CrashPoints
@@ -144,7 +148,6 @@ impl Scenario {
             | Self::ConfigCrashes
             | Self::Queue
             | Self::Leaders
-            | Self::Apiserver
             | Self::IdleRestart => Occasion::Storms,
             // A Lease has to run out in one of them.
             Self::Handovers | Self::StoppedLeader | Self::LongLog | Self::ManyLogs | Self::ManySecrets => {
@@ -159,6 +162,7 @@ impl Scenario {
             | Self::DoneUnanswered
             | Self::Conflicts
             | Self::Late
+            | Self::AnsweredLate
             | Self::Etcd
             | Self::MadeAnew
             | Self::NamespaceDeleted
@@ -200,6 +204,7 @@ impl Scenario {
             Self::DoneUnanswered => bad_days::done_unanswered(stage).await,
             Self::Conflicts => bad_days::conflicts(stage).await,
             Self::Late => bad_days::late(stage).await,
+            Self::AnsweredLate => bad_days::answered_late(stage).await,
             Self::Etcd => burst::without_etcd(stage).await,
             Self::MadeAnew => deletions::of_extended_job(stage).await,
             Self::NamespaceDeleted => deletions::of_namespace(stage).await,

@@ -1,9 +1,9 @@
 //! Everything at once, for long: pods come, turn ready, turn unready and go; an errand is asked for and prints; a one-off
-//! follows a ConfigMap; and now and then a leader ends, or the API server does. Each pass, of about a minute, is a line of a table.
+//! follows a ConfigMap; and now and then a leader ends, or the API server does. Each pass, of a minute, is a line of a table.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use crowds::extended_jobs::{errand, following, running, triggered};
 use crowds::jobs_seen::Run;
 use crowds::namespace::Namespace;
@@ -16,13 +16,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::config_crashes::set;
 use crate::expected::Tally;
 use crate::finish::finish_as_they_come;
-use crate::stage::Stage;
+use crate::stage::{Outputs, Stage};
 
 const TRANSITIONS: [&str; 4] = ["created", "ready", "notready", "deleted"];
 /// Pods of a pass, one each second: the rest of a minute is for what is late.
 const PODS: u64 = 50;
 /// Of the table; the last two are of the present leader, since it was started.
-const COLUMNS: [&str; 7] = ["minute", "expected", "found", "missing", "double", "memory", "processor"];
+const COLUMNS: [&str; 9] =
+    ["minute", "expected", "found", "missing", "double", "outputs", "lost", "memory", "processor"];
+const MINUTE: Duration = Duration::from_secs(60);
 /// An errand whose runs print, and whose output is stored.
 const ERRAND: &str = "errand";
 /// A one-off that starts again when its ConfigMap changes.
@@ -70,12 +72,15 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
     stage.namespace.until_revision(FOLLOWING, 0).await?;
     stage.expected.without_pod(1, ERRAND);
     stage.namespace.create_extended_job(ERRAND, printing()).await?;
-    stage.namespace.until_completed(ERRAND, 1).await?;
+    stage.namespace.until_completed_and_written(ERRAND, 1).await?;
     let is_parked = |run: &Run| TRANSITIONS.contains(&run.extended_job.as_str());
     let finishing = finish_as_they_come(stage.namespace.clone(), stage.jobs.receiver(), "", is_parked);
     let minutes = async {
         println!("    {}", COLUMNS.map(|title| format!("{title:>9}")).join(" "));
+        let mut clock = interval(MINUTE);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for minute in 1..=stage.load.time().as_secs() / 60 {
+            clock.tick().await;
             pass(stage, minute).await?;
         }
         stage.settle().await
@@ -87,12 +92,19 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 async fn pass(stage: &mut Stage<'_>, minute: u64) -> Result<()> {
+    stage.outputs.due += 1;
     let crowd: Vec<String> = (0..PODS).map(|number| format!("pod-{minute}-{number}")).collect();
     let Stage { namespace, operators, target, .. } = &mut *stage;
     let (namespace, target) = (namespace.clone(), *target);
     let errand = async {
         namespace.set_to_now(ERRAND).await?;
-        namespace.until_completed(ERRAND, minute + 1).await
+        let job = namespace.until_completed_and_written(ERRAND, minute + 1).await?;
+        let output = namespace.stored_output(ERRAND).await?;
+        ensure!(
+            output == format!("{job}\n"),
+            "of the Job {job} not what it printed is stored, but {output:?}"
+        );
+        Ok(())
     };
     let change = async {
         set(&namespace, FOLLOWING, &minute.to_string()).await?;
@@ -112,6 +124,7 @@ async fn pass(stage: &mut Stage<'_>, minute: u64) -> Result<()> {
         operators.start()
     };
     let (pods, (), (), ()) = try_join!(live(&namespace, &crowd), errand, change, ends)?;
+    stage.outputs.whole += 1;
     for when in TRANSITIONS {
         stage.expected.one(when, &pods);
     }
@@ -121,7 +134,9 @@ async fn pass(stage: &mut Stage<'_>, minute: u64) -> Result<()> {
     stage.until_all_jobs().await?;
     let leader = stage.operators.leading_process().await?;
     let Tally { expected, found, missing, double, .. } = stage.tally();
-    let counts = [minute as usize, expected, found, missing, double].map(|count| format!("{count:>9}"));
+    let Outputs { due, .. } = stage.outputs;
+    let counts = [minute as usize, expected, found, missing, double, due, stage.outputs.lost()];
+    let counts = counts.map(|count| format!("{count:>9}"));
     let memory = format!("{:>9}", mebibytes(leader.memory()?));
     let processor = format!("{:>7.1} s", leader.processor()?.as_secs_f64());
     let words = happening.map_or("", Happening::words);
@@ -146,9 +161,12 @@ async fn live(namespace: &Namespace, names: &[String]) -> Result<Vec<Pod>> {
     Ok(pods)
 }
 
-/// An errand whose runs print a line, which is stored.
+/// An errand whose runs print the names of their Jobs, which are stored.
 fn printing() -> Value {
-    let mut spec = running(errand(), json!(["sh", "-c", "echo done; sleep 2"]));
+    let mut spec = running(errand(), json!(["sh", "-c", "echo $JOB; sleep 2"]));
+    let name = json!({"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-name']"}});
+    spec["template"]["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "JOB", "valueFrom": name}]);
     spec["output"] = json!({"stdout": {"configRef": ERRAND, "overwrite": true}});
     spec
 }

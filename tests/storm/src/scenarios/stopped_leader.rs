@@ -9,6 +9,7 @@ use crowds::pods::IN_SELECTOR;
 use futures::try_join;
 use tokio::time::sleep_until;
 
+use super::writer;
 use crate::stage::Stage;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -29,13 +30,14 @@ async fn stopped_for(stage: &mut Stage<'_>, time: Duration) -> Result<()> {
     stage.declare("ready", triggered("ready")).await?;
     let pods = stage.namespace.create_pods("stopped", stage.load.pods(), IN_SELECTOR).await?;
     stage.expected.one("ready", &pods);
+    writer::begin(stage).await?;
     let (before, others) = pods.split_at(pods.len() / 3);
     let (meanwhile, after) = others.split_at(others.len() / 2);
 
     let Stage { namespace, jobs, operators, .. } = &mut *stage;
     let former = operators.leader().await?;
     let stop = async {
-        jobs.until("half of the first Jobs", |seen| seen.runs.len() >= before.len() / 2).await?;
+        jobs.until("half of the first Jobs", |seen| seen.runs.len() > before.len() / 2).await?;
         operators.freeze(&former)?;
         Ok(Instant::now())
     };
@@ -48,5 +50,6 @@ async fn stopped_for(stage: &mut Stage<'_>, time: Duration) -> Result<()> {
     namespace.turn_ready(after, 0).await?;
     stage.until_all_jobs().await?;
     stage.recovered = Some(begin.elapsed());
+    writer::until_all_is_written(stage).await?;
     stage.settle().await
 }
