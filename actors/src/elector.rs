@@ -318,6 +318,8 @@ impl Handler<Tick> for Elector {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use actix::System;
     use extendedjob_api::names;
     use http::Method;
@@ -445,6 +447,29 @@ mod tests {
             let renewals = api.count(|asked| asked.method == Method::PATCH && asked.path.contains("/leases"));
             let most = 2 * TIMING.duration.as_secs() / TIMING.period.as_secs();
             assert!(renewals as u64 <= most, "{renewals} renewals");
+        });
+    }
+
+    #[test]
+    fn a_leader_whose_renewals_are_done_and_answered_as_if_they_had_not_been_leads_on() {
+        System::new().block_on(async {
+            pause();
+            let stored = Arc::new(Mutex::new(lease("created")));
+            let there = Arc::clone(&stored);
+            let look = move |_| Reply::Now(200, there.lock().unwrap().clone());
+            let renewal = move |asked: &Asked| {
+                let mut stored = stored.lock().unwrap();
+                if asked.body["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"] {
+                    let time = &asked.body["spec"]["renewTime"];
+                    stored["metadata"]["resourceVersion"] = time.clone();
+                    stored["spec"]["renewTime"] = time.clone();
+                }
+                Reply::refused(409, "Conflict")
+            };
+            let api = letting_lead(look, renewal);
+            let mut told = elect(&api);
+            assert_eq!(told.recv().await, Some(Leads::Yes { term: 1, checkpoint: None }));
+            timeout(4 * TIMING.renew_deadline, told.recv()).await.expect_err("it leads on");
         });
     }
 

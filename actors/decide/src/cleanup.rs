@@ -52,9 +52,11 @@ pub fn ttl(spec: &ExtendedJobSpec) -> Option<u32> {
 
 /// What is to be done about the Jobs of ended runs, as soon as nothing else stands in the way: those
 /// beyond the history limits go, those that started first, and the others are given what they lack: the note and the TTL.
+/// No note is given to one whose place is soon taken by one of the runs that are under way.
 #[must_use]
 pub fn plan<'a>(
     over: impl IntoIterator<Item = Candidate<'a>>,
+    under_way: usize,
     spec: &ExtendedJobSpec,
     ttl: Option<u32>,
 ) -> Vec<(String, Action)> {
@@ -68,7 +70,7 @@ pub fn plan<'a>(
         for (index, candidate) in jobs.iter().enumerate().filter(|(_, candidate)| candidate.recorded) {
             let action = match ttl {
                 _ if index >= limit as usize => Action::Delete,
-                _ if candidate.unnoted => Action::Note,
+                _ if candidate.unnoted && index + under_way < limit as usize => Action::Note,
                 Some(seconds) if candidate.ttl != Some(seconds) => Action::SetTtl(seconds),
                 _ => continue,
             };
@@ -115,37 +117,39 @@ mod tests {
             candidate("new", 3),
             candidate("middle", 2),
         ];
-        assert_eq!(plan(jobs.clone(), &spec(1, 1), None), deletes(&["middle", "old"]));
-        assert_eq!(plan(jobs.clone(), &spec(3, 0), None), deletes(&["failed"]));
-        assert_eq!(plan(jobs, &spec(0, 0), None), deletes(&["new", "middle", "old", "failed"]));
+        assert_eq!(plan(jobs.clone(), 0, &spec(1, 1), None), deletes(&["middle", "old"]));
+        assert_eq!(plan(jobs.clone(), 0, &spec(3, 0), None), deletes(&["failed"]));
+        assert_eq!(plan(jobs, 0, &spec(0, 0), None), deletes(&["new", "middle", "old", "failed"]));
     }
 
     #[test]
     fn what_is_not_on_record_stays_and_counts() {
         let open = Candidate { recorded: false, ..candidate("open", 1) };
-        assert_eq!(plan([open.clone(), candidate("old", 0)], &spec(1, 1), None), deletes(&["old"]));
-        assert_eq!(plan([open], &spec(0, 0), Some(0)), []);
+        assert_eq!(plan([open.clone(), candidate("old", 0)], 0, &spec(1, 1), None), deletes(&["old"]));
+        assert_eq!(plan([open], 0, &spec(0, 0), Some(0)), []);
         let going = Candidate { deleting: true, ..candidate("going", 1) };
-        assert_eq!(plan([going, candidate("old", 0)], &spec(1, 1), None), []);
+        assert_eq!(plan([going, candidate("old", 0)], 0, &spec(1, 1), None), []);
     }
 
     #[test]
     fn the_note_comes_before_the_ttl_and_never_to_what_goes_or_is_not_on_record() {
         let unnoted = |job, second| Candidate { unnoted: true, ..candidate(job, second) };
         let note = |job: &str| (job.to_owned(), Action::Note);
-        assert_eq!(plan([unnoted("kept", 1)], &spec(1, 1), Some(9)), [note("kept")]);
+        assert_eq!(plan([unnoted("kept", 1)], 0, &spec(1, 1), Some(9)), [note("kept")]);
         assert_eq!(
-            plan([unnoted("kept", 1), unnoted("old", 0)], &spec(1, 1), None),
+            plan([unnoted("kept", 1), unnoted("old", 0)], 0, &spec(1, 1), None),
             [note("kept"), deletes(&["old"])[0].clone()]
         );
         let open = Candidate { recorded: false, ..unnoted("open", 1) };
-        assert_eq!(plan([open], &spec(1, 1), None), []);
+        assert_eq!(plan([open], 0, &spec(1, 1), None), []);
+        // When the run ends that is under way, the older one goes.
+        assert_eq!(plan([unnoted("kept", 1), unnoted("goes", 0)], 1, &spec(2, 2), None), [note("kept")]);
     }
 
     #[test]
     fn the_ttl_is_given_once_to_what_is_kept() {
         let given = Candidate { ttl: Some(5), ..candidate("given", 2) };
-        let planned = plan([candidate("a", 3), given, candidate("old", 1)], &spec(2, 2), Some(5));
+        let planned = plan([candidate("a", 3), given, candidate("old", 1)], 0, &spec(2, 2), Some(5));
         assert_eq!(planned, [("a".to_owned(), Action::SetTtl(5)), ("old".to_owned(), Action::Delete)]);
     }
 

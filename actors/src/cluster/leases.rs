@@ -63,6 +63,7 @@ struct Wire {
 struct Spec {
     holder_identity: Option<String>,
     lease_transitions: i64,
+    renew_time: Option<String>,
 }
 
 impl From<Wire> for Lease {
@@ -83,9 +84,13 @@ impl From<Wire> for Lease {
 impl Cluster {
     /// The Lease as it is now; `None` where there is none.
     pub(crate) async fn lease(&self, of: &Candidacy) -> Result<Option<Lease>, LeaseError> {
+        Ok(self.read_lease(of).await?.map(Lease::from))
+    }
+
+    async fn read_lease(&self, of: &Candidacy) -> Result<Option<Wire>, LeaseError> {
         let request = requests(GROUP, &of.namespace, RESOURCE).get(&of.name, &GetParams::default());
         match self.call::<Wire>(request).await {
-            Ok(lease) => Ok(Some(lease.into())),
+            Ok(lease) => Ok(Some(lease)),
             Err(fault) if fault.class() == Class::NotFound => Ok(None),
             Err(fault) => Err(LeaseError::Read(of.full_name(), fault)),
         }
@@ -122,13 +127,26 @@ impl Cluster {
     }
 
     /// Renews the Lease, provided that it is still as `lease` says, and moves the checkpoint.
+    ///
+    /// One that was done, and answered as if it had not been, is made again by the client, and is a conflict then. That it
+    /// was done shows in its time, which nobody else writes.
     pub(crate) async fn renew_lease(
         &self,
         of: &Candidacy,
         lease: &Lease,
         checkpoint: Option<Checkpoint>,
     ) -> Result<Lease, LeaseError> {
-        self.patch_lease(of, lease, json!({ "renewTime": now() }), checkpoint).await
+        let time = now();
+        let renewed = self.patch_lease(of, lease, json!({ "renewTime": time }), checkpoint).await;
+        if !renewed.as_ref().is_err_and(LeaseError::is_conflict) {
+            return renewed;
+        }
+        let there = self.read_lease(of).await?;
+        let is_done = |there: &Wire| {
+            there.spec.holder_identity.as_ref() == Some(&of.identity)
+                && there.spec.renew_time.as_ref() == Some(&time)
+        };
+        there.filter(is_done).map_or(renewed, |there| Ok(there.into()))
     }
 
     /// Gives the Lease back, if it is ours, in the term `number` or in whichever, so that the next leader need not wait for

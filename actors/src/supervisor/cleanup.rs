@@ -125,7 +125,9 @@ impl Supervisor {
 
     /// What is to be done about them.
     fn planned(&self) -> Vec<(String, Action)> {
-        plan(self.candidates(), &self.declared.spec, ttl(&self.declared.spec))
+        let runs = self.runs.iter().flat_map(|runs| runs.states.values());
+        let under_way = runs.filter(|run| run.stage == Stage::Active).count();
+        plan(self.candidates(), under_way, &self.declared.spec, ttl(&self.declared.spec))
     }
 
     /// Sees to it that a later operator does not judge output again that has settled, and write what someone has taken away

@@ -11,7 +11,7 @@ use extendedjob_decide::{
     attempts::AttemptEnd,
     job::Job,
     output::Wish,
-    view::{Replaced, RunState, Settled, Stage, Trouble},
+    view::{Outcome, Replaced, RunState, Settled, Stage, Trouble},
 };
 use tracing::error_span;
 
@@ -208,6 +208,7 @@ impl Supervisor {
         if done {
             unsettled.orders.remove(&id);
         }
+        let goes_on = !unsettled.is_over;
         let was_tried = unsettled.is_over && unsettled.untried.is_empty();
         let has_settled = unsettled.is_settled();
         if has_settled {
@@ -223,8 +224,13 @@ impl Supervisor {
         let before = state.output.clone();
         let outcome = state.output.get_or_insert_default();
         outcome.take_in(&id, settled.clone());
+        let is_as_well = before.as_ref().and_then(Outcome::trouble) == outcome.trouble();
         if before.as_ref() != Some(outcome) {
             self.tell_of_output(&job, settled, ctx);
+        }
+        if goes_on && is_as_well {
+            // Nothing waits for it, and mostly the end of the run comes soon, and is told together with it.
+            return self.report_later(ctx);
         }
         self.advance(ctx);
     }
