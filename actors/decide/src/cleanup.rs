@@ -52,11 +52,11 @@ pub fn ttl(spec: &ExtendedJobSpec) -> Option<u32> {
 
 /// What is to be done about the Jobs of ended runs, as soon as nothing else stands in the way: those
 /// beyond the history limits go, those that started first, and the others are given what they lack: the note and the TTL.
-/// No note is given to one whose place is soon taken by one of the runs that are under way.
+/// One whose place may soon be taken by a run that has just begun waits for its note.
 #[must_use]
 pub fn plan<'a>(
     over: impl IntoIterator<Item = Candidate<'a>>,
-    under_way: usize,
+    just_begun: usize,
     spec: &ExtendedJobSpec,
     ttl: Option<u32>,
 ) -> Vec<(String, Action)> {
@@ -70,7 +70,8 @@ pub fn plan<'a>(
         for (index, candidate) in jobs.iter().enumerate().filter(|(_, candidate)| candidate.recorded) {
             let action = match ttl {
                 _ if index >= limit as usize => Action::Delete,
-                _ if candidate.unnoted && index + under_way < limit as usize => Action::Note,
+                _ if candidate.unnoted && index + just_begun >= limit as usize => continue,
+                _ if candidate.unnoted => Action::Note,
                 Some(seconds) if candidate.ttl != Some(seconds) => Action::SetTtl(seconds),
                 _ => continue,
             };
@@ -142,8 +143,8 @@ mod tests {
         );
         let open = Candidate { recorded: false, ..unnoted("open", 1) };
         assert_eq!(plan([open], 0, &spec(1, 1), None), []);
-        // When the run ends that is under way, the older one goes.
-        assert_eq!(plan([unnoted("kept", 1), unnoted("goes", 0)], 1, &spec(2, 2), None), [note("kept")]);
+        // When the run ends that has just begun, the older one goes.
+        assert_eq!(plan([unnoted("kept", 1), unnoted("goes", 0)], 1, &spec(2, 2), Some(9)), [note("kept")]);
     }
 
     #[test]

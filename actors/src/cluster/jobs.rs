@@ -200,11 +200,14 @@ impl Cluster {
     /// Asks whether the Job could be created.
     pub(crate) async fn try_job(&self, namespace: &str, name: &str, job: Value) -> Result<(), JobError> {
         let error = |fault| JobError::DryRun(format!("{namespace}/{name}"), fault);
-        // Nobody's runs wait longer for the templates of others than for an answer about their own.
-        let turn = timeout(REQUEST_TIMEOUT, Arc::clone(&self.tries).acquire_owned()).await;
-        let turn = turn.map_err(|_| error(Fault::NoAnswer(REQUEST_TIMEOUT)))?.ok();
         let request = self.creation(namespace, job, true).map_err(error)?;
-        holding(turn, self.call::<IgnoredAny>(Ok(request))).await.map(drop).map_err(error)
+        let asked = async {
+            let turn = Arc::clone(&self.tries).acquire_owned().await.ok();
+            holding(turn, self.call::<IgnoredAny>(Ok(request))).await
+        };
+        // Nobody's runs wait longer for the templates of others than for an answer about their own.
+        let answer = timeout(REQUEST_TIMEOUT, asked).await;
+        answer.unwrap_or(Err(Fault::NoAnswer(REQUEST_TIMEOUT))).map(drop).map_err(error)
     }
 
     /// The request that creates a Job, or only tries whether it could be. Fields that the API server

@@ -144,6 +144,7 @@ impl Cluster {
         let there = self.read_lease(of).await?;
         let is_done = |there: &Wire| {
             there.spec.holder_identity.as_ref() == Some(&of.identity)
+                && there.spec.lease_transitions == lease.transitions
                 && there.spec.renew_time.as_ref() == Some(&time)
         };
         there.filter(is_done).map_or(renewed, |there| Ok(there.into()))

@@ -19,10 +19,14 @@ use extendedjob_decide::{
     job::Job,
     view::Stage,
 };
+use jiff::Timestamp;
 use tracing::{debug, warn};
 
-use super::Supervisor;
+use super::{Supervisor, runs::Runs};
 use crate::cluster::jobs::{JobError, Pods, full_name};
+
+/// A run that ends within so long, as most do, takes the place of another, whose Job goes: that needs no note.
+const SHORT_RUN: Duration = Duration::from_secs(60);
 
 /// How often it is looked at: the checkpoint moves with the Lease, each two seconds.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -73,7 +77,7 @@ impl Supervisor {
             }
         }
         let planned = self.planned();
-        open |= !planned.is_empty();
+        open |= !planned.is_empty() || self.lacks_notes();
         let Some(runs) = &self.runs else { return };
         let going = planned.iter().filter(|(_, action)| *action != Action::Note);
         let names: Vec<&str> = going.map(|(job, _)| job.as_str()).collect();
@@ -125,18 +129,22 @@ impl Supervisor {
 
     /// What is to be done about them.
     fn planned(&self) -> Vec<(String, Action)> {
-        let runs = self.runs.iter().flat_map(|runs| runs.states.values());
-        let under_way = runs.filter(|run| run.stage == Stage::Active).count();
-        plan(self.candidates(), under_way, &self.declared.spec, ttl(&self.declared.spec))
+        let just_begun = self.runs.as_ref().map_or(0, just_begun);
+        plan(self.candidates(), just_begun, &self.declared.spec, ttl(&self.declared.spec))
+    }
+
+    fn lacks_notes(&self) -> bool {
+        self.candidates().any(|candidate| candidate.recorded && candidate.unnoted)
     }
 
     /// Sees to it that a later operator does not judge output again that has settled, and write what someone has taken away
-    /// meanwhile: of a run that the status is too short to name the Job says so. That waits for nothing.
+    /// meanwhile: of a run that the status is too short to name the Job says so. That waits for no checkpoint.
     pub(super) fn note_kept(&mut self, ctx: &mut Context<Self>) {
         // This is asked with each status, and mostly there is none.
-        if !self.candidates().any(|candidate| candidate.recorded && candidate.unnoted) {
+        if !self.lacks_notes() {
             return;
         }
+        self.clean_up_later(ctx);
         for (name, action) in self.planned() {
             let job = self.runs.as_ref().and_then(|runs| runs.jobs.get(&name)).cloned();
             if let (Action::Note, Some(job), false) = (action, job, self.cleanup.asked.contains(&name)) {
@@ -227,6 +235,15 @@ impl Supervisor {
             }
         }));
     }
+}
+
+/// How many runs under way may be short ones.
+fn just_begun(runs: &Runs) -> usize {
+    let now = Timestamp::now();
+    let is_young =
+        |job: &Job| job.created.is_some_and(|created| now.duration_since(created).unsigned_abs() < SHORT_RUN);
+    let is_active = |job: &Job| runs.states.get(&job.name).is_some_and(|run| run.stage == Stage::Active);
+    runs.jobs.values().filter(|job| is_young(job) && is_active(job)).count()
 }
 
 impl Handler<LookRound> for Supervisor {

@@ -210,8 +210,8 @@ impl Supervisor {
                 supervisor.requests.failures = 0;
                 supervisor.requests.trouble = None;
                 supervisor.handle(Edited(Arc::new(declared)), ctx);
-                // An edit that was seen before this answer has not been told of.
-                supervisor.report(ctx);
+                // What an edit asks for that was seen before this answer was left until now.
+                supervisor.advance(ctx);
             }
             Err(error) => supervisor.not_reset(&error, ctx),
         }));

@@ -63,10 +63,12 @@ impl Target {
     pub async fn define_again(&self, definition: CustomResourceDefinition) -> Result<()> {
         let (definitions, name) = (self.definitions(), format!("{PLURAL}.{GROUP}"));
         let create = PostParams::default();
-        done_or("define ExtendedJobs", CONFLICT, || definitions.create(&create, &definition)).await?;
         until("the definition to be established", async || {
-            let found = answered("read the definition", || definitions.get(&name)).await?;
-            let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+            // The one before may not be gone yet.
+            done_or("define ExtendedJobs", CONFLICT, || definitions.create(&create, &definition)).await?;
+            let found = answered("read the definition", || definitions.get_opt(&name)).await?;
+            let standing = found.filter(|found| found.metadata.deletion_timestamp.is_none());
+            let conditions = standing.and_then(|found| found.status?.conditions).unwrap_or_default();
             Ok(conditions.iter().any(|it| it.type_ == "Established" && it.status == "True").then_some(()))
         })
         .await

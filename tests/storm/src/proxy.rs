@@ -26,6 +26,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+/// Until what was written to a connection is on its way.
+const FLUSHING: Duration = Duration::from_millis(10);
+
 /// What happens to a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mischief {
@@ -65,7 +68,7 @@ struct Passing {
     rule: watch::Sender<Option<Rule>>,
     /// Answers that were passed on so far.
     streams: AtomicUsize,
-    /// Requests that a rule concerned so far, by what they were about.
+    /// Requests that a rule concerned so far.
     concerned: Counts,
     /// Those to which it happened.
     hits: Counts,
@@ -100,7 +103,7 @@ impl Proxy {
         self.passing.rule.send_replace(rule);
     }
 
-    /// How often something has happened, by what the requests were about, such as `pods`.
+    /// How often something has happened, by the kind of the requests, such as `GET pods`.
     pub(crate) fn hits(&self) -> BTreeMap<String, usize> {
         self.passing.hits.all().clone()
     }
@@ -128,24 +131,24 @@ impl Passing {
 
     fn mischief(&self, request: &Request) -> Option<Mischief> {
         let rule = self.concerning(request.method(), request.uri())?;
-        let is_its_turn = self.concerned.count(request.uri()).is_multiple_of(rule.one_of);
+        let is_its_turn = self.concerned.count(request.method(), request.uri()).is_multiple_of(rule.one_of);
         // What happens to a stream is counted when it does.
         if is_its_turn && !matches!(rule.mischief, Mischief::Cut(_) | Mischief::Slow(_)) {
-            self.hits.count(request.uri());
+            self.hits.count(request.method(), request.uri());
         }
         is_its_turn.then_some(rule.mischief)
     }
 }
 
-/// How many there were, by what they were about.
+/// How many there were, by their kind.
 #[derive(Default)]
 struct Counts(Mutex<BTreeMap<String, usize>>);
 
 impl Counts {
     /// Counts one more, and says how many there were before.
-    fn count(&self, uri: &Uri) -> usize {
+    fn count(&self, method: &Method, uri: &Uri) -> usize {
         let mut all = self.all();
-        let count = all.entry(resource(uri)).or_default();
+        let count = all.entry(kind(method, uri)).or_default();
         *count += 1;
         *count - 1
     }
@@ -155,18 +158,20 @@ impl Counts {
     }
 }
 
-/// What a request is about: `pods`, `jobs`, `log`, the part of an object, `outputs`, or a word for the rest.
-fn resource(uri: &Uri) -> String {
+/// The method, and what a request is about: `GET pods`, `POST jobs`, `GET log`, the part of an object, `PATCH outputs`, or a
+/// word for the rest.
+fn kind(method: &Method, uri: &Uri) -> String {
     let known =
         ["log", "status", "leases", "events", "jobs", "extendedjobs", "pods", "configmaps", "secrets"];
     let parts: Vec<&str> = uri.path().split('/').collect();
-    match known.iter().find(|name| parts.contains(name)) {
+    let about = match known.iter().find(|name| parts.contains(name)) {
+        _ if uri.query().is_some_and(|query| query.contains("dryRun")) => "trials",
         // What is not the operator's own is what runs have printed.
         Some(&"configmaps") if !parts.contains(&OPERATOR) => "outputs",
         Some(name) => name,
         None => "others",
-    }
-    .to_owned()
+    };
+    format!("{method} {about}")
 }
 
 async fn pass(State(passing): State<Arc<Passing>>, request: Request) -> Response {
@@ -249,7 +254,9 @@ impl Stream {
             return None;
         }
         if self.is_cut {
-            self.passing.hits.count(&self.uri);
+            // What was passed on is sent before the connection is closed.
+            sleep(FLUSHING).await;
+            self.passing.hits.count(&self.method, &self.uri);
             return Some(self.broken());
         }
         loop {
@@ -272,7 +279,7 @@ impl Stream {
         let Ok(bytes) = part else { return Some(part) };
         match self.mischief() {
             Some(Mischief::Slow(time)) => {
-                self.passing.hits.count(&self.uri);
+                self.passing.hits.count(&self.method, &self.uri);
                 sleep(time).await;
                 Some(Ok(bytes))
             }

@@ -17,26 +17,34 @@ use crate::stage::Stage;
 const DAY: Duration = Duration::from_secs(20);
 /// Longer than the operator waits for an answer.
 const TOO_LATE: Duration = Duration::from_secs(30);
+/// A write of an output to an object that is not there yet.
+const WRITE_OF_OUTPUT: &str = "POST outputs";
 /// In the middle of an event, or of a line.
 const CUT: usize = 5000;
 
 /// Each watch, and each log that is followed, breaks off again and again.
 pub(super) async fn streams_break_off(stage: &mut Stage<'_>) -> Result<()> {
     let rule = Rule { concerns: is_stream, one_of: 1, mischief: Mischief::Cut(CUT) };
-    play(stage, rule, &["pods", "jobs", "log"], Deleted::Meanwhile).await
+    play(stage, rule, &["GET pods", "GET jobs", "GET log"], Deleted::Meanwhile).await
 }
 
 /// No watch can be resumed, and all has to be listed anew. Of a pod that turns ready and goes between two lists nobody can
 /// tell; so none does.
 pub(super) async fn watches_are_gone(stage: &mut Stage<'_>) -> Result<()> {
     let rule = Rule { concerns: is_watch, one_of: 2, mischief: Mischief::Refused(410) };
-    play(stage, rule, &["pods", "jobs", "extendedjobs"], Deleted::Afterwards).await
+    play(stage, rule, &["GET pods", "GET jobs", "GET extendedjobs"], Deleted::Afterwards).await
 }
 
 /// What watches tell is old, and more so the longer it lasts.
 pub(super) async fn watches_are_behind(stage: &mut Stage<'_>) -> Result<()> {
     let mischief = Mischief::Slow(Duration::from_millis(250));
-    play(stage, Rule { concerns: is_watch, one_of: 1, mischief }, &["pods", "jobs"], Deleted::Meanwhile).await
+    play(
+        stage,
+        Rule { concerns: is_watch, one_of: 1, mischief },
+        &["GET pods", "GET jobs"],
+        Deleted::Meanwhile,
+    )
+    .await
 }
 
 /// The API server refuses every second request in this way.
@@ -74,7 +82,8 @@ async fn requests_fail(
     one_of: usize,
     mischief: Mischief,
 ) -> Result<()> {
-    play(stage, Rule { concerns, one_of, mischief }, &["jobs", "outputs"], Deleted::Meanwhile).await
+    play(stage, Rule { concerns, one_of, mischief }, &["POST jobs", WRITE_OF_OUTPUT], Deleted::Meanwhile)
+        .await
 }
 
 /// When the pods go that turn ready on a bad day.
