@@ -331,7 +331,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        capture::Spool,
         lifeline::Deaf,
         stand_in::{Asked, Reply, StandIn},
     };
@@ -356,7 +355,7 @@ mod tests {
         let parent = Parent(sender).start();
         let candidacy =
             Candidacy { namespace: "home".into(), name: "operator".into(), identity: "me".into() };
-        let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+        let cluster = api.cluster();
         let lifeline = Lifeline::new("elector", 1, Deaf.start().recipient());
         Elector::new(cluster, candidacy, parent.recipient(), lifeline).start();
         told

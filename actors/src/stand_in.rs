@@ -22,6 +22,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::{capture::Spool, cluster::Cluster};
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request that came.
@@ -150,6 +152,26 @@ impl StandIn {
             }
         });
         Self { asked, client: Client::new(service, "default") }
+    }
+
+    /// The same, but that the first request of a kind is answered so when the sender says so.
+    pub(crate) fn holding_back(
+        is_of_kind: impl Fn(&Asked) -> bool + Send + 'static,
+        body: Value,
+        mut answer: impl FnMut(&Asked) -> Reply + Send + 'static,
+    ) -> (Self, oneshot::Sender<()>) {
+        let (sender, moment) = oneshot::channel();
+        let mut held_back = Some((moment, body));
+        let api = Self::answering(move |asked| match held_back.take_if(|_| is_of_kind(asked)) {
+            Some((moment, body)) => Reply::When(moment, 200, body),
+            None => answer(asked),
+        });
+        (api, sender)
+    }
+
+    /// The cluster behind it, whose logs are kept nowhere.
+    pub(crate) fn cluster(&self) -> Cluster {
+        Cluster::new(self.client.clone(), Spool::without_room())
     }
 
     /// The next request of this kind; others are passed over.

@@ -286,7 +286,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        capture::Spool,
         cluster::TRIES_IN_FLIGHT,
         stand_in::{Asked, Reply, StandIn},
     };
@@ -296,7 +295,7 @@ mod tests {
         System::new().block_on(async {
             pause();
             let mut api = StandIn::answering(|_| Reply::Never);
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             cluster.term().hold(1, Instant::now() + 2 * REQUEST_TIMEOUT);
             let tries = 3 * TRIES_IN_FLIGHT;
             let trying = join_all((0..tries).map(|_| cluster.try_job("ns", "job", json!({})))).map(drop);

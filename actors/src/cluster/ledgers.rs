@@ -93,7 +93,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        capture::Spool,
         cluster::{LEDGERS_IN_FLIGHT, extendedjobs},
         stand_in::{Asked, Reply, StandIn},
     };
@@ -103,7 +102,7 @@ mod tests {
         System::new().block_on(async {
             pause();
             let mut api = StandIn::answering(|_| Reply::Never);
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             let metadata = json!({ "uid": "uid", "creationTimestamp": "2026-01-01T00:00:00Z" });
             let object = json!({ "metadata": metadata, "spec": { "template": {} } });
             let declared = (extendedjobs::SOURCE.decode)(&object.to_string()).unwrap();

@@ -23,10 +23,7 @@ use super::OutputWriter;
 use crate::{
     Spool,
     capture::Recorder,
-    cluster::{
-        Cluster,
-        logs::{Followed, Section},
-    },
+    cluster::logs::{Followed, Section},
     lifeline::{Deaf, Lifeline},
     messages::{Attempted, ChildId, OutputSettled, WriteOutput},
     stand_in::{Asked, Reply, StandIn},
@@ -63,7 +60,7 @@ fn writer(api: &StandIn, parent: &Addr<Parent>) -> Addr<OutputWriter> {
 }
 
 fn patient_writer(api: &StandIn, parent: &Addr<Parent>, patience: Duration) -> Addr<OutputWriter> {
-    let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+    let cluster = api.cluster();
     cluster.term().hold(1, Instant::now() + Duration::from_secs(1_000_000));
     let id = ChildId::OutputWriter(target());
     let lifeline = Lifeline::new(id, 1, Deaf.start().recipient());

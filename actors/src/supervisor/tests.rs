@@ -14,7 +14,7 @@ use extendedjob_decide::{
     brake::Limit,
     checkpoint::Checkpoint,
     declared::Declared,
-    job::Job,
+    job::{End, Job},
     pod::{Pod, Readiness as PodReadiness, Status, Version},
     streams::{Setting, Ways},
     track::Observation,
@@ -22,19 +22,18 @@ use extendedjob_decide::{
 };
 use http::Method;
 use jiff::Timestamp;
-use kube::Client;
 use serde_json::json;
 use tokio::{
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-        oneshot, watch,
+        watch,
     },
     time::{Instant, pause, sleep, timeout},
 };
 
 use super::{Limits, Supervisor, Surroundings};
 use crate::{
-    Cluster, Metrics, Readiness, Spool,
+    Cluster, Metrics, Readiness,
     cluster::{REQUEST_TIMEOUT, configs::ConfigObject, pods::WatchedPod},
     config_watcher::ConfigHubs,
     hubs::{ConfigHub, JobHub, PodHub},
@@ -194,10 +193,9 @@ impl Stage {
 
     /// The same for this ExtendedJob, where there are these ways to tell streams apart.
     async fn set_for(api: &mut StandIn, declared: Declared, ways: watch::Receiver<Arc<Ways>>) -> Self {
-        let client: Client = api.client.clone();
         let (sender, fallen) = unbounded_channel();
         let parent = Parent(sender).start();
-        let cluster = Cluster::new(client, Spool::without_room());
+        let cluster = api.cluster();
         cluster.term().hold(1, Instant::now() + PATIENCE * 10);
         let deaf = Deaf.start();
         let lifeline = |id| Lifeline::new(id, 1, deaf.clone().recipient());
@@ -269,6 +267,33 @@ impl Stage {
         };
         self.pods.do_send(Says(Observation::Seen(pod)));
     }
+}
+
+/// Does all that it is asked to: what is created has a UID of its own, what is written a new version.
+fn obliging() -> StandIn {
+    let mut version = 1;
+    StandIn::answering(move |asked| {
+        if asked.method == Method::GET {
+            return granting(asked);
+        }
+        version += 1;
+        let mut object = asked.body.clone();
+        if asked.method == Method::POST {
+            object["metadata"]["uid"] = object["metadata"]["name"].clone();
+        }
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
+        Reply::Now(200, object)
+    })
+}
+
+/// The next Job that is asked for there.
+async fn next_job(api: &mut StandIn) -> Job {
+    let asked = api.next(Asked::creates_job).await;
+    job(&asked, asked.body["metadata"]["name"].as_str().unwrap())
+}
+
+fn succeeded(job: Job) -> Job {
+    Job { end: Some(End { time: Some(created()), failure: None }), ..job }
 }
 
 /// The Job that was asked for, as the watch shows it.

@@ -139,11 +139,9 @@ impl Namespace {
     /// Waits until so many requests are completed, `run` is back, and the output of the last run is stored; gives its Job.
     pub async fn until_completed_and_written(&self, name: &str, requests: u64) -> Result<String> {
         self.until_completed(name, requests).await?;
-        let extended_jobs = self.extended_jobs();
-        until(&format!("the output of the ExtendedJob {name}"), async || {
-            let seen = answered("read an ExtendedJob", || extended_jobs.get(name)).await?;
-            let run = &seen.data["status"]["lastRun"];
-            Ok(run["job"].as_str().filter(|_| is_written(run)).map(str::to_owned))
+        self.find(name, "the output of the last run", |seen| {
+            let run = &seen["status"]["lastRun"];
+            run["job"].as_str().filter(|_| is_written(run)).map(str::to_owned)
         })
         .await
     }
@@ -184,10 +182,15 @@ impl Namespace {
     }
 
     async fn until(&self, name: &str, wanted: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+        self.find(name, wanted, |seen| is_so(seen).then_some(())).await
+    }
+
+    /// Waits until this is found in what one of them says.
+    async fn find<T>(&self, name: &str, wanted: &str, look: impl Fn(&Value) -> Option<T>) -> Result<T> {
         let extended_jobs = self.extended_jobs();
         until(&format!("{wanted} of the ExtendedJob {name}"), async || {
             let seen = answered("read an ExtendedJob", || extended_jobs.get(name)).await?;
-            Ok(is_so(&seen.data).then_some(()))
+            Ok(look(&seen.data))
         })
         .await
     }

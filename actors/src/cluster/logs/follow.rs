@@ -264,10 +264,7 @@ mod tests {
     use tokio::time::pause;
 
     use super::*;
-    use crate::{
-        capture::Spool,
-        stand_in::{Reply, StandIn},
-    };
+    use crate::stand_in::{Reply, StandIn};
 
     const FIRST: &str = "2026-01-01T00:00:01.000000001Z one\n";
     const SECOND: &str = "2026-01-01T00:00:05.000000002Z two\n";
@@ -280,7 +277,7 @@ mod tests {
     async fn follow(answers: Vec<Reply>, over: watch::Receiver<bool>) -> (String, Followed, usize) {
         let mut answers = answers.into_iter();
         let mut api = StandIn::answering(move |_| answers.next().unwrap_or(Reply::Raw(SECOND.into())));
-        let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+        let cluster = api.cluster();
         let followed = cluster.follow_log(log(), 1000, None, over).await;
         let kept = followed.capture.tail(1000).await.unwrap();
         let asked = api.count(|asked| asked.path.ends_with("/log"));
@@ -345,7 +342,7 @@ mod tests {
     fn a_log_that_has_no_turn_keeps_nobody_waiting() {
         System::new().block_on(async {
             let api = StandIn::answering(|_| Reply::Raw(FIRST.into()));
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             let all = u32::try_from(cluster.follows.available_permits()).unwrap();
             let _others = cluster.follows.acquire_many(all).await.unwrap();
             let (_over, is_over) = watch::channel(true);
@@ -370,7 +367,7 @@ mod tests {
                 let pod = json!({ "metadata": metadata, "spec": spec, "status": status });
                 Reply::Now(200, json!({ "items": [pod] }))
             });
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             let first_run = RunLog { may_be_another: true, ..log() };
             let followed = cluster.follow_log(first_run, 1000, None, over_after(20)).await;
             assert_eq!(followed.capture.tail(1000).await.unwrap().bytes, b"one\n");
@@ -383,7 +380,7 @@ mod tests {
         System::new().block_on(async {
             pause();
             let mut api = StandIn::answering(|_| Reply::Raw(FIRST.into()));
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             let run = RunLog { may_be_another: true, ..log() };
             let followed = cluster.follow_log(run, 1000, None, over_after(10)).await;
             assert_eq!(followed.capture.tail(1000).await.unwrap().bytes, b"one\n");
@@ -397,7 +394,7 @@ mod tests {
             // The first line is of second 1, and it is long ago.
             for (began, is_rotated) in [("2025-12-31T23:59:50Z", true), ("2026-01-01T00:00:00Z", false)] {
                 let api = StandIn::answering(|_| Reply::Raw(FIRST.into()));
-                let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+                let cluster = api.cluster();
                 let (_over, is_over) = watch::channel(true);
                 let late = RunLog { began: Some(began.parse().unwrap()), ..log() };
                 assert_eq!(cluster.follow_log(late, 1000, None, is_over).await.possibly_rotated, is_rotated);
@@ -425,7 +422,7 @@ mod tests {
             let lines = ["", &format!("{token} 0"), "first", "", &format!("{token} 1"), "second"];
             let stamped = lines.map(|line| format!("2026-01-01T00:00:01Z {line}\n"));
             let api = StandIn::answering(move |_| Reply::Raw(stamped.concat().into()));
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             let told = Arc::new(Mutex::new(vec![]));
             let list = Arc::clone(&told);
             let tell = move |section, next| list.lock().unwrap().push((section, next));

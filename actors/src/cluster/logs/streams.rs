@@ -199,10 +199,7 @@ mod tests {
     use tokio::time::{Duration, pause, sleep};
 
     use super::*;
-    use crate::{
-        capture::Spool,
-        stand_in::{Reply, StandIn},
-    };
+    use crate::stand_in::{Reply, StandIn};
 
     const OUT: &str = "2026-01-01T00:00:01.000000001Z out\n";
     const ERR: &str = "2026-01-01T00:00:01.000000002Z err\n";
@@ -224,7 +221,7 @@ mod tests {
     /// whole log.
     async fn followed(answer: impl Fn(&str) -> Reply + Send + 'static) -> Vec<(Stream, String)> {
         let api = StandIn::answering(move |asked| answer(part_of(&asked.query)));
-        let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+        let cluster = api.cluster();
         let (_over, is_over) = watch::channel(true);
         let log = RunLog::of_test();
         let mut found = vec![];
@@ -271,7 +268,7 @@ mod tests {
                     (_, _) => replies("err\n"),
                 }
             });
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             assert_eq!(cluster.of_api(&log(Stream::Stderr), false, 1000).await.unwrap().bytes, b"err\n");
         });
     }
@@ -289,7 +286,7 @@ mod tests {
                     (_, false) => replies(""),
                 }
             });
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             let answers = cluster.ask_until_told(&RunLog::of_test(), is_over).await;
             assert_eq!(answers, Answers::Apart);
             drop(over);
@@ -307,7 +304,7 @@ mod tests {
                 "Stdout" if !silence.load(Ordering::Relaxed) => replies(OUT),
                 _ => replies(""),
             });
-            let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+            let cluster = api.cluster();
             let log = RunLog::of_test();
             let heard = Arc::clone(&log.heard);
             let asking = tokio::spawn(async move { cluster.ask_until_told(&log, is_over).await });
@@ -337,7 +334,7 @@ mod tests {
                     }
                     reply => reply,
                 });
-                let cluster = Cluster::new(api.client.clone(), Spool::without_room());
+                let cluster = api.cluster();
                 cluster.of_api(&log(Stream::Stderr), false, 1000).await.map(|kept| kept.bytes)
             };
             let apart = read(|part| replies(if part == "Stdout" { OUT } else { ERR })).await;

@@ -430,7 +430,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        capture::Spool,
         lifeline::Deaf,
         stand_in::{Asked, Reply, StandIn},
     };
@@ -438,7 +437,7 @@ mod tests {
     fn hub(api: &StandIn) -> Addr<PodHub> {
         let parent = Deaf.start();
         let hub = PodHub::new(
-            Cluster::new(api.client.clone(), Spool::without_room()),
+            api.cluster(),
             parent.clone().recipient(),
             "home".into(),
             Readiness::default(),

@@ -1,26 +1,12 @@
 //! What becomes of Jobs that have ended.
 
-use extendedjob_decide::job::End;
-
 use super::*;
 
 #[test]
 fn to_a_job_without_output_nothing_is_done_but_to_delete_it() {
     System::new().block_on(async {
         pause();
-        let mut version = 1;
-        let mut api = StandIn::answering(move |asked| {
-            if asked.creates_job() {
-                let mut job = asked.body.clone();
-                job["metadata"]["uid"] = job["metadata"]["name"].clone();
-                return Reply::Now(201, job);
-            }
-            if !asked.writes_status() {
-                return granting(asked);
-            }
-            version += 1;
-            Reply::Now(200, json!({ "metadata": { "resourceVersion": version.to_string() } }))
-        });
+        let mut api = obliging();
         let mut keeping = declared();
         keeping.spec.successful_runs_history_limit = 20;
         let mut stage = Stage::set_for(&mut api, keeping, watch::Sender::default().subscribe()).await;
@@ -28,13 +14,10 @@ fn to_a_job_without_output_nothing_is_done_but_to_delete_it() {
         let mut jobs = vec![];
         for number in 0..11 {
             stage.pod_turns_ready(&format!("pod{number}"));
-            let asked = api.next(Asked::creates_job).await;
-            let name = asked.body["metadata"]["name"].as_str().unwrap();
-            jobs.push(job(&asked, name));
+            jobs.push(next_job(&mut api).await);
         }
         for job in jobs {
-            let end = Some(End { time: Some(created()), failure: None });
-            stage.jobs.do_send(Says(Observation::Seen(Job { end, ..job })));
+            stage.jobs.do_send(Says(Observation::Seen(succeeded(job))));
         }
         let tells_all = |asked: &Asked| asked.writes_status() && asked.body["status"]["succeeded"] == 11;
         api.next(tells_all).await;

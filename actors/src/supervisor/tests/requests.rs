@@ -13,21 +13,14 @@ fn errand(run: &str) -> serde_json::Value {
 fn now_that_is_set_again_while_run_is_set_back_is_taken_up() {
     System::new().block_on(async {
         pause();
-        let (answer, moment) = oneshot::channel();
-        let mut moment = Some(moment);
         let sets_back =
             |asked: &Asked| asked.method == Method::PATCH && asked.path.ends_with("/extendedjobs/ejob1");
-        let mut api = StandIn::answering(move |asked| {
-            let metadata = json!({
-                "uid": "uid", "name": "ejob1", "namespace": "ns", "resourceVersion": "2", "generation": 2,
-                "creationTimestamp": created().to_string(), "annotations": { names::RESET: "1" },
-            });
-            let set_back = json!({ "metadata": metadata, "spec": errand("manually") });
-            match sets_back(asked).then(|| moment.take()).flatten() {
-                Some(moment) => Reply::When(moment, 200, set_back),
-                None => granting(asked),
-            }
+        let metadata = json!({
+            "uid": "uid", "name": "ejob1", "namespace": "ns", "resourceVersion": "2", "generation": 2,
+            "creationTimestamp": created().to_string(), "annotations": { names::RESET: "1" },
         });
+        let set_back = json!({ "metadata": metadata, "spec": errand("manually") });
+        let (mut api, answer) = StandIn::holding_back(sets_back, set_back, granting);
         let spec = serde_json::from_str(&errand("now").to_string()).unwrap();
         let mut done = Declared { spec, ..declared() };
         let job = Run::for_request(&done, 1, By::Someone).under(&done, 0).job;

@@ -68,14 +68,14 @@ pub(super) async fn done_unanswered(stage: &mut Stage<'_>) -> Result<()> {
 pub(super) async fn late(stage: &mut Stage<'_>) -> Result<()> {
     let concerns = |method: &Method, uri: &Uri| {
         let is_look = *method == Method::GET && uri.path().contains("/configmaps/");
-        !is_stream(method, uri) && !uri.path().contains("/leases") && !is_look
+        !is_stream(method, uri) && !is_of_lease(uri) && !is_look
     };
     requests_fail(stage, concerns, 3, Mischief::Late(TOO_LATE)).await
 }
 
 /// Every third write is done at once, and answered when the operator has given it up.
 pub(super) async fn answered_late(stage: &mut Stage<'_>) -> Result<()> {
-    let concerns = |method: &Method, uri: &Uri| is_write(method, uri) && !uri.path().contains("/leases");
+    let concerns = |method: &Method, uri: &Uri| is_write(method, uri) && !is_of_lease(uri);
     requests_fail(stage, concerns, 3, Mischief::AnsweredLate(TOO_LATE)).await
 }
 
@@ -147,6 +147,10 @@ fn is_watch(_: &Method, uri: &Uri) -> bool {
 
 fn is_stream(method: &Method, uri: &Uri) -> bool {
     is_watch(method, uri) || has_parameter(uri, "follow")
+}
+
+fn is_of_lease(uri: &Uri) -> bool {
+    uri.path().contains("/leases")
 }
 
 fn is_write(method: &Method, _: &Uri) -> bool {

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::config_crashes::set;
 use crate::expected::Tally;
 use crate::finish::finish_as_they_come;
-use crate::stage::{Outputs, Stage};
+use crate::stage::Stage;
 
 const TRANSITIONS: [&str; 4] = ["created", "ready", "notready", "deleted"];
 /// Pods of a pass, one each second: the rest of a minute is for what is late.
@@ -134,8 +134,8 @@ async fn pass(stage: &mut Stage<'_>, minute: u64) -> Result<()> {
     stage.until_all_jobs().await?;
     let leader = stage.operators.leading_process().await?;
     let Tally { expected, found, missing, double, .. } = stage.tally();
-    let Outputs { due, .. } = stage.outputs;
-    let counts = [minute as usize, expected, found, missing, double, due, stage.outputs.lost()];
+    let outputs = stage.outputs;
+    let counts = [minute as usize, expected, found, missing, double, outputs.due, outputs.lost()];
     let counts = counts.map(|count| format!("{count:>9}"));
     let memory = format!("{:>9}", mebibytes(leader.memory()?));
     let processor = format!("{:>7.1} s", leader.processor()?.as_secs_f64());
